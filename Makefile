@@ -8,7 +8,7 @@ CLUSTER ?= $(RESFLOW_CLUSTER)
 EMBED ?= $(RESFLOW_EMBED)
 BIN := $(VENV)/bin
 
-.PHONY: app quick test slow lint lint-baseline benchmarks clean
+.PHONY: app quick test slow lint lint-baseline mutants benchmarks clean
 
 app: $(VENV)/app-installed $(if $(CLUSTER),$(VENV)/ray-installed)
 	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers "$(WORKERS)" --cluster "$(CLUSTER)" --embed "$(EMBED)"
@@ -17,8 +17,8 @@ app: $(VENV)/app-installed $(if $(CLUSTER),$(VENV)/ray-installed)
 # which collects its own half, are done sooner than two that both collect everything.
 QUICK := $(BIN)/python -m pytest --quiet -m "not slow and not thorough"
 .PHONY: quick-core quick-app
-quick: lint
-	$(MAKE) --jobs 2 --keep-going --output-sync=target quick-core quick-app
+quick: $(VENV)/tests-installed
+	$(MAKE) --jobs 2 --keep-going --output-sync=target lint quick-app quick-core
 
 quick-core: $(VENV)/tests-installed
 	$(QUICK) tests/core tests/test_*.py
@@ -26,17 +26,37 @@ quick-core: $(VENV)/tests-installed
 quick-app: $(VENV)/tests-installed
 	$(QUICK) tests/app tests/golden
 
-BROWSER := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/browser
-test: $(VENV)/tests-installed chromium lint
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow" tests/core tests/app tests/golden tests/test_*.py
-	$(BROWSER) -m "not slow"
+# All parts, also where one of them has failed, and a line for each at the end.
+.PHONY: test-python test-browser slow-python slow-browser slow-alone
+test: $(VENV)/tests-installed
+	+@.ci/parts lint test-python test-browser
+
+PYTEST := $(BIN)/python -m pytest --numprocesses 2
+test-python: $(VENV)/tests-installed
+	$(PYTEST) --dist loadfile -m "not slow" tests/core tests/app tests/golden tests/test_*.py
+
+test-browser: $(VENV)/tests-installed chromium
+	$(PYTEST) --dist loadfile -m "not slow" tests/browser
 
 # What takes longer. Crowds of visitors and killed processes come alone, for they load the whole machine.
 ALONE := tests/hostile/test_cluster.py tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
-slow: $(VENV)/tests-installed chromium
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
-	$(BROWSER) -m slow
+slow: $(VENV)/tests-installed
+	+@.ci/parts slow-python slow-browser slow-alone
+
+slow-python: $(VENV)/tests-installed
+	$(PYTEST) --dist loadgroup -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
+
+slow-browser: $(VENV)/tests-installed chromium
+	$(PYTEST) --dist loadfile -m slow tests/browser
+
+slow-alone: $(VENV)/tests-installed
 	$(BIN)/python -m pytest -m slow $(ALONE)
+
+# Which tests notice a planted bug: by hand or weekly, for it takes hours. It can be stopped, and goes on.
+mutants: $(VENV)/tests-installed chromium
+	test -e build/mutants/core.coverage || $(BIN)/python -m tests.mutants reach
+	$(BIN)/python -m tests.mutants run
+	$(BIN)/python -m tests.mutants table
 
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that
 # are known, of which there may only be fewer; after mending some: make lint-baseline. They are known of Python 3.11: with

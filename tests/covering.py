@@ -5,7 +5,8 @@ has little more than m^2.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import combinations, product
 from typing import Any
 
@@ -47,3 +48,23 @@ def covering(
         left -= pairs(best) if best else {wanted}
         rows += [named(best)] if best else []
     return rows
+
+
+def in_turn(rows: Sequence[dict[str, Any]], **levels: Sequence[Any]) -> list[dict[str, Any]]:
+    """The rows with more factors, of which each row has one level: they take turns. Where a factor has more levels than
+    there are rows, the rows come again, so that each level has its turn.
+
+    For what acts alone: a name in a registry, each of whose entries is tested for itself elsewhere.
+    """
+    count = max(len(rows), *map(len, levels.values()))
+    return [rows[k % len(rows)] | {name: known[k % len(known)] for name, known in levels.items()} for k in range(count)]
+
+
+@contextmanager
+def told(case: Any) -> Iterator[None]:
+    """What fails within names the case of a loop."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"In the case {case}")
+        raise

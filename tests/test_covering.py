@@ -3,9 +3,7 @@
 from itertools import combinations, product
 from math import prod
 
-import pytest
-
-from tests.covering import covering
+from tests.covering import covering, in_turn
 
 DESIGNS = {
     "two factors": {"a": [1, 2, 3], "b": ["x", "y"]},
@@ -18,10 +16,11 @@ def pairs(row):
     return set(combinations(row.items(), 2))
 
 
-@pytest.mark.parametrize("levels", DESIGNS.values(), ids=DESIGNS)
-def test_any_two_levels_of_two_factors_meet(levels):
-    met = set().union(*map(pairs, covering(levels)))
-    assert met == set().union(*(pairs(dict(zip(levels, row, strict=True))) for row in product(*levels.values())))
+def test_any_two_levels_of_two_factors_meet():
+    for name, levels in DESIGNS.items():
+        met = set().union(*map(pairs, covering(levels)))
+        wanted = set().union(*(pairs(dict(zip(levels, row, strict=True))) for row in product(*levels.values())))
+        assert met == wanted, name
 
 
 def test_it_is_much_smaller_than_the_product():
@@ -42,3 +41,10 @@ def test_what_has_no_meaning_beside_a_level_meets_nothing():
     discs = [row for row in covering(levels, factors_of) if row["shape"] == "disc"]
     assert {(row["radius"], row["colour"]) for row in discs} == set(product(levels["radius"], levels["colour"]))
     assert len(covering(levels, factors_of)) < 10
+
+
+def test_what_takes_turns_is_in_every_row_and_all_of_it_has_its_turn():
+    rows = [{"a": k} for k in range(3)]
+    assert in_turn(rows, b="xy") == [{"a": 0, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}]
+    longer = in_turn(rows, b="xyzu", c=[7])
+    assert [(row["a"], row["b"], row["c"]) for row in longer] == [(0, "x", 7), (1, "y", 7), (2, "z", 7), (0, "u", 7)]

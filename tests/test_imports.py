@@ -1,12 +1,11 @@
 """Who may import whom: the paper and its packages, the rooms of the app in one order, features never each other."""
 
 import ast
+import functools
 import io
 import sys
 import tokenize
 from pathlib import Path
-
-import pytest
 
 from app.screens import SCREENS
 
@@ -59,6 +58,7 @@ PACKAGES = [
 ]
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -74,13 +74,13 @@ def within(name: str, package: str) -> bool:
     return name == package or name.startswith(package + ".")
 
 
-@pytest.mark.parametrize("place", FORBIDDEN)
-def test_no_forbidden_import(place):
-    files = list((ROOT / place).rglob("*.py"))
-    assert files
-    for path in files:
-        wrong = {name for name in imported(path) for bad in FORBIDDEN[place] if within(name, bad)}
-        assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
+def test_no_forbidden_import():
+    for place, forbidden in FORBIDDEN.items():
+        files = list((ROOT / place).rglob("*.py"))
+        assert files, place
+        for path in files:
+            wrong = {name for name in imported(path) for bad in forbidden if within(name, bad)}
+            assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
 
 
 def room(module: str) -> str:
@@ -94,23 +94,24 @@ def module_of(file: str) -> str:
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
-@pytest.mark.parametrize("file", [file for file in APP_FILES if file not in PROGRAMS and file != "app/__init__.py"])
-def test_rooms_of_the_app_import_those_below(file):
-    own = room(module_of(file))
-    assert own in ROOMS, f"give the room {own} its place in ROOMS"
-    above = set(ROOMS[ROOMS.index(own) + 1 :])
-    wrong = {name for name in imported(ROOT / file) if within(name, "app") and room(name) in above}
-    assert not wrong, f"{file} must not import {sorted(wrong)}"
+def test_rooms_of_the_app_import_those_below():
+    for file in APP_FILES:
+        if file in PROGRAMS or file == "app/__init__.py":
+            continue
+        own = room(module_of(file))
+        assert own in ROOMS, f"give the room {own} its place in ROOMS"
+        above = set(ROOMS[ROOMS.index(own) + 1 :])
+        wrong = {name for name in imported(ROOT / file) if within(name, "app") and room(name) in above}
+        assert not wrong, f"{file} must not import {sorted(wrong)}"
 
 
 FEATURES = sorted(path.name for path in (ROOT / "app" / "features").iterdir() if (path / "__init__.py").is_file())
 
 
-@pytest.mark.parametrize("feature", FEATURES)
-def test_features_do_not_import_each_other(feature):
-    own = f"app.features.{feature}"
-    for path in (ROOT / "app" / "features" / feature).rglob("*.py"):
-        found = imported(path)
+def test_features_do_not_import_each_other():
+    for path in (ROOT / "app" / "features").rglob("*/*.py"):
+        feature, found = path.relative_to(ROOT / "app" / "features").parts[0], imported(path)
+        own = f"app.features.{feature}"
         others = {name for name in found if within(name, "app.features") and not within(name, own)}
         assert others <= {"app.features"}, f"{path.relative_to(ROOT)} must not import {sorted(others)}"
         if path.stem == feature:
@@ -137,12 +138,12 @@ def test_the_papers_files_are_read_in_one_order():
             assert ours or found.split(".")[0] in sys.stdlib_module_names | {"torch"}, f"{name} must not import {found}"
 
 
-@pytest.mark.parametrize(("position", "package"), enumerate(PACKAGES), ids=PACKAGES)
-def test_packages_import_those_before_them(position, package):
-    later = [f"resflow_core.{name}" for name in PACKAGES[position + 1 :]]
-    for path in (ROOT / "resflow_core" / package).rglob("*.py"):
-        wrong = {found for found in imported(path) if any(within(found, module) for module in later)}
-        assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
+def test_packages_import_those_before_them():
+    for position, package in enumerate(PACKAGES):
+        later = [f"resflow_core.{name}" for name in PACKAGES[position + 1 :]]
+        for path in (ROOT / "resflow_core" / package).rglob("*.py"):
+            wrong = {found for found in imported(path) if any(within(found, module) for module in later)}
+            assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
 
 
 def test_the_paper_is_short():

@@ -15,14 +15,14 @@ from app.engine.reports import UNKNOWN, Checkpoint, Report, State
 from app.engine.scheduler import Scheduler
 from app.engine.watchers import Watchers
 
-PLAY_SECONDS = 0.25
+PLAY_STEPS = 20
 FINISH_SECONDS = 20.0
 
 
 class LocalEngine(Buttons):
     """The interface is `Engine`'s. A poll finishes what can be finished, such as the steps asked for and the pictures;
-    play, which has no end, goes on for a quarter of a second a poll. What takes longer than `finish_seconds` is
-    finished in the next one. Not for several threads."""
+    play, which has no end, goes on for `PLAY_STEPS` steps a poll, however fast the machine is. What takes longer than
+    `finish_seconds` is finished in the next one. Not for several threads."""
 
     def __init__(self, finish_seconds: float = FINISH_SECONDS, backends: Backends = TORCH_ALONE) -> None:
         super().__init__()
@@ -35,15 +35,20 @@ class LocalEngine(Buttons):
     def poll(self, id: str, request: ViewRequest) -> Report:
         poll = Poll(id, request)
         self._send(poll)
-        start = time.monotonic()
+        start, first = time.monotonic(), self._step(id)
         while self._scheduler.is_pending(id) and id in self._mailboxes:
             playing = self._mailboxes[id].report.state is State.PLAYING
-            if time.monotonic() - start > (PLAY_SECONDS if playing else self._finish_seconds):
+            if playing and self._step(id) >= first + PLAY_STEPS or time.monotonic() - start > self._finish_seconds:
                 break
             self._tick()
             self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls
         mailbox = self._mailboxes.get(id)
         return mailbox.take() if mailbox else Report(id, State.EXPIRED, message=UNKNOWN)
+
+    def _step(self, id: str) -> int:
+        """The last step that all arms are known to have taken; 0 before the first report."""
+        arms = self._mailboxes[id].report.arms if id in self._mailboxes else ()
+        return min((arm.step for arm in arms), default=0)
 
     def attend(self, id: str) -> None:
         self._send(Attend(id))

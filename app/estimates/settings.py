@@ -1,6 +1,7 @@
 """What can be set on the estimator's bench, as one frozen value."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,10 @@ SIDES = {side**2: side for side in range(LEAST_SIDE, MOST_SIDE + 1)}
 """The sides of the matrices that can be set, by how many entries they have."""
 
 
-def _radius(matrix: np.ndarray) -> float:
-    return float(spectral_radius(torch.as_tensor(matrix, dtype=torch.float64)))
+@lru_cache(maxsize=256)
+def _radius(entries: tuple[float, ...]) -> float:
+    """Of a square matrix. A page asks for that of its few matrices hundreds of times in one run."""
+    return float(spectral_radius(torch.as_tensor(as_array(entries))))
 
 
 def as_array(entries: tuple[float, ...]) -> np.ndarray:
@@ -43,7 +46,7 @@ def matrix_problem(entries: tuple[float, ...]) -> str | None:
     if len(entries) not in SIDES:
         *some, last = map(str, SIDES)
         return f"use {', '.join(some)} or {last} numbers, row by row, not {len(entries)}."
-    radius = _radius(as_array(entries))
+    radius = _radius(tuple(entries))
     if radius > LARGEST_RADIUS:
         return (
             f"its spectral radius is {radius:.4g}. The series of log det(I + A) converges only below 1, and is summed "
@@ -154,4 +157,4 @@ class Bench:
     @property
     def radius(self) -> float:
         """The spectral radius of A; 0 where it is nilpotent up to rounding."""
-        return _radius(self.array)
+        return _radius(self.matrix)

@@ -10,6 +10,7 @@ from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from app import engine, screens  # noqa: F401  # it fills the registries
 from app.engine.local import LocalEngine
 from app.engine.measurements import masses
+from tests.app.requests import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def local_engine(monkeypatch):
     The mass meter has tests of its own; on a page its numbers need not be fine.
     """
     monkeypatch.setitem(masses.CELLS, "fine", masses.CELLS["rough"])
-    local = LocalEngine()
+    local = LocalEngine(finish_seconds=PATIENCE_SECONDS)
     monkeypatch.setattr(engine, "get_engine", lambda: local)
     return local
 

@@ -1,8 +1,36 @@
-"""What tests ask a job or an engine for."""
+"""What tests ask a job or an engine for, and an engine that answers in the same way on every machine."""
 
+import itertools
+import sys
 from dataclasses import replace
 
+from app.engine.local import LocalEngine
 from app.engine.measurements import MEASUREMENTS
+from app.engine.scheduler import Scheduler
+
+PATIENCE_SECONDS = 300.0
+LOOK_SECONDS = 1e-3
+
+
+def engine_without_time(**settings):
+    """The engine in this process, for which time passes only when it looks at its clock: what is done, and after which
+    step, does not depend on the machine. A poll ends when all is finished, and pages are not missed."""
+    engine = LocalEngine(PATIENCE_SECONDS, **settings)
+    looks = itertools.count()
+    engine._scheduler = Scheduler(
+        lambda: next(looks) * LOOK_SECONDS,
+        attendance=lambda: 0.0,
+        cpu=lambda: 0.0,
+        new_job=engine._scheduler._new_job,
+    )
+    return engine
+
+
+def shorten_inversions(monkeypatch):
+    """Fewer starts, nodes and steps of the inverse of a block, where they are not what is tested."""
+    module = sys.modules["resflow_core.measure.inversion"]  # a function of this name hides it in its package
+    for name, value in {"MOST_STEPS": 30, "WALK_STEPS": 20, "STEPS_GRID": 10, "STARTS": 5}.items():
+        monkeypatch.setattr(module, name, value)
 
 
 def wanting(request, measured, **others):

@@ -10,8 +10,10 @@ from app.features.estimator.verdicts import Probes, Products, SharedN
 from app.lessons.looking import still_asks
 from app.lessons.progress import LessonProgress
 from app.lessons.shelf import shelf
+from app.session.lesson import open_step
 from tests.app.pages import own
-from tests.app.test_learn import checked, drawn_step, guess, opened, press, said
+from tests.app.test_learn import checked, drawn_step, followed, guess, opened, press, said
+from tests.app.test_returning import tell
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 
@@ -111,8 +113,8 @@ def test_across_settings_shows_what_the_lesson_on_variance_has_asked_alone():
     press(page, "lesson.next")
     choose(page, "variance.shared-batch", "large")
     assert told() == (True, True, True)
-    for _ in range(4):
-        press(page, "lesson.back")
+    tell(page, open_step, "variance", "parts")
+    followed(checked(page.run()))
     assert drawn_step(page) == "parts" and told() == (True, True, True)
 
 

@@ -1,7 +1,6 @@
 """Which backend computes a run: fixed at its first step, and the same in every process after."""
 
 import logging
-import time
 
 import pytest
 
@@ -10,7 +9,6 @@ from app.engine.backends import NUMBA, TORCH, CompiledWhenReady
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.job import Job
-from app.engine.local import LocalEngine
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
@@ -18,12 +16,13 @@ from resflow_core.log_det import Roulette
 from resflow_core.training import compilation
 from resflow_core.training.trainer import TrainConfig
 from tests.app.backends import Always
+from tests.app.requests import engine_without_time
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 
 
 def job_with(given):
-    return Job(ARM, 0, "cpu", time.perf_counter, given)
+    return Job(ARM, 0, "cpu", lambda: 0.0, given)
 
 
 def losses(job, steps):
@@ -104,7 +103,7 @@ PEER = BaselineConfig("realnvp", 2, 8, 1)
     ],
 )
 def test_residual_flows_that_are_compared_are_all_computed_alike(arms, backends):
-    engine = LocalEngine(backends=Always(NUMBA))
+    engine = engine_without_time(backends=Always(NUMBA))
     id = engine.create(Experiment(tuple(Arm(flow, train, "moons") for flow, train in arms), 0))
     engine.step(id, 1)
     found = engine.poll(id, ViewRequest(frames=False)).arms
@@ -114,7 +113,7 @@ def test_residual_flows_that_are_compared_are_all_computed_alike(arms, backends)
 class TestWhenKernelsAreReady:
     @pytest.fixture(autouse=True)
     def quickly(self, monkeypatch):
-        monkeypatch.setattr(backends, "LOAD_SECONDS", 60.0)
+        monkeypatch.setattr(backends, "LOAD_SECONDS", 600.0)
 
     def test_they_are_checked_and_the_log_says_what_was_found(self, caplog):
         caplog.set_level(logging.INFO)

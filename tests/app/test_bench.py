@@ -38,7 +38,7 @@ def test_numbers_are_read_and_shown_as_they_are_typed(text, number, shown):
     assert number_text(number) == shown
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.floats(-99, 99)
     | st.builds(lambda n, d: n / d, st.integers(-99, 99), st.integers(1, 99))
@@ -137,7 +137,7 @@ def bench_of(link):
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(benches)
 def test_a_link_says_the_whole_bench_and_gives_it_back(bench):
     query = query_of(Setup(), benches=[bench])

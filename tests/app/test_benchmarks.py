@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from resflow_core.measure import Estimate
 from tests import benchmarks
 from tests.benchmarks.measured import measured
 
@@ -97,17 +98,24 @@ def _compare(monkeypatch, module: ModuleType) -> list[str]:
 
 def _dimensions(monkeypatch, module: ModuleType) -> list[str]:
     nothing = module.AtDim(2, None, None, None, None)
-    _instead(monkeypatch, module, costs=lambda shared, seed, largest: [nothing])
+    _instead(monkeypatch, module, costs=lambda *of: [nothing], gaussian_bits=lambda data: Estimate(1.0, 0.1))
     return ["--repeat", "1"]
 
 
 def _dimensions_digits(monkeypatch, module: ModuleType) -> list[str]:
-    _instead(monkeypatch, module, train=lambda seed, steps, every: [])
+    found = module.AtDim(2, 1.0, 1.0, Estimate(1.0, 0.1), Estimate(1.0, 0.1))
+    _instead(
+        monkeypatch,
+        module,
+        costs=lambda shared, seed, largest: [found],
+        gaussian_bits=lambda data: Estimate(1.0, 0.1),
+        train=lambda seed, steps, every: [],
+    )
     return ["--repeat", "1", "--largest", "2"]
 
 
 def _dimensions_tables(monkeypatch, module: ModuleType) -> list[str]:
-    _instead(monkeypatch, module, by_gaussian=lambda X, held: NAN, SPLINES=())
+    _instead(monkeypatch, module, by_gaussian=lambda X, held: NAN, by_residual_flow=lambda *table: 1.0, SPLINES=())
     return ["--tables", "iris", "--seeds", "1", "--sizes", "1x2"]
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ from app.classroom.pool import MOST_DRAWS, Pool, summary
 from app.classroom.refusal import WORDS
 from app.classroom.rooms import Rooms
 from app.estimates.settings import Bench
-from app.lessons.acted import act_out
 from app.lessons.made import acted
 from app.lessons.shelf import shelf
 from app.lessons.words import languages, wording
@@ -310,10 +310,11 @@ def test_every_word_that_the_scripts_say_is_there():
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("id", ["change", "series", "roulette", "variance", "bugs"])
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_every_question_of_a_lesson_can_be_asked(id, language):
-    found = asked(act_out(shelf().lesson(id, language)))
-    for question in found.questions.values():
-        truth = found.truths[question.id]
-        question.check(truth.value)
-        assert "{{" not in question.text + truth.why
+def test_every_question_of_a_lesson_can_be_asked(id):
+    done = acted(shelf().lesson(id)).result()
+    for language in ("en", "de"):
+        found = asked(replace(done, lesson=shelf().lesson(id, language)))
+        for question in found.questions.values():
+            truth = found.truths[question.id]
+            question.check(truth.value)
+            assert "{{" not in question.text + truth.why, (language, question.id)

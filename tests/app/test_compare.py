@@ -36,21 +36,32 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
+from tests.app.held_back import answers_at_the_first_step, builds_nothing, steps_at_most
 from tests.app.pages import MAIN, MINUS, decode, finding, link, own, panes, run, said, table
 from tests.app.test_compare_parts import structure_named
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 SCREEN, NAME = "features/compare/compare.py", results.NAME
-FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=6), TrainConfig(batch=64), DATASETS["moons"]
+FLOW, TRAIN, DATA = FlowConfig(blocks=1, width=6), TrainConfig(batch=64), DATASETS["moons"]
+TWO_BLOCKS = dataclasses.replace(FLOW, blocks=2)
 TWO = Compare(a=Residual(), b=Residual(Truncated(2), 0.97), c=Nobody(), d=Nobody(), seeds=1, steps=100)
 
 
 def opened(bench=TWO, data="moons", flow=FLOW, train=TRAIN, **more):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     setup = Setup(data=data, seed=3, device="cpu", flow=flow, train=train)
     for name, value in (query_of(setup, benches=[bench]) | more).items():
         page.query_params[name] = value
     page.switch_page(SCREEN)
+    return run(page)
+
+
+def arrive(screen=SCREEN, **query):
+    """Before anything is chosen."""
+    page = AppTest.from_file(MAIN, default_timeout=600)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.switch_page(screen)
     return run(page)
 
 
@@ -237,9 +248,9 @@ def small(preset):
     """A preset that is trained in a moment."""
     return dataclasses.replace(
         preset,
-        flow=dataclasses.replace(preset.flow, blocks=2, width=6),
+        flow=dataclasses.replace(preset.flow, blocks=1, width=6),
         train=dataclasses.replace(preset.train, batch=64),
-        bench=dataclasses.replace(preset.bench, seeds=2 if preset.away else 1, steps=100),
+        bench=dataclasses.replace(preset.bench, seeds=1, steps=100),
     )
 
 
@@ -262,7 +273,7 @@ def test_it_opens_by_link():
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.slow
 def test_presets_train_and_their_numbers_are_those_of_the_flows(name, small_presets):
-    page = opened(flow=dataclasses.replace(FLOW, blocks=1))
+    page = opened(flow=TWO_BLOCKS)
     page = press(page, f"compare.preset.{name}")
     preset = PRESETS[name]
     setup = own(page).setup
@@ -270,7 +281,7 @@ def test_presets_train_and_their_numbers_are_those_of_the_flows(name, small_pres
     assert bench(page) == preset.bench
     assert page.button(key=f"compare.preset.{name}").disabled
     assert any(preset.about in text for text in said(page))
-    assert page.sidebar.select_slider(key="blocks").value == 2
+    assert page.sidebar.select_slider(key="blocks").value == 1
     page = on(page, 5)
     Agreement(page).all()
     seeds = [arm.seed for arm in comparison(page).experiment.arms]
@@ -278,49 +289,43 @@ def test_presets_train_and_their_numbers_are_those_of_the_flows(name, small_pres
     assert {arm.data for arm in comparison(page).experiment.arms} == {preset.data}
 
 
-def test_where_it_vanishes_leads_there_and_back(small_presets):
-    page = press(opened(), "compare.preset.believes")
-    page = press(page, "compare.away")
-    assert bench(page) == PRESETS["honest"].bench and own(page).setup.flow.budget == 0.6
-    assert {arm.flow.budget for arm in comparison(page).experiment.arms} == {0.6}
-    page = press(page, "compare.away")
-    assert bench(page) == PRESETS["believes"].bench and own(page).setup.flow.budget == 0.97
-    page = press(page, "compare.preset.terms")
-    assert "compare.away" not in {button.key for button in page.button}
-
-
-def test_a_preset_is_marked_as_long_as_it_is_one(small_presets):
-    page = press(opened(), "compare.preset.believes")
-    parts = len(page.main.children)
-    page = slide(page, "compare.seeds", 1)
-    assert len(page.main.children) == parts  # else what stands below is built anew
-    assert not page.button(key="compare.preset.believes").disabled
-    assert not any(PRESETS["believes"].about in text for text in said(page))
+def test_a_preset_leads_to_the_other_one_and_is_marked_as_long_as_it_is_one(small_presets, local_engine, monkeypatch):
+    with monkeypatch.context() as patch:
+        builds_nothing(local_engine, patch)
+        page = press(arrive(width="6"), "compare.preset.believes")
+        page = press(page, "compare.away")
+        assert bench(page) == PRESETS["honest"].bench and own(page).setup.flow.budget == 0.6
+        assert {arm.flow.budget for arm in comparison(page).experiment.arms} == {0.6}
+        page = press(page, "compare.away")
+        assert bench(page) == PRESETS["believes"].bench and own(page).setup.flow.budget == 0.97
+        parts = len(page.main.children)
+        page = slide(page, "compare.seeds", 2)
+        assert len(page.main.children) == parts  # else what stands below is built anew
+        assert not page.button(key="compare.preset.believes").disabled
+        assert not any(PRESETS["believes"].about in text for text in said(page))
     page = press(page, "compare.preset.believes")
-    assert bench(page).seeds == 2 and page.button(key="compare.preset.believes").disabled
+    assert bench(page).seeds == 1 and page.button(key="compare.preset.believes").disabled
     page = run(on(page, 1).segmented_control(key="compare.view").set_value("samples"))
     assert page.button(key="compare.preset.believes").disabled
     page = slide(page, "batch", 32)
     assert not page.button(key="compare.preset.believes").disabled
 
 
-def test_presets_keep_what_somebody_made(small_presets):
-    page = opened(data="moons")
-    page.switch_page("features/explore/explore.py")
-    page = press(run(page), "steps")
-    mine = engine.get_engine().export(own(page).run, 0)
+def test_presets_keep_what_somebody_made(small_presets, local_engine):
+    page = arrive("features/explore/explore.py", blocks="1", width="6", batch="64", data="moons", seed="3")
+    page = press(page, "step")
+    mine = safetensors.torch.load(local_engine.export(own(page).run, 0))
     page.switch_page(SCREEN)
     page = press(run(page), "compare.preset.coupling")
     assert own(page).setup.data == "checkerboard"
+    assert "compare.away" not in {button.key for button in page.button}  # it leads to no other one
     page = press(page, "undo")
     assert (own(page).setup.data, own(page).setup.flow) == ("moons", FLOW)
     page.switch_page("features/explore/explore.py")
     page = run(page)
-    assert safetensors.torch.load(engine.get_engine().export(own(page).run, 0)).keys() == (
-        safetensors.torch.load(mine).keys()
-    )
-    for name, tensor in safetensors.torch.load(mine).items():
-        assert torch.equal(tensor, safetensors.torch.load(engine.get_engine().export(own(page).run, 0))[name])
+    assert own(page).report.arms[0].step == 1
+    again = safetensors.torch.load(local_engine.export(own(page).run, 0))
+    assert again.keys() == mine.keys() and all(torch.equal(mine[name], again[name]) for name in mine)
 
 
 class TestPictures:
@@ -335,7 +340,7 @@ class TestPictures:
 
     @pytest.fixture
     def page(self):
-        return on(opened(self.FOUR, flow=dataclasses.replace(FLOW, activation="elu")), 3)
+        return on(opened(self.FOUR, flow=dataclasses.replace(TWO_BLOCKS, activation="elu")), 3)
 
     def show(self, page, view):
         page = run(page.segmented_control(key="compare.view").set_value(view))
@@ -393,14 +398,6 @@ class TestPictures:
         assert shown == [STRUCTURES[one] for one in structures]
         assert [pane["title"] for pane in panes(page)[1:6]] == ["Truth", *names]
 
-    def test_only_the_first_seed_of_each_is_drawn(self):
-        page = opened(dataclasses.replace(TWO, seeds=2))
-        pictured = [frame is not None for frame in comparison(page).pictures]
-        assert pictured == [True, False, True, False]
-        assert [arm.found(Derivatives) is not None for arm in comparison(page).report.arms] == pictured
-        page = self.show(page, "samples")
-        assert [pane["title"] for pane in panes(page)[1:4]] == ["Data", *labels(page)]
-
     def test_discs_of_flows_that_have_none_say_so(self):
         page = opened(Compare(view="spectra", a=Baseline("nice"), b=Baseline("maf"), c=Nobody(), seeds=1))
         assert len(page.main.info) == 1
@@ -424,41 +421,43 @@ class TestPictures:
 
 
 class TestRunning:
-    def test_play_ends_after_the_steps(self):
+    def test_play_ends_after_the_steps_wherever_it_begins(self, monkeypatch):
+        """After a tenth of them, which is quicker."""
+        trained, asked = results.side_by_side.trained, []
+
+        def in_short(*of, steps, **wanted):
+            asked.append(steps)
+            return trained(*of, steps=steps // 10, **wanted)
+
+        monkeypatch.setattr(results.side_by_side, "trained", in_short)
         page = opened()
         assert page.main.get("progress")[0].proto.value == 0
+        page = on(page, 4)
+        assert page.main.get("progress")[0].proto.value == 40
         page = press(page, "play.compare")
         while comparison(page).report.state is State.STEPPING:
             page = run(page)
         report = comparison(page).report
-        assert (report.state, [arm.step for arm in report.arms]) == (State.PAUSED, [100, 100])
+        assert (report.state, [arm.step for arm in report.arms]) == (State.PAUSED, [10, 10])
         assert page.main.get("progress")[0].proto.value == 100
         assert page.button(key="play.compare").label == "Play"
         page = press(page, "play.compare")
         assert comparison(page).report.state is State.PLAYING
         page = press(page, "play.compare")
         stopped = comparison(page).report.arms[0].step
-        assert comparison(page).report.state is State.PAUSED and stopped > 100
+        assert comparison(page).report.state is State.PAUSED and stopped > 10
         page = press(page, "reset.compare")
         assert [arm.step for arm in comparison(page).report.arms] == [0, 0]
         assert page.main.get("progress")[0].proto.value == 0
+        assert set(asked) == {100}
 
-    def test_after_a_few_steps_play_goes_to_the_same_end(self):
-        page = on(opened(), 40)
-        assert page.main.get("progress")[0].proto.value == 40
-        page = press(page, "play.compare")
-        while comparison(page).report.state is State.STEPPING:
-            page = run(page)
-        assert comparison(page).report.arms[0].step == 100
-
-    def test_pause_in_between(self, monkeypatch):
+    def test_pause_in_between(self):
         page = opened(dataclasses.replace(TWO, steps=20_000))
-        with monkeypatch.context() as patch:
-            patch.setattr(engine.get_engine(), "_finish_seconds", 0.2)  # a page that polls before the steps are done
+        with answers_at_the_first_step(engine.get_engine()):
             page = press(page, "play.compare")
-            assert comparison(page).report.state is State.STEPPING
-            assert page.button(key="play.compare").label == "Pause"
-            page = press(page, "play.compare")
+        assert comparison(page).report.state is State.STEPPING
+        assert page.button(key="play.compare").label == "Pause"
+        page = press(page, "play.compare")
         assert comparison(page).report.state is State.PAUSED
         assert 0 < comparison(page).report.arms[0].step < 20_000
 
@@ -477,19 +476,21 @@ class TestRunning:
         session_run.play_or_pause("compare", 1500)
         assert done == [asked]
 
-    def test_another_estimator_builds_anew_another_rate_does_not(self):
-        page = on(opened(), 3)
+    def test_another_estimator_builds_anew_another_rate_does_not(self, local_engine, monkeypatch):
+        page = on(opened(), 1)
         first = comparison(page).run
         page = run(page.sidebar.select_slider(key="learning_rate").set_value(0.005))
-        assert comparison(page).run == first and comparison(page).report.arms[0].step == 3
+        assert comparison(page).run == first and comparison(page).report.arms[0].step == 1
         assert {arm.train.learning_rate for arm in comparison(page).report.arms} == {0.005}
-        page = slide(page, "compare.b.log_det.n_terms", 4)
+        with monkeypatch.context() as patch:
+            builds_nothing(local_engine, patch)
+            page = slide(page, "compare.b.log_det.n_terms", 4)
         second = comparison(page).run
-        assert second != first and [arm.step for arm in comparison(page).report.arms] == [0, 0]
+        assert second != first
         assert comparison(page).experiment.arms[1].train == TrainConfig(Truncated(4), learning_rate=0.005, batch=64)
-        assert labels(page) == ["Residual, exact", "i-ResNet, 4 terms"]
         page = choose(page, "compare.b.log_det", "roulette")
         assert comparison(page).run != second and labels(page)[1] == estimator_name(Roulette())
+        assert [arm.step for arm in comparison(page).report.arms] == [0, 0]
         # The sidebar's own estimator is not the arms'.
         third = comparison(page).run
         page = run(page.sidebar.selectbox(key="log_det").set_value("truncated"))
@@ -507,8 +508,12 @@ class TestRunning:
         assert labels(page) == ["Residual, exact", "NSF"]
         assert comparison(page).experiment.arms[1].flow.kind == "nsf"
 
-    def test_an_arm_that_diverges_is_called_by_its_name(self):
-        page = on(opened(dataclasses.replace(TWO, seeds=2)), 2)
+    def test_of_several_seeds_the_first_is_drawn_and_one_that_diverges_is_called_by_its_name(self):
+        page = opened(dataclasses.replace(TWO, seeds=2, view="samples"))
+        pictured = [frame is not None for frame in comparison(page).pictures]
+        assert pictured == [True, False, True, False]
+        assert [arm.found(Derivatives) is not None for arm in comparison(page).report.arms] == pictured
+        assert [pane["title"] for pane in panes(page)[1:4]] == ["Data", *labels(page)]
         job = engine.get_engine()._scheduler._runs[comparison(page).run].arms.jobs[2]
         with torch.no_grad():
             job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
@@ -520,14 +525,11 @@ class TestRunning:
 
 
 def test_a_residual_arm_is_adopted_with_weights_and_estimator():
-    page = on(opened(Compare(a=Baseline("nice"), b=Residual(), c=Residual(Truncated(2), 0.5), seeds=2, steps=100)), 2)
+    page = on(opened(Compare(a=Baseline("nice"), b=Nobody(), c=Residual(Truncated(2), 0.5), seeds=2, steps=100)), 1)
     offered = [button for button in page.button if button.key.startswith("compare.adopt")]
-    assert [(b.key, b.label) for b in offered] == [
-        ("compare.adopt.2", "Residual, exact, L = 0.97"),
-        ("compare.adopt.4", "i-ResNet, 2 terms, L = 0.5"),
-    ]
-    weights = safetensors.torch.load(engine.get_engine().export(comparison(page).run, 4))
-    page = press(page, "compare.adopt.4")
+    assert [(b.key, b.label) for b in offered] == [("compare.adopt.2", "i-ResNet, 2 terms")]
+    weights = safetensors.torch.load(engine.get_engine().export(comparison(page).run, 2))
+    page = press(page, "compare.adopt.2")
     setup = own(page).setup
     assert setup.flow == dataclasses.replace(FLOW, budget=0.5)
     assert setup.train == dataclasses.replace(TRAIN, log_det=Truncated(2))
@@ -539,8 +541,8 @@ def test_a_residual_arm_is_adopted_with_weights_and_estimator():
 
 
 def test_data_of_unknown_density_are_compared_by_likelihood():
-    three = Compare(a=Residual(), b=Residual(Truncated(2)), c=Baseline("realnvp"), seeds=2, steps=100)
-    page = on(opened(three, data="wine"), 3)
+    three = Compare(a=Residual(), b=Residual(Truncated(2)), c=Baseline("realnvp"), seeds=1, steps=100)
+    page = on(opened(three, data="wine"), 1)
     found = Agreement(page)
     assert found.kl is False or found.kl is None
     found.all()
@@ -564,7 +566,9 @@ def taken(monkeypatch):
 
 
 def test_downloads_are_what_the_table_says(taken):
-    page = on(opened(dataclasses.replace(TWO, c=Baseline("nice"), seeds=2)), 3)
+    page = on(
+        opened(dataclasses.replace(TWO, a=Residual(Truncated(2)), b=Baseline("nice"), seeds=2), flow=TWO_BLOCKS), 2
+    )
     by_seed, by_step = (
         list(csv.DictReader(io.StringIO(taken[f"compare-{name}.csv"]().decode()))) for name in ("table", "curves")
     )
@@ -575,14 +579,15 @@ def test_downloads_are_what_the_table_says(taken):
         assert [float(row["nll"]) for row in ours] == pytest.approx(found.nll[label], abs=1e-5)
         for band, name in ((of.kl, "kl"), (of.true, "nll"), (of.bias, "bias"), (of.mass, "mass")):
             assert is_band(band, [float(row[name]) for row in ours])
-        assert {row["step"] for row in ours} == {"3"}
+        assert {row["step"] for row in ours} == {"2"}
         assert {int(row["parameters"]) for row in ours} == {of.flow.parameters}
         curve = [row for row in by_step if row["flow"] == label and row["seed"] == "4"]
-        assert [int(row["step"]) for row in curve][-1] == 3 and int(curve[0]["step"]) == 0
+        assert [int(row["step"]) for row in curve][-1] == 2 and int(curve[0]["step"]) == 0
         assert curve[-1]["nll"] == ours[1]["nll"]
 
 
-def test_a_link_beyond_the_limits_is_refused_with_the_remedy():
+def test_a_link_beyond_the_limits_is_refused_with_the_remedy(local_engine, monkeypatch):
+    builds_nothing(local_engine, monkeypatch)
     page = opened(**{"compare.b.log_det.n_terms": "99", "compare.c": "glow"})
     text = page.warning[0].value
     terms, kind = (text[text.index(name) :] for name in ("`compare.b.log_det.n_terms = 99`", "`compare.c = glow`"))
@@ -592,13 +597,13 @@ def test_a_link_beyond_the_limits_is_refused_with_the_remedy():
 
 
 def test_it_survives_other_screens():
-    page = on(opened(), 2)
+    page = on(opened(), 1)
     first = comparison(page).run
     page.switch_page("features/activations/activations.py")
     page = run(page)
     page.switch_page(SCREEN)
     page = run(page)
-    assert (comparison(page).run, comparison(page).report.arms[0].step) == (first, 2)
+    assert (comparison(page).run, comparison(page).report.arms[0].step) == (first, 1)
     assert panes(page)
 
 
@@ -607,18 +612,11 @@ class TestArrival:
 
     NAME = "compare-believes"
 
-    def arrive(self, **query):
-        page = AppTest.from_file(MAIN, default_timeout=60)
-        for name, value in query.items():
-            page.query_params[name] = value
-        page.switch_page(SCREEN)
-        return run(page)
-
     def primary(self, page):
         return [button.key for button in page.main.button if button.proto.type == "primary"]
 
     def test_it_opens_with_the_stored_answer_and_trains_nothing(self):
-        page = self.arrive()
+        page = arrive()
         assert NAME not in own(page).comparisons
         arms = evidence.stored(self.NAME).found["i-ResNet, 5 terms"]
         true, bias = (np.array([arm["curves"][f"held_{name}"][-1] for arm in arms]) for name in ("nll", "bias"))
@@ -633,30 +631,33 @@ class TestArrival:
         assert path(chart, "i-ResNet, 5 terms: belief")[-1][1] == pytest.approx((true - bias)[0], abs=1e-4)
         assert self.primary(page) == ["compare.train"]
 
-    def test_the_primary_action_trains_these_flows_in_the_place_of_the_answer(self, small_presets):
-        page = press(self.arrive(width="6"), "compare.train")
+    def test_the_primary_action_trains_these_flows_in_the_place_of_the_answer(
+        self, small_presets, local_engine, monkeypatch
+    ):
+        asked = steps_at_most(local_engine, monkeypatch, 2)
+        page = press(arrive(width="6"), "compare.train")
         preset = PRESETS["believes"]
         assert bench(page) == preset.bench and own(page).setup.flow == preset.flow
         page = run(page)
-        assert comparison(page).report.arms[0].step == preset.bench.steps
+        assert asked == [preset.bench.steps] and comparison(page).report.arms[0].step == 2
         Agreement(page).all()
 
     def test_ones_own_flows_can_be_chosen(self):
-        page = press(self.arrive(blocks="2", width="6", batch="64", data="moons"), "compare.own")
+        page = press(arrive(blocks="1", width="6", batch="64", data="moons"), "compare.own")
         assert labels(page)[:2] == ["Residual, exact", "i-ResNet, 5 terms"]
         assert self.primary(page) == ["play.compare"]
         assert finding(page, Compared).by_steps.outcome is Outcome.NOT_TRAINED
 
-    @pytest.mark.parametrize("query", [{"compare.steps": "200"}, {"controls": "compare.seeds"}])
-    def test_a_link_that_chooses_opens_what_it_chooses(self, query):
-        page = self.arrive(blocks="2", width="6", batch="64", data="moons", **query)
-        assert NAME in own(page).comparisons
+    def test_a_link_that_chooses_opens_what_it_chooses(self, local_engine, monkeypatch):
+        builds_nothing(local_engine, monkeypatch)
+        for query in ({"compare.steps": "200"}, {"controls": "compare.seeds"}):
+            assert NAME in own(arrive(**query)).comparisons, query
 
     def test_a_card_opens_its_question_with_its_stored_answer_until_it_is_trained(self, small_presets):
-        page = press(self.arrive(width="6"), "compare.preset.honest")
+        page = press(arrive(width="6"), "compare.preset.honest")
         assert NAME in own(page).comparisons and bench(page) == PRESETS["honest"].bench
         assert sum("With L = 0.6" in text for text in said(page)) == 2  # the answer, and its card
-        page = on(page, 2)
+        page = on(page, 1)
         assert sum("With L = 0.6" in text for text in said(page)) == 1
         Agreement(page).all()
 

@@ -77,7 +77,7 @@ def structure_named(kind):
 
 class TestArms:
     @pytest.mark.thorough
-    @settings(max_examples=300)
+    @settings(max_examples=100)
     @given(benches)
     def test_names_tell_arms_apart_and_say_what_differs(self, bench):
         found = names(bench)
@@ -146,7 +146,7 @@ class TestArms:
 
 
 class TestLinks:
-    @settings(max_examples=100)
+    @settings(max_examples=50)
     @given(benches)
     def test_a_link_says_the_whole_bench_and_gives_it_back(self, bench):
         query = query_of(Setup(), benches=[bench])

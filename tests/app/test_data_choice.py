@@ -20,7 +20,7 @@ def csv(names, *more):
 
 
 def opened():
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in SMALL.items():
         page.query_params[name] = value
     return pick(run(page), "csv")

@@ -27,6 +27,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
 from resflow_core.measure import AtDim, Crossing, Estimate
 from resflow_core.measure.scaling import Subject, by_dim
+from tests.app.held_back import builds_nothing, steps_at_most
 from tests.app.pages import curves, decode, finding, keys, link, named, own, panes, said, table
 from tests.app.test_lipschitz import opened as opened_screen
 
@@ -235,7 +236,8 @@ class TestScaling:
         assert [error.value for error in (*page.error, *page.info)] == [SAID]
         assert places(page) == whole
 
-    def test_a_measurement_that_was_dropped_or_failed_is_begun_anew(self, local_engine):
+    def test_a_measurement_that_was_dropped_or_failed_is_begun_anew(self, local_engine, monkeypatch):
+        asked = steps_at_most(local_engine, monkeypatch, 2)
         page = press(opened(**TINY), "scaling.measure")
         pieces = len(own(page).benches[Dimensions].plan.pieces)
         for end in (lambda run: local_engine.close(run.id), lambda run: run.fail("No memory. Reset starts it anew.")):
@@ -246,21 +248,28 @@ class TestScaling:
             assert not any(button.key == "scaling.measure" for button in page.button)
             page = press(page, "scaling.anew")
             report = own(page).comparisons["scaling"].report
-            assert report.state is State.PAUSED and report.arms[0].found(Scaling).step == pieces and not page.error
+            assert report.state is State.PAUSED and report.arms[0].found(Scaling).step == 2 and not page.error
+        assert asked == [pieces] * 3
 
-    def test_settings_are_in_the_link_and_make_another_measurement(self):
+    def test_settings_are_in_the_link_and_make_another_measurement(self, local_engine, monkeypatch):
+        steps_at_most(local_engine, monkeypatch, 1)
         page = press(opened(**TINY), "scaling.measure")
         page = run(page.toggle(key="dimensions.shared").set_value(True))
         assert link(page)["dimensions.shared"] == "True" and keys_of_panes(page) == ["scaling.stored"]
         assert own(page).benches[Dimensions].plan.train.log_det.shared
 
-    @pytest.mark.parametrize(
-        ("name", "value", "says"),
-        [("largest", "100", {"4", "8", "16"}), ("blocks", "9", {"1", "8"}), ("view", "x", {"digits", "scaling"})],
-    )
-    def test_a_link_beyond_the_limits_is_refused_with_the_remedy(self, name, value, says):
-        page = opened(**{"view": "scaling", name: value})
-        assert {value} | says <= named(page.warning[0].value)
+    def test_a_link_beyond_the_limits_is_refused_with_the_remedy(self, local_engine, monkeypatch):
+        builds_nothing(local_engine, monkeypatch)
+        beyond = {
+            "largest": ("100", {"4", "8", "16"}),
+            "blocks": ("9", {"1", "8"}),
+            "view": ("x", {"digits", "scaling"}),
+        }
+        page = opened(**{name: value for name, (value, _) in beyond.items()})
+        text = page.warning[0].value
+        said = {part.split(" = ")[0]: part for part in text.split("`dimensions.")[1:]}
+        for name, (value, says) in beyond.items():
+            assert {value} | says <= named(said[name]), name
 
 
 def at(d, exact, estimate, added=0.5, batch=0.5):
@@ -381,19 +390,18 @@ class TestOpening:
             "1,024\N{NO-BREAK SPACE}GiB",
         ]
 
-    def test_the_page_opens_with_both_answers_and_the_digits_below(self, few):
+    def test_the_page_opens_with_both_answers_and_the_digits_below_and_its_button_measures(
+        self, few, local_engine, monkeypatch
+    ):
         page = opened()
         assert answers.exact_or_estimate(read_crossing(evidence.stored(CROSSING).found)) in said(page)
         assert panes(page)[0]["title"] == "Time of a training step" and len(grids(page)) == 3
         primary = [button.key for button in page.button if button.proto.type == "primary"]
         assert primary == ["dimensions.time"]
-
-    def test_its_button_measures(self, few):
-        page = press(opened(largest="4", blocks="1", width="8", batch="8", view="scaling"), "scaling.measure")
-        assert finding(page, Worth).over
-        page = opened()
+        asked = steps_at_most(local_engine, monkeypatch, 1)
         page = press(page, "dimensions.time")
         assert own(page).benches[Dimensions].view == "scaling" and own(page).comparisons["scaling"].report
+        assert asked == [len(own(page).benches[Dimensions].plan.pieces)]
 
     def test_the_other_button_measures_the_memory_of_the_bars(self, few, monkeypatch):
         asked = []

@@ -44,13 +44,14 @@ any_drawing = st.builds(lambda strokes: Drawing(tuple(strokes)), st.lists(any_st
 # --- the text of a link -----------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=30)
 @given(any_drawing)
 def test_the_text_of_a_drawing_and_its_rows_give_it_back(drawing):
     assert Drawing.of_text(drawing.text) == drawing
     assert Drawing.of_rows(drawing.rows) == drawing
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.text(max_size=60)
     | st.binary(min_size=7, max_size=60).map(lambda data: base64.urlsafe_b64encode(data).decode().rstrip("="))
@@ -124,7 +125,7 @@ def test_at_the_border_a_spray_is_mirrored_and_loses_nothing():
     assert np.all((drawing.points >= -4) & (drawing.points < -2.3))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(any_drawing)
 def test_an_eraser_takes_what_was_painted_before_it_and_lies_in_cells_within_its_radius(drawing):
     """Point by point, as the browser does it."""

@@ -19,12 +19,12 @@ def test_the_pulse_stands_still_while_its_process_is_late():
     def hold_up():
         if not held.is_set():
             held.set()
-            go_on.wait(30)
+            go_on.wait(300)
         beaten.append(pulse())
 
     pulse = Pulse(hold_up)
     try:
-        assert held.wait(30)
+        assert held.wait(300)
         stands = pulse()
         assert stands == 10 * BEAT_SECONDS
         threading.Event().wait(20 * BEAT_SECONDS)
@@ -41,10 +41,8 @@ def test_a_pulse_that_is_stopped_counts_no_more():
     pulse = Pulse()
     wait_for(lambda: pulse() > 0, "a beat")
     pulse.stop()
-    pulse._thread.join(30)
-    stands = pulse()
-    threading.Event().wait(3 * BEAT_SECONDS)
-    assert pulse() == stands
+    pulse._thread.join(60)
+    assert not pulse._thread.is_alive()
 
 
 def test_what_a_process_worked_on_is_known_after_its_death():

@@ -14,7 +14,6 @@ from app.engine.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
 from app.engine.experiment import Arm, Experiment
 from app.engine.job import Job
 from app.engine.job_kinds import job_of
-from app.engine.local import LocalEngine
 from app.engine.reports import State
 from app.engine.results import DIGITS as DATA
 from app.engine.results import Scaling
@@ -29,13 +28,14 @@ from resflow_core.log_det import Roulette
 from resflow_core.measure.scaling import Plan, Subject, by_dim
 from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.requests import engine_without_time
 
 FLOW = FlowConfig(blocks=2, width=16, budget=0.8, dim=DIM)
 TRAIN = TrainConfig(batch=32, log_det=Roulette(probe="rademacher", shared=True))
 ARM = Arm(FLOW, TRAIN, DATA)
 PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(batch=8, log_det=Roulette()), (2, 4), 4, 6)
 SCALING = Arm(PLAN.flow, PLAN.train, PLAN)
-MEMORY = SurveyPlan(FlowConfig(blocks=2, width=8, activation="lipswish"), batch=8, terms=2, draws=4)
+MEMORY = SurveyPlan(FlowConfig(blocks=2, width=8, activation="lipswish"), batch=8, terms=2, draws=3)
 SURVEY = Arm(MEMORY.flow, TrainConfig(batch=8), Survey(MEMORY))
 PLANE = Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=8), "moons")
 VIEW_REQUEST = ViewRequest(still_grid=0, measured={"results": True})
@@ -187,7 +187,7 @@ class TestScaling:
             made(Arm(huge.flow, huge.train, huge))
 
     def test_it_runs_and_reports_as_any_experiment(self):
-        engine = LocalEngine()
+        engine = engine_without_time()
         id = engine.create(Experiment((SCALING,), 0))
         demand = dataclasses.replace(VIEW_REQUEST, frames=False)
         report = engine.poll(id, demand)
@@ -222,29 +222,26 @@ def surveyed():
 
 
 class TestSurvey:
-    def test_a_step_is_a_piece_in_parts_and_all_are_what_the_core_measures(self, surveyed):
-        job = made(SURVEY)
+    @pytest.mark.thorough
+    def test_a_step_is_a_piece_in_parts_and_all_are_what_the_core_measures_also_of_a_job_that_was_stopped_in_a_piece(
+        self, surveyed
+    ):
+        job, again, stopped_at = made(SURVEY), made(SURVEY), len(MEMORY.sized) - 2
         for k in range(MEMORY.pieces):
             assert last(job.results()).step == job.step_count == k
-            assert whole(job) > 2
+            if k == stopped_at:
+                assert job.step()  # and there are further parts
+                again.restore(job.save())
+                assert again.step_count == job.step_count == k
+            assert whole(job) > 1 + (k != stopped_at)
         assert not job.step() and job.step_count == MEMORY.pieces  # there is no more
-        found = last(job.results())
-        assert found.complete and found.of == MEMORY
-        np.testing.assert_equal(no_times(found), no_times(surveyed))
-        assert all(cost.seconds > 0 for cost in found.costs.values())
-
-    def test_what_was_stopped_in_the_middle_of_a_piece_goes_on_with_that_piece(self, surveyed):
-        job, again = made(SURVEY), made(SURVEY)
-        for _ in range(5):
-            whole(job)
-        assert job.step()  # and there are further parts
-        saved = job.save()
-        again.restore(saved)
-        assert again.step_count == job.step_count == 5
+        while again.step_count < MEMORY.pieces:
+            again.step()
         for one in (job, again):
-            while one.step_count < MEMORY.pieces:
-                one.step()
-            np.testing.assert_equal(no_times(last(one.results())), no_times(surveyed))
+            found = last(one.results())
+            assert found.complete and found.of == MEMORY
+            np.testing.assert_equal(no_times(found), no_times(surveyed))
+            assert all(cost.seconds > 0 for cost in found.costs.values())
 
     def test_what_is_known_is_not_measured_again(self, surveyed):
         known = surveyed.results[: MEMORY.pieces - 2]
@@ -266,8 +263,9 @@ class TestSurvey:
         with pytest.raises(ValueError, match=rf"{limit} .*Lower terms"):
             made(Arm(flow, TrainConfig(batch=batch), Survey(plan)))
 
+    @pytest.mark.thorough
     def test_it_runs_in_whole_steps_and_reports_as_any_experiment(self):
-        engine = LocalEngine()
+        engine = engine_without_time()
         id = engine.create(Experiment((SURVEY,), 0))
         demand = dataclasses.replace(VIEW_REQUEST, frames=False)
         report = engine.poll(id, demand)
@@ -282,7 +280,7 @@ class TestSurvey:
         assert report.arms[0].found(Survey).complete and report.arms[0].found(Survey).results[:7] == first
 
     def test_arms_whose_steps_have_parts_stay_in_step(self):
-        engine = LocalEngine()
+        engine = engine_without_time()
         id = engine.create(Experiment((SURVEY, SURVEY, SCALING), 0))
         engine.step(id, 5)
         report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, frames=False))

@@ -14,7 +14,7 @@ from app.engine import views
 from app.engine.commands import Create, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.history import History
-from app.engine.local import LocalEngine
+from app.engine.measurements import masses as masses_file
 from app.engine.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
 from app.engine.measurements.masses import Masses
 from app.engine.reports import State
@@ -27,7 +27,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.pages import named
-from tests.app.requests import wanting
+from tests.app.requests import engine_without_time, wanting
 from tests.core.oracles import seeded
 from tests.core.test_baselines import library
 
@@ -40,7 +40,7 @@ ARMS = (
     *(Arm(BaselineConfig(kind, 2, 6), TRAIN, "moons", seed=k) for k, kind in enumerate(BASELINES)),
 )
 EXPERIMENT = Experiment(ARMS, 3)
-STEPS = 25
+STEPS = 12
 VIEW_REQUEST = ViewRequest(grid=12, still_grid=24, points=30, ways=False)
 
 
@@ -53,17 +53,12 @@ def exported(engine, id, index):
 
 
 def on(engine, id, steps, demand=VIEW_REQUEST):
-    """So many steps on; a slow machine takes more than one poll."""
-    report = engine.poll(id, demand)
-    goal = report.arms[0].step + steps
     engine.step(id, steps)
-    while (report := engine.poll(id, demand)).arms[0].step < goal:
-        assert report.state is State.STEPPING
-    return report
+    return engine.poll(id, demand)
 
 
 def taken(steps, demand=VIEW_REQUEST, experiment=EXPERIMENT):
-    engine = LocalEngine()
+    engine = engine_without_time()
     id = engine.create(experiment)
     return engine, id, on(engine, id, steps, demand)
 
@@ -196,14 +191,15 @@ def test_samples_come_without_the_way_there(trained, index):
 
 
 @pytest.mark.thorough
-def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed():
+def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed(monkeypatch):
+    monkeypatch.setitem(masses_file.CELLS, "fine", 64)
     demand = ViewRequest(frames=False, measured={"masses": True})
     experiment = Experiment(ARMS[1:], 3)
-    _, _, report = taken(40, demand, experiment)
+    _, _, report = taken(20, demand, experiment)
     rough, *peers = (arm.found(Masses) for arm in report.arms)
-    assert (rough.log_det, rough.step) == (Truncated(2), 40) and rough.believed.value != pytest.approx(1, abs=1e-3)
+    assert (rough.log_det, rough.step) == (Truncated(2), 20) and rough.believed.value != pytest.approx(1, abs=1e-3)
     for masses in peers:
-        assert (masses.step, masses.log_det, masses.believed, masses.belief) == (40, Exact(), None, "")
+        assert (masses.step, masses.log_det, masses.believed, masses.belief) == (20, Exact(), None, "")
         assert abs(masses.exact.value - 1) < 3 * masses.exact.error < 0.05
 
 
@@ -225,16 +221,17 @@ def test_the_newest_derivatives_stay_until_there_are_newer_ones():
     assert [arm.found(Derivatives).step for arm in engine.poll(id, with_derivatives).arms] == [4, 4]
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
-    engine, id, _ = taken(6)
+    engine, id, _ = taken(3)
     saved = pickle.loads(pickle.dumps(engine._scheduler._runs[id]._saved))
-    whole = on(engine, id, 4)
+    whole = on(engine, id, 2)
     other = Scheduler(time.monotonic)
-    other.handle(Create("b", EXPERIMENT, saved, steps=4))
+    other.handle(Create("b", EXPERIMENT, saved, steps=2))
     while other.is_pending("b"):
         other.tick()
     run = other._runs["b"]
-    assert run.step == 10 and saved.step == 6
+    assert run.step == 5 and saved.step == 3
     assert [run.export(k) for k in range(len(ARMS))] == [engine.export(id, k) for k in range(len(ARMS))]
     for job, arm in zip(run.arms.jobs, whole.arms, strict=True):
         found = job.curves()
@@ -248,7 +245,7 @@ def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
 @pytest.mark.parametrize("log_det", [Truncated(), Roulette()])
 def test_a_peer_with_an_estimate_fails_with_the_arm_and_the_remedy(log_det):
     bad = dataclasses.replace(ARMS[2], train=dataclasses.replace(TRAIN, log_det=log_det))
-    engine = LocalEngine()
+    engine = engine_without_time()
     report = engine.poll(engine.create(Experiment((ARMS[0], bad), 0)), VIEW_REQUEST)
     assert (report.state, report.arms) == (State.FAILED, ())
     assert {"2", "log_det", "Exact"} <= named(report.message) and type(log_det).__name__ in report.message

@@ -13,7 +13,6 @@ from app.engine.experiment_record import ExperimentRecord
 from app.engine.job import Job
 from app.engine.job_kinds import job_of
 from app.engine.latest_report import LatestReport
-from app.engine.local import LocalEngine
 from app.engine.reports import FRAME_WINDOW, State
 from app.engine.results import DIGITS
 from app.engine.step_picture import MOST_POINTS, mean, picture_of
@@ -27,6 +26,7 @@ from resflow_core.log_det import Roulette
 from resflow_core.training import trainer as trainer_file
 from resflow_core.training.step_parts import step_in_parts
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
+from tests.app.requests import engine_without_time
 
 FLOW, TRAIN = FlowConfig(blocks=2, width=8), TrainConfig(batch=50, log_det=Roulette())
 ARM = Arm(FLOW, TRAIN, "moons")
@@ -35,7 +35,7 @@ MOONS = DATASETS["moons"]
 
 
 def begun(arm=ARM, steps=3):
-    engine = LocalEngine()
+    engine = engine_without_time()
     id = engine.create(Experiment((arm,), 0))
     engine.step(id, steps)
     engine.poll(id, VIEW)

@@ -12,7 +12,6 @@ from app.engine import run, stored
 from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.local import LocalEngine
 from app.engine.origin import origin_of
 from app.engine.reports import Checkpoint, State
 from app.engine.schedule import Schedule
@@ -22,6 +21,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan
 from resflow_core.training.trainer import TrainConfig
 from tests.app.backends import Always
+from tests.app.requests import engine_without_time
 
 A, B, C = (TrainConfig(batch=50, average=0.9, learning_rate=rate) for rate in (0.001, 0.002, 0.004))
 ARM = Arm(FlowConfig(blocks=2, width=8), A, "moons")
@@ -75,7 +75,7 @@ def what_it_is(engine, id):
 
 @pytest.fixture
 def engine():
-    return LocalEngine()
+    return engine_without_time()
 
 
 def test_an_equal_experiment_goes_on_bit_for_bit_and_with_its_curves(engine):
@@ -226,7 +226,7 @@ def test_a_measurement_is_not_repeated_by_another_run():
 @pytest.mark.thorough
 def test_a_run_goes_on_by_what_began_it_and_who_asks_gets_the_same_digits():
     backends = Always(TORCH)
-    engine = LocalEngine(finish_seconds=600.0, backends=backends)  # kernels may have to be compiled first
+    engine = engine_without_time(backends=backends)
     by = {}
     for backends.now in (TORCH, NUMBA):
         id, _ = begun(engine, ONE)

@@ -41,7 +41,7 @@ BIAS = -0.000981  # of the series of A cut after 5 terms
 def opened(controls=None, arrives=False, **bench):
     """The screen with settings of the bench by their names in links, "__" for ".", besides a small flow; as it is
     found by who `arrives` without settings, or with its defaults."""
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     if not arrives:
         page.session_state[ARRIVED] = True
     fixed = {} if controls is None else {"controls": controls}
@@ -213,7 +213,7 @@ class TestByHand:
             assert found.settles != found.are_too_short
         assert shares[-1] < 0.9  # the second one's bars are too short
 
-    def test_clear_forgets_the_throws(self):
+    def test_clear_forgets_the_throws_and_other_settings_begin_anew(self):
         page = press(opened(), "throw.1")
         assert SampleMean not in kinds(page) and len(own_mean(page)) == 1  # one has no standard error
         page = press(page, "throw.10000")
@@ -222,6 +222,11 @@ class TestByHand:
         assert len(sample(page).values) == len(own_mean(page)) == 0
         page = press(page, "throw.100")
         np.testing.assert_array_equal(sample(page).values, draw_estimates(A, PAPER, "gaussian", 100, 0).value)
+        page = checked(page.select_slider(key="bench.law.p").set_value(0.3).run())
+        assert len(sample(page).values) == len(own_mean(page)) == 0
+        page = press(page, "throw.100")
+        expected = draw_estimates(A, Geometric(0.3, 3), "gaussian", 100, 0).value
+        np.testing.assert_array_equal(sample(page).values, expected)
 
     def test_a_million_comes_in_parts_and_is_the_end(self, monkeypatch):
         monkeypatch.setattr(samples, "CHUNK", 300_000)
@@ -238,14 +243,6 @@ class TestByHand:
         assert not page.button(key="throw.clear").disabled
         assert press(page, "throw.clear").button(key="throw.100").disabled is False
 
-    def test_other_settings_begin_anew(self):
-        page = press(opened(), "throw.100")
-        page = checked(page.select_slider(key="bench.law.p").set_value(0.3).run())
-        assert len(sample(page).values) == len(own_mean(page)) == 0
-        page = press(page, "throw.100")
-        expected = draw_estimates(A, Geometric(0.3, 3), "gaussian", 100, 0).value
-        np.testing.assert_array_equal(sample(page).values, expected)
-
     def test_a_matrix_is_typed_in_decimals_and_fractions(self):
         page = checked(opened().text_input(key="bench.matrix.1").set_value("-1/3").run())
         assert bench_of(page).matrix == (0.45, -1 / 3, -0.25, 0.2)
@@ -253,23 +250,24 @@ class TestByHand:
         assert finding(page, Series).truth == pytest.approx(truth)
         assert page.query_params["bench.matrix"] == f"0.45 {-1 / 3!r} -0.25 0.2"
 
-    @pytest.mark.parametrize(
-        ("place", "text", "named"),
-        [
-            (2, "abc", ("row 2, column 1", "`abc`", "0.45", "-1/4")),
-            (1, "1/0", ("row 1, column 2", "`1/0`", "0.45", "-1/4")),
-            (0, "1.3", ("1.227", "0.99", "smaller")),
-            (3, "1000", ("-99", "99")),
-        ],
+    WRONG = (
+        (2, "abc", ("row 2, column 1", "`abc`", "0.45", "-1/4")),
+        (1, "1/0", ("row 1, column 2", "`1/0`", "0.45", "-1/4")),
+        (0, "1.3", ("1.227", "0.99", "smaller")),
+        (3, "1000", ("-99", "99")),
     )
-    def test_what_is_no_such_matrix_is_named_and_the_old_one_stays(self, place, text, named):
-        page = checked(opened().text_input(key=f"bench.matrix.{place}").set_value(text).run())
-        (error,) = [e.value for e in page.error]
-        assert all(token in error for token in (*named, "(0.45, 0.3), (-0.25, 0.2)"))
-        assert bench_of(page).matrix == (0.45, 0.3, -0.25, 0.2)
-        assert finding(page, Series).truth == pytest.approx(KNOWN_LOG_DET, abs=1e-9)
-        page = checked(page.text_input(key=f"bench.matrix.{place}").set_value("0.1").run())
-        assert not page.error
+
+    def test_what_is_no_such_matrix_is_named_and_the_old_one_stays(self):
+        page, kept = opened(), ("0.45", "0.3", "-0.25", "0.2")
+        for place, text, named in self.WRONG:
+            page = checked(page.text_input(key=f"bench.matrix.{place}").set_value(text).run())
+            (error,) = [e.value for e in page.error]
+            assert all(token in error for token in (*named, "(0.45, 0.3), (-0.25, 0.2)")), text
+            assert bench_of(page).matrix == (0.45, 0.3, -0.25, 0.2)
+            assert finding(page, Series).truth == pytest.approx(KNOWN_LOG_DET, abs=1e-9)
+            page.text_input(key=f"bench.matrix.{place}").set_value(kept[place])
+        page = checked(page.text_input(key="bench.matrix.3").set_value("0.1").run())
+        assert not page.error and bench_of(page).matrix == (0.45, 0.3, -0.25, 0.1)
 
     def test_a_nilpotent_matrix_may_not_be_as_large_as_it_likes(self):
         page = opened(matrix="0 99 0 0", law__n_exact="0", law__p="0.95", probe="rademacher")
@@ -403,51 +401,59 @@ class TestCoins:
 
 
 class TestAcrossSettings:
-    def test_the_variance_of_the_setting_is_found_and_drawn(self):
-        for probe, variance in (("gaussian", 0.3917271732), ("rademacher", 0.0014856049)):
-            page = opened(view="settings", probe=probe)
-            found = finding(page, Noise)
-            assert found.cost.total == pytest.approx(variance, rel=1e-7)
-            assert found.tail.infinite_from == pytest.approx(0.835, abs=5e-4)
-            assert found.tail.radius == pytest.approx(0.406, abs=5e-4)
-        spec = charts(page)[0]
-        bench = Bench(probe="rademacher")
-        subject = subject_of(bench, None)
+    def variance_is_drawn(self, page):
+        """The variance of the setting is found, and the parts of others are drawn."""
+        spec, bench = charts(page)[0], bench_of(page)
+        subject, found = subject_of(bench, None), finding(page, Noise)
+        assert found.cost.total == cost(subject, bench.law, bench.probe, bench.n_probes).total
+        assert found.tail.infinite_from == pytest.approx(0.835, abs=5e-4)
+        assert found.tail.radius == pytest.approx(0.406, abs=5e-4)
         for n, costs in across_p(subject, bench).items():
             drawn = lines(spec, str(n))
             assert drawn == [pytest.approx(c.roulette) for c in costs if np.isfinite(c.roulette)]
         assert rows(spec, "rect")[0]["from"] == pytest.approx(1 - subject.radius**2)
 
+    def test_it_finds_and_draws_the_closed_form_whatever_the_batch(self):
+        page = opened(view="settings", batch="300")
+        subject = subject_of(Bench(), None)
+        values = {probe: cost(subject, PAPER, probe).total for probe in ("gaussian", "rademacher", "sphere")}
+        total = values["gaussian"]
+        self.variance_is_drawn(page)
+        assert finding(page, Noise).cost.total == pytest.approx(0.3917271732, rel=1e-7)
+        shares = finding(page, Probes).shares
+        for probe in ("rademacher", "sphere"):
+            assert shares[probe] == pytest.approx(values[probe] / total)
+        assert round(finding(page, BatchErrors).crossing) == 1547
+        assert finding(page, Products).paper.product == pytest.approx(4 * total)
+        shared, errors = finding(page, SharedN), finding(page, BatchErrors)
+        assert (shared.batch, shared.own) == (300, pytest.approx((total / 300) ** 0.5))
+        assert (errors.batch, errors.n_terms, errors.roulette) == (300, 5, shared.own)
+
+        cells = table(page, "| | bias")
+        assert set(cells) == {"", *(preset.title for preset in presets.PRESETS.values())}
+        assert list(map(number, cells[presets.PRESETS["paper"].title])) == [0, 0.626, 4, 1.57]
+        assert cells[presets.PRESETS["image"].title] == ["0", "infinite", "4", "infinite"]
+
+        points = rows(charts(page)[0], "point")  # which stand only where one estimate is one throw
+        assert [row["p"] for row in points] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+        assert finding(page, Noise).tail.unsettled_from == pytest.approx(0.699, abs=5e-4)
+        assert not any(box.key == "bench.entry" for box in page.selectbox)
+
+        page.select_slider(key="bench.batch").set_value(4096)
+        page = checked(page.selectbox(key="bench.quantity").set_value("neumann").run())
+        assert finding(page, SharedN).batch == finding(page, BatchErrors).batch == 4096
+        assert not rows(charts(page)[0], "point")
+        page = checked(page.selectbox(key="bench.entry").set_value("22").run())  # of the gradient
+        bench = Bench(view="settings", quantity="neumann", entry="22", batch=4096)
+        assert bench_of(page) == bench
+        assert finding(page, Noise).cost.total == pytest.approx(cost(subject_of(bench, None), PAPER, "gaussian").total)
+
     def test_a_poisson_law_is_drawn_against_lambda(self):
-        spec = charts(opened(view="settings", law="poisson"))[0]
-        assert rows(spec, "rect")[0] == {"from": 0.0, "to": 10.0, "text": "infinite"}
-        assert not any("exact terms" in row for row in rows(spec, "line"))  # nothing is finite
         page = opened(view="settings", law="poisson", matrix="0.4 -0.4 0.4 -0.4", law__n_exact="0")
         spec, bench = charts(page)[0], bench_of(page)
         drawn = lines(spec, "0")
         assert drawn == [pytest.approx(c.roulette) for c in across_lambda(subject_of(bench, None), bench)[0]]
         assert not rows(spec, "rect")
-
-    def test_what_else_is_found_is_the_closed_form(self):
-        page = opened(view="settings")
-        subject = subject_of(Bench(), None)
-        values = {probe: cost(subject, PAPER, probe).total for probe in ("gaussian", "rademacher", "sphere")}
-        shares = finding(page, Probes).shares
-        for probe in ("rademacher", "sphere"):
-            assert shares[probe] == pytest.approx(values[probe] / values["gaussian"])
-        assert round(finding(page, BatchErrors).crossing) == 1547
-        shared = finding(page, SharedN)
-        assert (shared.batch, shared.own) == (512, pytest.approx((values["gaussian"] / 512) ** 0.5))
-        assert finding(page, Products).paper.product == pytest.approx(4 * values["gaussian"])
-
-    def test_a_batch_of_any_size_is_looked_at_as_it_is(self):
-        page = opened(view="settings", batch="300")
-        total = cost(subject_of(Bench(), None), PAPER, "gaussian").total
-        shared, errors = finding(page, SharedN), finding(page, BatchErrors)
-        assert (shared.batch, shared.own) == (300, pytest.approx((total / 300) ** 0.5))
-        assert (errors.batch, errors.n_terms, errors.roulette) == (300, 5, shared.own)
-        page = checked(page.select_slider(key="bench.batch").set_value(4096).run())
-        assert finding(page, SharedN).batch == finding(page, BatchErrors).batch == 4096
 
     @pytest.mark.parametrize(
         ("settings", "square", "ratio", "reason"),
@@ -461,51 +467,42 @@ class TestAcrossSettings:
         assert shared.own == shared.shared == np.inf
         assert errors.winner == "truncated" and errors.roulette == errors.crossing == np.inf
         assert probes.gaussian == np.inf and probes.can_be_finite
+        products = finding(page, Products)
+        assert np.isinf(products.paper.product) == ("law" not in settings)
+        if "law" in settings:
+            spec = charts(page)[0]  # against lambda
+            assert rows(spec, "rect")[0] == {"from": 0.0, "to": 10.0, "text": "infinite"}
+            assert not any("exact terms" in row for row in rows(spec, "line"))  # nothing is finite
+            assert products.tail.ratio == Poisson().tail_ratio == 0  # its cheapest is looked for among geometric ones
+            assert any("**p" in text for text in said(page)) and pane(page, "Variance ×")["areas"]
 
     def test_a_preset_sets_the_bench_and_its_widgets(self):
-        page = press(opened(view="settings", n_probes="4"), "bench_preset.image")
-        assert bench_of(page) == Bench(view="settings", law=Poisson(2.0, 2))
-        assert page.selectbox(key="bench.law").value == "poisson"
-        assert page.select_slider(key="bench.n_probes").value == 1
-        assert page.button(key="bench_preset.image").disabled
+        page = opened(view="settings", probe="rademacher", n_probes="4")
+        self.variance_is_drawn(page)
+        assert not rows(charts(page)[0], "point")  # one estimate is of four throws
         page = press(page, "bench_preset.i-resnet-10")
+        assert bench_of(page) == Bench(view="settings", n_terms=10)
+        assert page.select_slider(key="bench.n_probes").value == 1
+        assert page.button(key="bench_preset.i-resnet-10").disabled
+        assert not page.button(key="bench_preset.image").disabled
         assert page.select_slider(key="bench.n_terms").value == 10
         assert finding(page, BatchErrors).n_terms == 10
         page = press(page, "bench_preset.optimal")
         law = bench_of(page).law
         assert isinstance(law, Custom) and law.table[0] == 1
+        assert page.selectbox(key="bench.law").value == "custom"
         best = cost(subject_of(Bench(), None), law, "gaussian").product
         assert finding(page, Products).best.product == pytest.approx(best, rel=1e-3)
         page = press(page, "bench_preset.paper")
         assert bench_of(page) == Bench(view="settings", n_terms=10)
-
-    def test_the_table_is_there(self):
-        cells = table(opened(view="settings"), "| | bias")
-        assert set(cells) == {"", *(preset.title for preset in presets.PRESETS.values())}
-        assert list(map(number, cells[presets.PRESETS["paper"].title])) == [0, 0.626, 4, 1.57]
-        assert cells[presets.PRESETS["image"].title] == ["0", "infinite", "4", "infinite"]
-
-    def test_gradients_by_an_entry(self):
-        page = opened(view="settings")
-        assert not any(box.key == "bench.entry" for box in page.selectbox)
-        page = checked(page.selectbox(key="bench.quantity").set_value("neumann").run())
-        page = checked(page.selectbox(key="bench.entry").set_value("22").run())
-        bench = Bench(view="settings", quantity="neumann", entry="22")
-        total = cost(subject_of(bench, None), PAPER, "gaussian").total
-        assert finding(page, Noise).cost.total == pytest.approx(total)
-        assert not rows(charts(page)[0], "point")
-
-    def test_dots_stand_only_where_one_estimate_is_one_throw(self):
-        page = opened(view="settings")
-        points = rows(charts(page)[0], "point")
-        assert [row["p"] for row in points] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-        assert finding(page, Noise).tail.unsettled_from == pytest.approx(0.699, abs=5e-4)
-        page = checked(page.select_slider(key="bench.n_probes").set_value(2).run())
-        assert not rows(charts(page)[0], "point")
+        assert page.selectbox(key="bench.law").value == "geometric"
 
     def test_the_flow_in_training(self):
         page = opened(view="settings", subject="flow")
+        assert Products not in kinds(page)  # there is no verdict on an untrained one
+        assert any(button.key == "play" for button in page.button)
         page = press(page, "steps")
+        assert finding(page, Products).paper.product > 0
         jacobians = page.session_state["page"].jacobians
         assert jacobians.step == 100
         exact = jacobians.points[:, :500].astype(float)
@@ -514,7 +511,8 @@ class TestAcrossSettings:
         share = (np.abs(np.linalg.eigvals(exact)).max((0, 2)) ** 2 > 0.5).mean()
         assert finding(page, InfinitePoints).share == pytest.approx(share)
         for quantity, points in (("log_det", 500), ("plain", 100)):
-            page = checked(page.selectbox(key="bench.quantity").set_value(quantity).run())
+            if bench_of(page).quantity != quantity:
+                page = checked(page.selectbox(key="bench.quantity").set_value(quantity).run())
             subject = subject_of(Bench(view="settings", subject="flow", quantity=quantity), jacobians)
             assert subject.jacobians.shape[1] == points
             assert finding(page, Noise).cost.total == pytest.approx(cost(subject, PAPER, "gaussian").total)

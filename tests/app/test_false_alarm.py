@@ -16,11 +16,15 @@ def coins(n, size, seed=0):
     """Means of `n` throws of real coins and their standard errors, (size,) each, without any draw of ours."""
     random = np.random.default_rng(seed)
     terms = 2 + random.geometric(0.5, n * size)  # 3 terms are certain
-    signs = random.choice([1.0, -1.0], n * size)
-    found = values(KNOWN_A.numpy(), SIGNS.law, terms, np.stack([np.ones(n * size), signs], 1)).reshape(size, n)
+    longest = np.arange(terms.max() + 1)
+    known = np.stack(
+        [values(KNOWN_A.numpy(), SIGNS.law, longest, np.tile([1.0, s], (len(longest), 1))) for s in (1, -1)]
+    )
+    found = known[random.integers(2, size=n * size), terms].reshape(size, n)
     return found.mean(1), found.std(1, ddof=1) / n**0.5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n", "size"), [(3, 100_000), (10, 100_000), (20, 100_000), (50, 40_000)])
 def test_coins_against_other_throws(n, size):
     mean, error = coins(n, size)

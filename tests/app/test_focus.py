@@ -52,7 +52,7 @@ def views(screen):
 
 
 def opened(screen, view="", **query):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     asked = SMALL | QUICK | ({f"{prefix_of(screen)}view": view} if view else {}) | query
     for name, value in asked.items():
         page.query_params[name] = value

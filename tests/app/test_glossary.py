@@ -90,7 +90,7 @@ def test_every_definition_is_short_and_its_tooltip_is_plain():
 
 def test_the_screen_lists_all_words_and_finds_some(monkeypatch):
     monkeypatch.setattr(engine, "get_engine", lambda: pytest.fail("nobody asked for a flow"))
-    page = AppTest.from_file(MAIN, default_timeout=60).switch_page("features/glossary/glossary.py").run()
+    page = AppTest.from_file(MAIN, default_timeout=600).switch_page("features/glossary/glossary.py").run()
     assert not page.exception, page.exception
     assert len(page.title) == 1
     words = [h.value for h in page.header]

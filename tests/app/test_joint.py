@@ -18,6 +18,7 @@ from app.features.joint.arms import PLAIN, grid, pair
 from app.features.joint.evidence import COSTS, FAR, FAR_SETUP, LABELS, groups_of, read_costs, read_far, read_labels
 from app.features.joint.few_labels import UNTOLD, FewLabels
 from app.features.joint.numbers import CIRCLE, Claim, Told, Unseen, Verdict, accuracies, claim, unseen
+from app.features.joint.one import STEPS as UNTIL
 from app.features.joint.settings import WEIGHTS, Joint
 from app.link import query_of, read_link
 from app.quantise import from_u16
@@ -33,6 +34,7 @@ from resflow_core.log_det import Exact, Roulette
 from resflow_core.measure import Far
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
+from tests.app.held_back import builds_nothing, steps_at_most
 from tests.app.pages import MAIN, SMALL, decode, finding, keys, link, own, panes, press, run, said, sentence
 from tests.app.pages import table as cells
 from tests.app.requests import reported
@@ -41,6 +43,8 @@ pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["noisymoons"]
 RESIDUAL = "Residual flow"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+STEPS = 50
+"""So many of the 100 steps of a press are taken."""
 FAR_CHARTS = ("Calibration", "Far away: confidence", "Far away: density")
 
 
@@ -51,7 +55,7 @@ def opened(view="one", settings=(), **bench):
 
 
 def arrived(view="one", settings=(), **bench):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     asked = {f"joint.{name}": str(value) for name, value in ({"view": view} | bench).items()}
     for name, value in (SMALL | {"data": "noisymoons"} | dict(settings) | asked).items():
         page.query_params[name] = value
@@ -108,10 +112,12 @@ def pane_of(page, title):
 class TestOneFlow:
     @pytest.fixture(scope="class")
     def hybrid(self):
-        return trained(steps=100)
+        return trained(steps=STEPS)
 
-    def test_numbers_and_pictures_are_those_of_the_hybrid_that_the_core_trains(self, hybrid):
-        page = stepped(opened())
+    def test_numbers_and_pictures_are_those_of_the_models_that_the_core_trains(self, hybrid, local_engine, monkeypatch):
+        asked = steps_at_most(local_engine, monkeypatch, STEPS)
+        page = stepped(opened(), STEPS)
+        assert asked == [100]
         found, rows = scores(hybrid), cells(page, "|  | parameters")
         assert first_number(rows[RESIDUAL][1]) == pytest.approx(percent(found), abs=0.11)
         assert first_number(rows[RESIDUAL][2]) == pytest.approx(found.nll.value, abs=2e-3)
@@ -166,13 +172,20 @@ class TestOneFlow:
             assert dots["label"] == DATA.classes[k]
             assert len(decode(dots["points"])) == (frame.sample_classes[:400] == k).sum()
 
-    def test_the_plain_classifier_is_as_large_and_is_trained_alone(self):
-        page = stepped(opened())
+        # The plain classifier is as large, and trained alone.
         config = own(page).comparisons["joint"].experiment.arms[1].flow
         assert config.flow is None
         assert parameter_count(config) == pytest.approx(parameter_count(HybridConfig(FLOW)), rel=0.05)
-        alone = scores(trained(config, 0.0, 100))
-        assert first_number(cells(page, "|  | parameters")[PLAIN][1]) == pytest.approx(percent(alone), abs=0.11)
+        alone = scores(trained(config, 0.0, STEPS))
+        assert first_number(rows[PLAIN][1]) == pytest.approx(percent(alone), abs=0.11)
+
+        # The hybrid's flow goes on alone.
+        page = run(page.button(key="joint.adopt.0").click())
+        setup = own(page).setup
+        assert type(setup.train) is TrainConfig and setup.train == TrainConfig(batch=64)
+        saved = flow_file.from_bytes(setup.start.weights).state_dict()
+        for name, tensor in hybrid.flow.state_dict().items():
+            torch.testing.assert_close(saved[name], tensor, atol=2e-3, rtol=0, msg=name)
 
     @pytest.mark.slow
     def test_the_weight_changes_while_it_trains(self):
@@ -191,20 +204,12 @@ class TestOneFlow:
 
     def test_another_family_has_as_many_parameters(self):
         page = opened(family="realnvp")
+        without_a_verdict(page)
         rows = cells(page, "|  | parameters")
         assert float(rows["RealNVP"][0].replace(",", "")) == pytest.approx(
             parameter_count(HybridConfig(FLOW)), rel=0.25
         )
         assert not [button for button in page.button if button.key == "joint.adopt.0"]
-
-    def test_its_flow_goes_on_alone(self, hybrid):
-        page = stepped(opened())
-        page = run(page.button(key="joint.adopt.0").click())
-        setup = own(page).setup
-        assert type(setup.train) is TrainConfig and setup.train == TrainConfig(batch=64)
-        saved = flow_file.from_bytes(setup.start.weights).state_dict()
-        for name, tensor in hybrid.flow.state_dict().items():
-            torch.testing.assert_close(saved[name], tensor, atol=2e-3, rtol=0, msg=name)
 
     def test_many_classes_and_real_ones_are_drawn(self):
         for data in ("8gaussians", "wine"):
@@ -241,8 +246,9 @@ class TestThePapersTable:
             one.label for one in grid(own(page).setup, own(page).benches[Joint])
         ]
 
-    def test_what_is_downloaded_is_what_is_shown(self):
+    def test_before_training_what_is_downloaded_is_what_is_shown_and_there_is_no_verdict(self):
         page = opened("paper", seeds=1)
+        without_a_verdict(page)
         bench, setup = own(page).benches[Joint], own(page).setup
         found = grid(setup, bench)
         groups = {one.label: (arm,) for one, arm in zip(found, arms(page, "joint.paper"), strict=True)}
@@ -267,12 +273,12 @@ class TestThePapersTable:
         assert [arm.seed for arm in found.values()] == [5, 6] * 6
 
 
-STEPS, NONE = np.array([0, 100]), np.zeros(2, np.float32)
+MEASURED, NONE = np.array([0, 100]), np.zeros(2, np.float32)
 
 
 def report(accuracy, measured=()):
     curves = LossCurves(
-        STEPS, NONE, STEPS, NONE, NONE, NONE, NONE, NONE, NONE, NONE + 1, np.zeros((0, 0, 0)),
+        MEASURED, NONE, MEASURED, NONE, NONE, NONE, NONE, NONE, NONE, NONE + 1, np.zeros((0, 0, 0)),
         held_accuracy=np.array([0.5, accuracy], np.float32), held_class_nll=NONE, held_ece=NONE,
     )  # fmt: skip
     return ArmReport(step=100, steps_per_second=0, seconds=1, loss=curves, measured=reported(*measured))
@@ -370,6 +376,10 @@ def test_boundaries_of_three_classes_are_where_the_likeliest_changes():
 
 
 class TestBadData:
+    @pytest.fixture
+    def nothing_built(self, local_engine, monkeypatch):
+        builds_nothing(local_engine, monkeypatch)
+
     def upload(self, text, label=None):
         page = opened()
         own(page).picked = "csv"
@@ -388,40 +398,39 @@ class TestBadData:
         assert own(page).setup.data == "noisymoons"
         assert cells(page, "|  | parameters")[RESIDUAL]
 
-    @pytest.mark.parametrize(
-        ("of", "says"),
-        [
-            (lambda i: 0.5 + i / 7, ["0.5", "whole number"]),
-            (lambda i: f"k{i}", ["60 ", "20 "]),
-            (lambda i: "same", ["are the same"]),
-        ],
-    )
-    def test_columns_that_cannot_be_labels_say_why(self, of, says):
-        page = self.upload(self.rows(of))
-        assert all(token in page.info[0].value for token in ["`kind`", *says])
+    def test_columns_that_cannot_be_labels_say_why(self, nothing_built):
+        refused = {
+            "shares": (lambda i: 0.5 + i / 7, ["0.5", "whole number"]),
+            "one each": (lambda i: f"k{i}", ["60 ", "20 "]),
+            "one for all": (lambda i: "same", ["are the same"]),
+        }
+        for name, (of, says) in refused.items():
+            page = self.upload(self.rows(of))
+            assert all(token in page.info[0].value for token in ["`kind`", *says]), name
 
-    def test_a_label_column_is_asked_for_and_learned(self):
-        text = self.rows(lambda i: "abc"[i % 3])
-        page = self.upload(text)
+    def test_a_label_column_is_asked_for_and_learned(self, nothing_built):
+        page = self.upload(self.rows(lambda i: "abc"[i % 3]))
         assert "*Label*" in page.info[0].value
-        page = self.upload(text, "kind")
-        assert not page.info
+        page = run(page.selectbox(key="csv.label").set_value("kind"))
+        assert all("being built" in info.value for info in page.info)
         assert own(page).comparisons["joint"].experiment.arms[0].flow.classes == 3
 
-    def test_rows_without_a_label_are_a_class_and_that_is_said(self):
+    def test_rows_without_a_label_are_a_class_and_that_is_said(self, nothing_built):
         page = self.upload(self.rows(lambda i: "ab"[i % 2] if i % 6 else ""), "kind")
         assert "10 rows" in page.warning[0].value and MISSING_LABEL in page.warning[0].value
         assert own(page).comparisons["joint"].experiment.arms[0].flow.classes == 3
 
 
-def test_the_settings_come_and_go_by_link():
+def test_the_settings_come_and_go_by_link(local_engine, monkeypatch):
+    builds_nothing(local_engine, monkeypatch)
     bench = Joint(view="paper", weight=0.3, family="nsf", peer="maf", width=0, seeds=4, steps=300)
     assert bench in read_link(query_of(Setup(), benches=[bench])).benches
     page = opened(weight=0.3)
     assert page.select_slider(key="joint.weight").value == 0.3
 
 
-def test_a_weight_beyond_the_limits_is_refused_with_the_remedy():
+def test_a_weight_beyond_the_limits_is_refused_with_the_remedy(local_engine, monkeypatch):
+    builds_nothing(local_engine, monkeypatch)
     page = opened(weight=50)
     assert all(token in page.warning[0].value for token in ("`joint.weight = 50`", "0 to 10", "1.0"))
     assert own(page).benches[Joint].weight == 1.0
@@ -522,11 +531,13 @@ class TestOpening:
         assert "joint" not in own(page).comparisons, "nothing is trained for it"
 
     def test_its_button_trains_the_flows_of_the_answer(self, local_engine, monkeypatch):
-        monkeypatch.setattr(local_engine, "play", lambda *_: None)
+        builds_nothing(local_engine, monkeypatch)
+        asked = steps_at_most(local_engine, monkeypatch, 0)
         page = press(arrived(), "joint.train")
-        setup = own(page).setup
+        setup, comparison = own(page).setup, own(page).comparisons["joint"]
         assert (setup.data, setup.flow, setup.train) == (FAR_SETUP.data, FAR_SETUP.flow, FAR_SETUP.train)
-        assert own(page).comparisons["joint"].experiment.arms[0].flow.flow == FAR_SETUP.flow
+        assert comparison.experiment.arms[0].flow.flow == FAR_SETUP.flow
+        assert asked == [UNTIL]
 
     def test_beside_a_lesson_nothing_stored_is_shown(self, monkeypatch):
         monkeypatch.setattr(opening, "is_due", lambda: False)
@@ -534,11 +545,11 @@ class TestOpening:
         assert "joint.train" not in keys(page) and not any("Measured on" in text for text in said(page))
         assert arms(page)[0].step == 0 and not [text for text in said(page) if "Far from the data" in text]
 
-    def test_no_verdict_stands_over_untrained_flows(self):
-        for view in ("one", "paper"):
-            page = opened(view, seeds=1)
-            assert any("Measured on" in text for text in said(page))
-            assert not [text for text in said(page) if "Too few seeds" in text or "Not measured yet" in text]
+
+def without_a_verdict(page):
+    """Over flows that are not trained the stored answer stands alone."""
+    assert any("Measured on" in text for text in said(page))
+    assert not [text for text in said(page) if "Too few seeds" in text or "Not measured yet" in text]
 
 
 class TestFewLabels:

@@ -37,7 +37,7 @@ TRAIN_LONG = {"believes", "norms"}
 
 
 def opened(screen="learn", **query):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in query.items():
         page.query_params[name] = value
     page.switch_page(f"features/{screen}/{screen}.py")
@@ -108,15 +108,30 @@ def series():
     return opened(lesson="series", step="start")
 
 
-def guess(page, prediction, value):
-    """Move the slider of a prediction, and commit it."""
-    page.slider(key=f"lesson.{prediction}").set_value(value).run()
+def guess(page, prediction, value, together=False):
+    """Move the slider of a prediction, and commit it, in one run of the page's script or in one more."""
+    moved = page.slider(key=f"lesson.{prediction}").set_value(value)
+    if not together:
+        moved.run()
     return press(page, f"lesson.{prediction}.commit")
 
 
-def test_a_link_opens_a_step_on_its_screen_with_its_settings_and_controls_alone(series):
-    series.slider(key="lesson.series.one").set_value(0.1).run()
-    press(series, "lesson.series.one.commit")
+def test_a_link_opens_a_step_with_its_controls_alone_and_a_locked_prediction_opens_what_follows(
+    series,
+):
+    assert blocks(series)[-1] == "one" and drawn_step(series) == "start"
+    assert series.button(key="lesson.series.one.commit").disabled, "nobody has made a guess"
+    # Streamlit may send the widget's change and the click on Commit together.
+    series.slider(key="lesson.series.one").set_value(0.2).run()
+    guess(series, "series.one", 0.1, together=True)
+    assert own(series).progress.lessons["series"].answers == {"one": 0.1}, "what was just chosen"
+    assert "one-sign" in blocks(series)
+    found = finding(series, Met)
+    assert (found.block, found.guess, found.truth) == ("one", 0.1, bias(1))
+    assert found.off == pytest.approx(0.04609, abs=1e-12), "as it is shown, not 0.0460855"
+    assert not [slider for slider in series.slider if slider.key == "lesson.series.one"]
+    assert {"from": 0.1, "to": bias(1)} in rows(series)
+
     assert len(header(series)) == 1 and "terms" in keys(series)
     assert drawn_step(series) == "start"
     assert finding(series, Standing) == Standing(lesson=4, step=1, steps=4)
@@ -125,18 +140,6 @@ def test_a_link_opens_a_step_on_its_screen_with_its_settings_and_controls_alone(
     assert not [button for button in series.button if button.key == "play"], "it trains no flow"
     assert not [box.key for box in series.selectbox if box.key.startswith("bench.")]
     assert (series.query_params["lesson"], series.query_params["step"]) == ("series", "start")
-
-
-def test_a_prediction_is_locked_and_opens_what_follows_with_the_truth_beside_it(series):
-    assert blocks(series)[-1] == "one"
-    assert series.button(key="lesson.series.one.commit").disabled, "nobody has made a guess"
-    guess(series, "series.one", 0.1)
-    assert "one-sign" in blocks(series)
-    found = finding(series, Met)
-    assert (found.block, found.guess, found.truth) == ("one", 0.1, bias(1))
-    assert found.off == pytest.approx(0.04609, abs=1e-12), "as it is shown, not 0.0460855"
-    assert not [slider for slider in series.slider if slider.key == "lesson.series.one"]
-    assert {"from": 0.1, "to": bias(1)} in rows(series)
 
 
 def test_a_check_is_told_also_where_the_page_must_first_be_drawn_anew(series, monkeypatch):
@@ -253,18 +256,17 @@ def test_the_number_of_draws_is_rounded_up_and_its_neighbours_are_right():
     assert not block.is_right(0.6259 / 0.01, truth)  # without the square
 
 
-def test_coins_stand_first_where_a_step_waits_for_them_and_nowhere_where_they_lead_to_nothing():
-    page = opened(lesson="roulette", step="coins")
-    there = list(keys(page))
-    assert there.index("coins.results") < there.index("throw.100")
+def test_coins_stand_nowhere_where_they_lead_to_nothing():
     for step in ("one", "many"):
         page = opened(lesson="roulette", step=step)
         assert not [one for one in keys(page) if one.startswith("coins.")]
         assert not [one for one in page.expander if "coins" in one.label]
 
 
-def test_a_check_passes_with_as_many_draws_as_the_step_asks_for():
+def test_coins_stand_first_where_a_step_waits_for_them_and_its_check_passes_with_as_many_as_it_asks_for():
     page = opened(lesson="roulette", step="coins")
+    there = list(keys(page))
+    assert there.index("coins.results") < there.index("throw.100")
     draws = lesson(page).blocks["coins-solution"].actions[0].value.split()
 
     def verdict(n):
@@ -290,14 +292,6 @@ def test_draws_with_coins_are_there_again_when_one_comes_back():
     press(page, "lesson.roulette.coins-solution")
     (field,) = page.text_area
     assert field.value.startswith("3- 4+") and field.value == own(page).coins
-
-
-def test_a_check_that_fails_says_why_before_the_step_is_done():
-    page = opened(lesson="change", step="forget")
-    page.radio(key="lesson.change.mass").set_value("half").run()
-    press(page, "lesson.change.mass.commit")
-    press(page, "lesson.change.too-much.check")
-    assert finding(page, Checked).verdict is Verdict.FAILED
 
 
 def test_a_file_shows_its_answers_where_others_stand(series):
@@ -364,14 +358,12 @@ def test_a_link_to_what_is_not_there_says_so_or_begins_at_the_start():
 
 def test_the_flow_of_a_page_is_kept_when_a_lesson_needs_another():
     page = opened("explore", blocks="2", width="8", batch="32")
-    press(page, "steps")
+    press(page, "step")
     mine = own(page).setup
-    lesson = next(one for one in shelf().originals.values() if any("blocks" in step.settings for step in one.steps))
     page.switch_page("features/learn/learn.py")
-    page.query_params["lesson"] = lesson.id
+    page.query_params["lesson"], page.query_params["step"] = "block", "one"
     followed(checked(page.run()))
-    while own(page).setup.flow == mine.flow:
-        followed(press(page, "lesson.next"))
+    assert own(page).setup.flow != mine.flow
     press(page, "undo")
     assert own(page).setup.flow == mine.flow
 
@@ -399,22 +391,22 @@ def test_every_step_opens_on_its_screen_with_its_controls(lesson):
             followed(press(page, "lesson.next"))
 
 
-def test_a_lesson_asks_for_the_bug_itself_and_shows_the_sound_n_too():
-    for step, suspect in (("sound", "none"), ("suspect-a", "a")):
-        page = checked(press(opened(lesson="bugs", step=step), "throw.100").run())
+def test_a_lesson_asks_for_the_bug_itself_and_what_was_thrown_in_a_step_is_there_when_somebody_comes_back():
+    page, thrown = opened(lesson="bugs", step="sound"), []
+    for suspect in ("none", "a"):
+        assert not len(own(page).sample.values)
+        checked(press(page, "throw.100").run())
+        thrown.append(own(page).sample.values)
+        assert len(thrown[-1]) == 100
         assert own(page).benches[Bench].suspect == suspect
         shares = [row["share"] for row in rows(page) if "N" in row and "share" in row]
         chances = [row["chance"] for row in rows(page) if "chance" in row]
-        assert sum(shares) == pytest.approx(1) and chances[:3] == [0.5, 0.25, 0.125]
+        assert sum(shares) == pytest.approx(1) and chances[:3] == [0.5, 0.25, 0.125], "the sound N too"
         assert not any(radio.key.startswith("named.") for radio in page.radio)
-
-
-def test_what_was_just_chosen_is_what_is_committed(series):
-    """Streamlit may send the widget's change and the click on Commit together."""
-    series.slider(key="lesson.series.one").set_value(0.2).run()
-    series.slider(key="lesson.series.one").set_value(0.1)
-    press(series, "lesson.series.one.commit")
-    assert own(series).progress.lessons["series"].answers == {"one": 0.1}
+        press(page, "lesson.next" if suspect == "none" else "lesson.back")
+    assert own(page).sample.values == pytest.approx(thrown[0], abs=0)
+    press(page, "lesson.again")
+    assert not len(own(page).sample.values)
 
 
 @pytest.mark.slow
@@ -453,13 +445,13 @@ def test_a_passed_check_claims_nothing_about_other_settings(series):
     assert finding(series, Checked).verdict is Verdict.PASSED_BEFORE and len(series.warning) == 1, "asked, it says so"
 
 
-@pytest.mark.parametrize("guess", ["a word", 1e400, 7.0])
-def test_an_answer_that_another_version_of_a_lesson_took_is_asked_for_again(series, guess):
-    answers = {"one": guess, "slow": "gone", "how-many": 7.0, "budget": 0.5}
-    data = as_file(Progress({"series": LessonProgress([], answers, {"slow": "gone", "how-many": "many"}, [])}))
-    own(series).progress = from_file(data)
-    checked(series.run())
-    assert series.slider(key="lesson.series.one").value == 0
+def test_an_answer_that_another_version_of_a_lesson_took_is_asked_for_again(series):
+    for guess in ("a word", 1e400, 7.0):
+        answers = {"one": guess, "slow": "gone", "how-many": 7.0, "budget": 0.5}
+        data = as_file(Progress({"series": LessonProgress([], answers, {"slow": "gone", "how-many": "many"}, [])}))
+        own(series).progress = from_file(data)
+        checked(series.run())
+        assert series.slider(key="lesson.series.one").value == 0, guess
     press(series, "lesson.next")
     assert series.radio(key="lesson.series.slow").value is None
     press(series, "lesson.next")
@@ -536,6 +528,8 @@ def test_the_lessons_own_answer_is_out_of_reach_until_somebody_has_kept_one_of_s
     assert theirs not in said(page)
     page.radio(key="lesson.change.mass").set_value("half").run()
     press(page, "lesson.change.mass.commit")
+    press(page, "lesson.change.too-much.check")
+    assert finding(page, Checked).verdict is Verdict.FAILED, "before the step is done"
     assert "collapse" in blocks(page) and theirs not in said(page)
     page.text_area(key="lesson.change.collapse").set_value("It collapses.").run()
     assert own(page).progress.of("change").answers["collapse"] == "It collapses." and theirs not in said(page)
@@ -567,27 +561,6 @@ def test_a_step_is_as_it_was_left_for_whoever_comes_back_and_begins_where_it_is_
     assert own(page).benches[Stretch] == start
 
 
-def test_what_was_thrown_in_a_step_is_there_when_somebody_comes_back():
-    page = opened(lesson="bugs", step="sound")
-    checked(press(page, "throw.100").run())
-    thrown = own(page).sample.values
-    assert len(thrown) == 100
-    press(page, "lesson.next")
-    assert not len(own(page).sample.values)
-    press(page, "lesson.back")
-    assert own(page).sample.values == pytest.approx(thrown, abs=0)
-    press(page, "lesson.again")
-    assert not len(own(page).sample.values)
-
-
-def test_what_next_leaves_open_is_named_by_its_kinds_alone():
-    page = opened(lesson="change", step="area")
-    page.radio(key="lesson.change.density").set_value("twice").run()
-    press(page, "lesson.change.density.commit")
-    (line,) = [one.value for one in page.caption if "Do (2), Check" in one.value]
-    assert len(line) < 60
-
-
 @pytest.mark.parametrize(("guess", "truth", "margin"), [(1.1, 1.0986, 0.05), (3918.0, 3917.0, 391.7), (0.5, 1.0, 0.05)])
 def test_the_line_of_a_prediction_is_never_so_short_that_a_right_one_looks_far_away(guess, truth, margin):
     shown = {"prediction": str(guess), "truth": str(truth)}
@@ -613,10 +586,12 @@ def test_one_button_has_the_accent_what_a_lesson_waits_for_or_play():
     assert checked(checked(page.run()).run()).button(key="play").proto.type == "primary"
 
 
-def test_the_formula_that_a_prediction_is_about_comes_with_its_answer():
+def test_the_formula_that_a_prediction_is_about_comes_with_its_answer_and_what_next_leaves_open_by_its_kinds_alone():
     page = opened(lesson="change", step="area")
     formula = r"\log|\det J_f(x)|"
     assert not any(formula in one.value for one in page.markdown)
     page.radio(key="lesson.change.density").set_value("twice").run()
     press(page, "lesson.change.density.commit")
     assert any(formula in one.value for one in page.markdown)
+    (line,) = [one.value for one in page.caption if "Do (2), Check" in one.value]
+    assert len(line) < 60

@@ -22,8 +22,9 @@ from app.lessons.words import wording
 from app.session.lesson import open_step
 from app.session.returning import arrive_in_browser
 from app.ui.lesson_list import Row, said, still_open
+from tests.app import short_lessons
 from tests.app.pages import keys, own
-from tests.app.test_learn import blocks, checked, drawn_step, followed, guess, lesson, opened, press
+from tests.app.test_learn import checked, drawn_step, followed, guess, lesson, opened, press
 from tests.app.test_learn import said as texts
 from tests.app.test_lessons import situation
 from tests.app.test_returning import tell
@@ -34,22 +35,21 @@ pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 # --- what is said of an answer ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("number", "answer"), [(-0.1, "low"), (0.05, "right"), (0.2, "high")])
-def test_what_is_said_of_an_answer_is_said_of_no_other(number, answer):
-    page = opened(lesson="series", step="start")
-    guess(page, "series.one", number)
-    block, words = lesson(page).blocks["one"], Words(own_situation(page))
-    shown = texts(page)
-    assert words(block.why[answer]) in shown
-    assert not any(words(why) in shown for other, why in block.why.items() if other != answer)
-
-
-def test_before_an_answer_nothing_is_said_of_any():
+def test_what_is_said_of_an_answer_is_said_of_no_other_and_before_it_nothing_of_any():
     page = opened(lesson="series", step="start")
     block, words = lesson(page).blocks["one"], Words(own_situation(page))
-    assert not any(words(why) in texts(page) for why in block.why.values())
-    for number in (f"{own_situation(page).value('truth'):.4f}", f"{own_situation(page).value('bias', (1,)):.3f}"):
-        assert number not in texts(page), "what is asked for stands on the page"
+    for number, answer in ((-0.1, "low"), (0.05, "right"), (0.2, "high")):
+        assert not any(words(why) in texts(page) for why in block.why.values())
+        for asked in (f"{own_situation(page).value('truth'):.4f}", f"{own_situation(page).value('bias', (1,)):.3f}"):
+            assert asked not in texts(page), "what is asked for stands on the page"
+        guess(page, "series.one", number)
+        shown = texts(page)
+        assert words(block.why[answer]) in shown
+        assert not any(words(why) in shown for other, why in block.why.items() if other != answer)
+        done = own(page).progress.of("series")
+        done.answers.clear()
+        done.truths.clear()
+        checked(page.run())
 
 
 @pytest.mark.parametrize("name", list(shelf().originals))
@@ -222,23 +222,26 @@ def test_the_list_leads_back_to_the_step_and_says_so():
 NUMBER = re.compile(r"true NLL of (\d+\.\d+) nats.* believes in (\d+\.\d+) nats", re.DOTALL)
 
 
-def test_text_and_readouts_are_of_one_moment_when_a_run_stops_between_two_polls(local_engine):
+@pytest.fixture
+def short(monkeypatch):
+    """Pages of the lessons that train, with a tenth of their steps."""
+    folder = next(iter(short_lessons.short().originals.values())).path.parent
+    monkeypatch.setattr(shelf, "__defaults__", (folder,))
+
+
+def test_text_and_readouts_are_of_one_moment_when_a_run_stops_between_two_polls(short, local_engine):
     page = opened(lesson="believes", step="on")
-    page.radio(key="lesson.believes.true-nll").set_value("rises").run()
-    press(page, "lesson.believes.true-nll.commit")
-    tell(page, local_engine.step, own(page).run, 200)
-    for _ in range(400):
-        checked(page.run())
-        if own(page).report.arms[0].step >= 300 and "below" in blocks(page):
-            break
-    press(page, "lesson.believes.below.check")
+    done = own(page).progress.of("believes")
+    done.answers["true-nll"], done.truths["true-nll"], done.done = "rises", "rises", ["further", "below"]
+    checked(page.run())
+    assert reaches(page, 10)
     # Two polls, and between them the run goes on and stops by itself.
     tell(page, local_engine.step, own(page).run, 7)
-    while local_engine.poll(own(page).run, ViewRequest(frames=False)).arms[0].step < 307:
+    while local_engine.poll(own(page).run, ViewRequest(frames=False)).arms[0].step < 17:
         pass
     checked(page.run())
     loss = own(page).report.arms[0].loss
-    assert own(page).report.arms[0].step == 307
+    assert own(page).report.arms[0].step == 17
     true, believed = map(float, NUMBER.search(texts(page)).groups())
     assert true == pytest.approx(loss.held_nll[-1], abs=0.006)
     assert believed == pytest.approx(loss.held_nll[-1] - loss.held_bias[-1], abs=0.006)
@@ -246,6 +249,14 @@ def test_text_and_readouts_are_of_one_moment_when_a_run_stops_between_two_polls(
     entropy = own(page).setup.dataset.truth.entropy
     assert float(gap["value"]) == pytest.approx(loss.held_kl[-1], abs=0.02)
     assert true - entropy == pytest.approx(float(gap["value"]), abs=0.15), "the same loss, by two estimates"
+
+
+def reaches(page, step):
+    """Whether the page's flow rests at this step, before long."""
+    return any(
+        own(checked(page.run())).report.arms[0].step == step and own(page).report.state not in MOVING
+        for _ in range(400)
+    )
 
 
 def test_while_a_flow_moves_the_text_says_of_which_step_it_is(local_engine):
@@ -256,26 +267,17 @@ def test_while_a_flow_moves_the_text_says_of_which_step_it_is(local_engine):
     checked(page.run())
     assert "from step" in texts(page)
     press(page, "play")
-    for _ in range(5):
-        checked(page.run())
-    assert "from step" not in texts(page)
+    assert any("from step" not in texts(checked(page.run())) for _ in range(400)), "once it rests"
 
 
-def test_a_step_that_was_done_with_a_flow_that_is_gone_says_so(local_engine):
+def test_a_step_that_was_done_with_a_flow_that_is_gone_says_so(short, local_engine):
     page = opened(lesson="believes", step="on")
     done = own(page).progress.of("believes")
     done.answers["true-nll"], done.truths["true-nll"], done.done = "rises", "rises", ["further", "below"]
     news = wording().say("done_before")
-
-    def reaches(step):
-        return any(
-            own(checked(page.run())).report.arms[0].step == step and own(page).report.state not in MOVING
-            for _ in range(400)
-        )
-
-    assert reaches(100) and news in texts(page)
-    tell(page, local_engine.step, own(page).run, 200)
-    assert reaches(300) and news not in texts(page)
+    assert reaches(page, 10) and news in texts(page)
+    tell(page, local_engine.step, own(page).run, 20)
+    assert reaches(page, 30) and news not in texts(page)
 
 
 def readouts(page):

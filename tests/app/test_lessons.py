@@ -34,7 +34,7 @@ from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 A = KNOWN_A.numpy()
 FILES = sorted(FOLDER.glob("[0-9]*.md"))
-TRAIN_LONG = {"03", "07", "08", "09"}
+TRAIN_LONG = ("02-block.de", "03", "07", "08", "09")  # a translation asks of the flow what the original does
 FRONT = """---
 title: A lesson
 level: any
@@ -113,7 +113,7 @@ class TestAllLessons:
     @pytest.mark.thorough
     @pytest.mark.parametrize(
         "path",
-        [pytest.param(path, marks=pytest.mark.slow) if path.name[:2] in TRAIN_LONG else path for path in FILES],
+        [pytest.param(path, marks=pytest.mark.slow) if path.name.startswith(TRAIN_LONG) else path for path in FILES],
         ids=lambda path: path.name,
     )
     def test_comes_true(self, path):

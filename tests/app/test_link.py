@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 from hypothesis import example, given, settings
@@ -59,13 +60,13 @@ digest = st.text("0123456789abcdef", min_size=12, max_size=12)
 some_text = st.text(min_size=1, max_size=10)
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(any_setup)
 def test_a_link_says_every_setting_and_gives_them_back(setup):
     assert read_link(query_of(setup)) == Link(setup)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(
     st.builds(CsvChoice, some_text, digest, some_text, some_text, st.text(max_size=10)),
     st.builds(FlowFile, some_text, digest),
@@ -90,7 +91,7 @@ PARTS = ["by", *query_of(Setup()), "log_det.law.p", "x", "csv.name", "csv.digest
 
 
 @pytest.mark.thorough
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(
     st.dictionaries(
         st.sampled_from(PARTS), st.text(max_size=20) | st.text("0123456789:;,=.batchlog_det", max_size=40), max_size=6
@@ -174,11 +175,36 @@ def test_other_peoples_text_is_shown_short_and_without_markup():
     assert all(len(sentence) < 130 and sentence.count("`") == 2 for sentence in link.refused)
 
 
-def test_every_entry_of_every_registry_can_be_linked_to():
-    for name in DATASETS:
-        assert read_link({"data": name}).setup.data == name
-    for name, kind in LOG_DETS.items():
-        assert type(read_link({"log_det": name}).setup.train.log_det) is kind
+def links_to_all(kind, prefix=""):
+    """A query for every choice of every setting, and for the limits of every number, with the setting's name."""
+    for name, (field, limits) in settings_of(kind).items():
+        key = f"{prefix}{name}"
+        if limits.choices is not None:
+            yield from ((key, {key: choice}) for choice in limits.choices)
+        elif field.type is bool:
+            yield from ((key, {key: text}) for text in ("True", "False"))
+        elif field.type in (int, float):
+            ends = [end for end in (limits.low, limits.high) if math.isfinite(end)]
+            yield from ((key, {key: repr(field.type(end))}) for end in ends)
+        for choice, variant in limits.choices.items() if limits.is_variant else ():
+            yield from ((inner, {key: choice} | query) for inner, query in links_to_all(variant, f"{key}."))
+    for part in dataclasses.fields(kind):
+        if isinstance(part.default_factory, type) and settings_of(part.default_factory):
+            yield from links_to_all(part.default_factory, prefix)
+
+
+def test_every_choice_of_every_setting_and_every_limit_can_be_linked_to():
+    asked = set()
+    for prefix, kind in {"": Setup, **link.BENCHES}.items():
+        usual = query_of(Setup()) | {key: str(value) for key, _, value in entries(kind(), prefix)}
+        for name, query in links_to_all(kind, prefix):
+            found = read_link(query)
+            said = query_of(found.setup, benches=found.benches)
+            assert not found.refused, query
+            assert said.get(name, usual.get(name)) == query[name], query
+            asked.add((name, query[name]))
+    assert {("data", name) for name in DATASETS} | {("log_det", name) for name in LOG_DETS} <= asked
+    assert {("log_det.law.p", "0.05"), ("compare.d.log_det.law.p", "0.95"), ("blocks", "32")} <= asked
 
 
 SLOWER = TrainConfig(learning_rate=0.001, batch=128)

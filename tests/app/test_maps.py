@@ -28,16 +28,16 @@ def jacobians(largest=0.65, seed=0):
 
 
 def numpy_variance(a, law, probe):
-    """Of one matrix: probe and roulette noise from its powers, summed from the last."""
+    """Of each matrix, (n, 2, 2): probe and roulette noise from its powers, summed from the last."""
     k = np.arange(1, 200)
     powers = np.stack([np.linalg.matrix_power(a, int(i)) for i in k])
-    tails = np.cumsum((-((-1.0) ** k) / k)[::-1, None, None] * powers[::-1], 0)[::-1]
-    s = (tails + tails.transpose(0, 2, 1)) / 2
-    trace, off = s[:, 0, 0] + s[:, 1, 1], 2 * s[:, 0, 1] ** 2
-    noise = {"gaussian": 2 * (s**2).sum((1, 2)), "rademacher": 2 * off}[probe]
+    tails = np.cumsum((-((-1.0) ** k) / k)[::-1, None, None, None] * powers[::-1], 0)[::-1]
+    s = (tails + tails.swapaxes(2, 3)) / 2
+    trace, off = s[..., 0, 0] + s[..., 1, 1], 2 * s[..., 0, 1] ** 2
+    noise = {"gaussian": 2 * (s**2).sum((2, 3)), "rademacher": 2 * off}[probe]
     survival = np.array([law.tail_ratio ** max(0, i - law.n_exact) for i in range(200)])
     weights = 1 / survival[1:] - 1 / survival[:-1]
-    return noise[0] + (weights * (noise + trace**2)).sum()
+    return noise[0] + (weights[:, None] * (noise + trace**2)).sum(0)
 
 
 @pytest.mark.parametrize("probe", ["gaussian", "rademacher"])
@@ -46,7 +46,7 @@ def test_the_deviation_is_that_of_the_sum_over_the_blocks(block, probe):
     found, law = jacobians(), Geometric(0.5, 2)
     drawn = field(HashedJacobians(found), Bench(block=block, law=law, probe=probe))
     of = found.grid[block - 1 : block] if block else found.grid
-    expected = [sum(numpy_variance(a.astype(float), law, probe) for a in node) ** 0.5 for node in of.swapaxes(0, 1)]
+    expected = sum(numpy_variance(nodes.astype(float), law, probe) for nodes in of) ** 0.5
     np.testing.assert_allclose(drawn.value, expected, rtol=1e-6)
     assert not drawn.infinite.any()
 
@@ -59,6 +59,7 @@ def test_probes_and_draws_divide_the_noise():
     whole, half, quarter = (field(of, replace(bench, n_draws=m)).value ** 2 for m in (1, 2, 4))
     np.testing.assert_allclose(whole - half, 2 * (half - quarter), rtol=1e-6, atol=1e-12)
     assert (half < whole).all()
+    assert (half > whole / 2).all(), "all draws share the probe, whose noise stays"
 
 
 def test_it_is_infinite_beyond_the_tail_ratio_and_nowhere_else():

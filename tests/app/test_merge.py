@@ -271,7 +271,7 @@ def test_a_file_read_again_is_the_same_for_the_merge():
 
 @pytest.mark.usefixtures("local_engine")
 def test_the_teachers_page_counts_the_files_of_a_class():
-    page = AppTest.from_file(str(MAIN), default_timeout=60)
+    page = AppTest.from_file(str(MAIN), default_timeout=600)
     page.query_params["lesson"] = "roulette"
     page.switch_page(SCREENS["teach"].script)
     checked(page.run())

@@ -69,13 +69,42 @@ def play_label(page):
     return page.button(key="play").label
 
 
-def test_at_an_earlier_moment_play_says_that_it_continues_from_there(page, browser):
+WRONG = [
+    None, "5", [], {}, {"step": 5}, {"run": "other:0", "step": 5, "asks": False}, {"step": "5", "asks": False},
+    {"step": -1, "asks": False}, {"step": NEWEST, "asks": False}, {"step": 1e9, "asks": False},
+    {"step": True, "asks": False}, {"step": 5, "asks": 1}, {"step": float("nan"), "asks": True},
+]  # fmt: skip
+
+
+def test_at_the_moment_that_its_browser_looks_at_play_says_that_it_continues_from_there(page, browser):
     assert play_label(page) == "Play"
     page = browser.looks_at(page, EARLIER)
     assert play_label(page) == "Continue from here"
     assert scene(page)["time"]["moment"] == EARLIER
     browser.said = None
     assert play_label(run(page)) == "Play"
+    for said in WRONG:
+        browser.said = {"run": own(page).report.timeline} | said if isinstance(said, dict) and said else said
+        assert play_label(run(page)) == "Play", said
+
+    # Continue plays on from the checkpoint before, and a moment that is to come pauses the run once it has come.
+    page = press(browser.looks_at(page, 31), "play")
+    assert own(page).plays
+    assert own(page).report.state is State.PLAYING
+    page = press(page, "play")
+    assert own(page).report.state is State.PAUSED
+    assert own(page).continues.step == EARLIER
+    browser.said = None
+    page = press(page, "play")
+    later = own(page).report.arms[0].step + 25  # of which the page has not heard yet
+    page = browser.looks_at(page, later)
+    while own(page).report.arms[0].step <= later:
+        assert play_label(page) == "Pause"
+        page = run(page)
+    page = run(page)
+    assert own(page).report.state is State.PAUSED
+    assert not own(page).plays
+    assert play_label(page) == "Continue from here"
 
 
 def test_a_branch_has_the_numbers_of_the_first_time_and_undo_brings_the_old_future_back(page, browser, local_engine):
@@ -98,36 +127,10 @@ def test_a_branch_has_the_numbers_of_the_first_time_and_undo_brings_the_old_futu
     assert weights(page, local_engine) == there
     assert batch_losses(page) == its_losses
     assert own(page).continues == Continues(timeline, NEWEST)
-
-
-def test_continue_plays_on_from_the_checkpoint_before(page, browser):
-    page = press(browser.looks_at(page, 31), "play")
-    assert own(page).plays
-    assert own(page).report.state is State.PLAYING
-    page = press(page, "play")
-    assert own(page).report.state is State.PAUSED
-    assert own(page).continues.step == EARLIER
-
-
-def test_a_moment_of_which_the_page_has_not_heard_yet_pauses_its_run_once_it_has(page, browser, local_engine):
-    page = press(page, "play")
-    heard = own(page).report.arms[0].step
-    page = browser.looks_at(page, heard + 40)
-    while own(page).report.arms[0].step <= heard + 40:
-        assert play_label(page) == "Pause"
-        page = run(page)
-    page = run(page)
-    assert own(page).report.state is State.PAUSED
-    assert not own(page).plays
-    assert play_label(page) == "Continue from here"
-
-
-def test_without_a_checkpoint_a_branch_begins_at_the_beginning(page, browser, local_engine):
-    there = weights(page, local_engine)
-    page = browser.looks_at(page, 31)
+    browser.looks_at(page, 31)
     local_engine._stored = Stored()
     page = press(page, "step")
-    assert (own(page).report.arms[0].step, own(page).continues.step) == (32, 0)
+    assert (own(page).report.arms[0].step, own(page).continues.step) == (32, 0), "without a checkpoint"
     assert weights(to(page, local_engine, NEWEST), local_engine) == there
 
 
@@ -146,64 +149,18 @@ def test_a_branch_has_the_settings_of_its_moment(page, browser, local_engine):
     assert own(page).report.arms[0].changes[0][0] == NEWEST
 
 
-@pytest.mark.parametrize("step", [0, 31])
-def test_what_was_changed_while_one_looked_back_holds_from_the_moment_on(page, browser, step):
-    page = browser.looks_at(page, step)
-    page = run(page.select_slider(key="learning_rate").set_value(0.001))
-    page = press(page, "steps")
-    arm = own(page).report.arms[0]
-    assert (arm.step, arm.train.learning_rate) == (step + 100, 0.001)
-    assert [since for since, _ in arm.changes] == [step] * (step > 0)
-    assert page.select_slider(key="learning_rate").value == 0.001
+def test_what_was_changed_while_one_looked_back_holds_from_the_moment_on(page, browser):
+    for step, rate in ((31, 0.001), (0, 0.002)):
+        page = browser.looks_at(page, step)
+        page = run(page.select_slider(key="learning_rate").set_value(rate))
+        page = press(page, "step")
+        arm = own(page).report.arms[0]
+        assert (arm.step, arm.train.learning_rate) == (step + 1, rate)
+        assert [since for since, _ in arm.changes] == [step] * (step > 0)
+        assert page.select_slider(key="learning_rate").value == rate
 
 
-WRONG = [
-    None, "5", [], {}, {"step": 5}, {"run": "other:0", "step": 5, "asks": False}, {"step": "5", "asks": False},
-    {"step": -1, "asks": False}, {"step": NEWEST, "asks": False}, {"step": 1e9, "asks": False},
-    {"step": True, "asks": False}, {"step": 5, "asks": 1}, {"step": float("nan"), "asks": True},
-]  # fmt: skip
-
-
-def test_what_a_browser_says_wrongly_is_no_moment(page, browser):
-    for said in WRONG:
-        browser.said = {"run": own(page).report.timeline} | said if isinstance(said, dict) and said else said
-        assert play_label(run(page)) == "Play", said
-
-
-def test_the_flow_of_an_earlier_moment_is_trained_again_from_a_checkpoint(page, browser, local_engine):
-    there = own(page).run
-    page = run(browser.looks_at(page, 31, asks=True))
-    found = scene(page)["time"]["glimpse"]
-    assert (found["asked"], found["step"], found["since"], found["still"]["step"]) == (31, 31, EARLIER, 31)
-    assert found["still"]["stages"] is not None
-    assert {number["step"] for number in found["readouts"]} == {31}
-    assert (own(page).run, own(page).report.arms[0].step) == (there, NEWEST)
-    other = to(opened(), local_engine, 31)
-    assert (decode(scene(other)["still"]["density"]) == decode(found["still"]["density"])).all()
-    page = browser.looks_at(page, 31)
-    assert scene(page)["time"]["glimpse"] is None
-    assert own(page).glimpse is None
-
-
-def test_where_the_steps_take_long_the_nearest_checkpoint_is_shown(page, browser, monkeypatch):
-    monkeypatch.setattr(moments, "GLIMPSE_SECONDS", -1.0)
-    for asked, nearest in ((31, EARLIER), (45, NEWEST), (5, 0)):
-        page = run(browser.looks_at(page, asked, asks=True))
-        found = scene(page)["time"]["glimpse"]
-        assert (found["asked"], found["step"], found["still"]["step"]) == (asked, nearest, nearest)
-
-
-def test_the_run_of_a_glimpse_ends_with_it(page, browser, local_engine):
-    page = browser.looks_at(page, 31, asks=True)
-    page = run(page)
-    assert own(page).glimpse.run == ""  # all is known
-    assert len(local_engine._scheduler._runs) == 1
-    page = press(page, "step")
-    assert own(page).glimpse is None
-    assert len(local_engine._scheduler._runs) == 1
-
-
-def test_the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_engine):
+def the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_engine):
     setup, arm = own(page).setup, own(page).report.arms[0]
     experiment, made_by = setup.experiment(), (arm.fingerprint,)
     found = local_engine.checkpoints(experiment, NEWEST, made_by)
@@ -214,3 +171,29 @@ def test_the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, lo
     assert scene(page)["time"]["checkpoints"] == [0, *found]
     other = local_engine.create(experiment, EARLIER, made_by)
     assert local_engine.poll(other, ViewRequest(frames=False)).arms[0].step == EARLIER
+    local_engine.close(other)
+
+
+def test_the_flow_of_an_earlier_moment_is_trained_again_from_a_checkpoint(page, browser, local_engine, monkeypatch):
+    the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_engine)
+    there = own(page).run
+    with monkeypatch.context() as patch:
+        patch.setattr(moments, "GLIMPSE_SECONDS", -1.0)  # where the steps take long the nearest checkpoint is shown
+        for asked, nearest in ((31, EARLIER), (45, NEWEST), (5, 0)):
+            page = run(browser.looks_at(page, asked, asks=True))
+            found = scene(page)["time"]["glimpse"]
+            assert (found["asked"], found["step"], found["still"]["step"]) == (asked, nearest, nearest)
+    page = run(browser.looks_at(page, 31, asks=True))
+    found = scene(page)["time"]["glimpse"]
+    assert (found["asked"], found["step"], found["since"], found["still"]["step"]) == (31, 31, EARLIER, 31)
+    assert found["still"]["stages"] is not None
+    assert {number["step"] for number in found["readouts"]} == {31}
+    assert (own(page).run, own(page).report.arms[0].step) == (there, NEWEST)
+    assert own(page).glimpse.run == ""  # all is known
+    assert len(local_engine._scheduler._runs) == 1, "the run of a glimpse ends with it"
+    other = to(opened(), local_engine, 31)
+    assert (decode(scene(other)["still"]["density"]) == decode(found["still"]["density"])).all()
+    page = browser.looks_at(page, 31)
+    assert scene(page)["time"]["glimpse"] is None
+    assert own(page).glimpse is None
+    assert len(local_engine._scheduler._runs) == 2  # the page's and the other one's

@@ -408,10 +408,12 @@ CHANGED = {
     "a mass that is not 1": ("likelihood", of_flows(mass=[1.4, 0.01]), IN_PART),
     "points that do not come back": ("likelihood", of_flows(back=0.2), IN_PART),
     "neither": ("likelihood", of_flows(mass=[1.4, 0.01], back=0.2), NOT_HERE),
+    "one flow that does not come back": ("likelihood", lambda _, of: of["flows"][0].update(back=0.2), IN_PART),
     "a block that folds too early": ("lipschitz", of_flows(folds_at=[0.9, 3.0]), NOT_HERE),
     "a bias that grows": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [5.0, 6.0, 7.0]), SHOWS),
     "a bias of some seeds": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [0.001, 6.0, 7.0]), IN_PART),
     "a bias that does not grow": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [0.0, 0.0, 0.0]), NOT_HERE),
+    "a bias that may be 0": ("bias", curve("i-ResNet, 5 terms, L = 0.6", "held_bias", [-0.01, 5e-3, 7e-3]), IN_PART),
     "means beside the truth": ("roulette", set_to(("means", 0, -1), 1.3), NOT_HERE),
     "a bias that is not seen": ("roulette", set_to(("bias",), -0.01), IN_PART),
     "more memory for all batches": ("memory", set_to(("bytes",), {"64": dict.fromkeys(WAYS, 1e7)}), NOT_HERE),
@@ -424,6 +426,7 @@ CHANGED = {
     "another norm ahead on one set": ("norms", norm_kls({"checkerboard": {"inf": 0.1}}, {"2": 0.1}), IN_PART),
     "another norm ahead where it has more room": ("norms", norm_kls({"2": 0.1}, {"inf": 0.1}), IN_PART),
     "ahead of all": ("density", curve("Residual", "held_kl", [0.001, 0.002, 0.003]), SHOWS),
+    "not of every seed": ("density", curve("NICE", "held_kl", [0.09, 0.5, 0.6]), NOT_HERE),
     "ahead of none": ("density", curve("Residual", "held_kl", [1.0, 1.0, 1.0]), NOT_HERE),
     "ahead everywhere": ("joint", accuracies(91.0, dict.fromkeys(CASES, 91.0)), SHOWS),
     "ahead in the plane alone": ("joint", accuracies(91.0, {}), IN_PART),
@@ -678,6 +681,6 @@ LIVE = {
 
 
 def opened():
-    page = AppTest.from_file(MAIN, default_timeout=120)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     page.switch_page(SCREEN)
     return run(page)

@@ -16,7 +16,6 @@ from app.lessons.shelf import shelf
 from app.link import STEP, read_link
 from app.screens import SCREENS
 from app.session import left
-from app.session.brought import STEPS_BY_ITSELF
 from app.session.left import Left
 from app.session.lesson import open_step
 from app.session.page import Page
@@ -29,7 +28,7 @@ EXPLORE = "features/explore/explore.py"
 
 
 def opened(**query):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in (SMALL | query).items():
         page.query_params[name] = value
     return run(page.switch_page(EXPLORE))
@@ -50,7 +49,7 @@ def exported(page):
 # --- the address is the link ------------------------------------------------------------------------------------------
 
 
-def test_the_address_says_the_step_and_what_was_changed_since_it_began():
+def test_the_address_says_the_step_and_what_was_changed_since_it_began_on_every_screen():
     page = opened()
     assert STEP not in link(page)
     page = run(press(page, "step"))
@@ -60,6 +59,8 @@ def test_the_address_says_the_step_and_what_was_changed_since_it_began():
     assert link(page)[STEP] == "2"
     assert [step for step, _ in setup.changes] == [1]
     assert setup.changes[0][1].learning_rate == 0.001 != setup.train.learning_rate
+    there = go(page, "features/lipschitz/lipschitz.py")
+    assert read_link(link(there)).setup == read_link(link(page)).setup == setup
 
 
 def test_whoever_opens_the_address_gets_the_same_flow_at_the_same_step():
@@ -77,19 +78,24 @@ def test_whoever_opens_the_address_gets_the_same_flow_at_the_same_step():
     assert not own(other).plays and own(other).report.state is State.PAUSED
 
 
-def test_a_far_step_is_somebodys_choice(monkeypatch):
+def few_steps_are_far(monkeypatch):
+    """The first number of steps to which a page is not brought by itself."""
     monkeypatch.setattr("app.session.brought.SECONDS_BY_ITSELF", 0.0)
-    far = STEPS_BY_ITSELF + 1
+    monkeypatch.setattr("app.session.brought.STEPS_BY_ITSELF", 5)
+    return 6
+
+
+def test_a_far_step_is_somebodys_choice(monkeypatch):
+    far = few_steps_are_far(monkeypatch)
     page = run(opened(**{STEP: str(far)}))
     assert own(page).report.arms[0].step == 0
     assert link(page)[STEP] == str(far)  # a reload asks for it again
     page = run(press(page, "bring"))
-    assert own(page).report.arms[0].step > 0
+    assert own(page).report.arms[0].step == far
 
 
 def test_whoever_trains_themselves_is_brought_nowhere(monkeypatch):
-    monkeypatch.setattr("app.session.brought.SECONDS_BY_ITSELF", 0.0)
-    page = run(opened(**{STEP: str(STEPS_BY_ITSELF + 1)}))
+    page = run(opened(**{STEP: str(few_steps_are_far(monkeypatch))}))
     page = run(press(page, "step"))
     assert link(page)[STEP] == "1"
     assert not any(button.key == "bring" for button in page.button)
@@ -110,7 +116,10 @@ def test_what_is_of_the_view_alone_is_the_browsers():
 
 def test_back_shows_the_run_that_an_address_names_and_keeps_the_one_that_is_left():
     page = run(press(opened(), "step"))
-    before, entry = link(page), str(own(page).entry)
+    before, entry, id = link(page), str(own(page).entry), own(page).run
+    tell(page, come_back, f"?{urlencode(before)}", entry)
+    page = run(page)
+    assert own(page).run == id and own(page).report.arms[0].step == 1, "to the same run nothing changes"
     own(page).picked = "rings"
     page = run(press(run(page), "step"))
     assert own(page).setup.data == "rings"
@@ -121,16 +130,8 @@ def test_back_shows_the_run_that_an_address_names_and_keeps_the_one_that_is_left
     assert own(page).past[-1].setup.data == "rings"
 
 
-def test_back_to_the_same_run_changes_nothing():
-    page = run(press(opened(), "step"))
-    id = own(page).run
-    tell(page, come_back, f"?{urlencode(link(page))}", str(own(page).entry))
-    page = run(page)
-    assert own(page).run == id and own(page).report.arms[0].step == 1
-
-
 def test_each_step_of_a_lesson_is_an_entry_and_back_makes_no_other():
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     page.query_params["lesson"] = "series"
     page = page.switch_page("features/learn/learn.py").run()
     first, entry = own(page).lesson, own(page).entry
@@ -153,13 +154,13 @@ def go_to(page):
     return page
 
 
-@pytest.mark.parametrize("entry", ["", "other.0", "{page}.1000000", "{page}.-1", "{page}.x"])
-def test_an_entry_that_is_not_the_pages_is_nothing(entry):
+def test_an_entry_that_is_not_the_pages_is_nothing():
     page = opened()
     before = own(page).run
-    tell(page, come_back, "?data=rings", entry.format(page=own(page).entry.page))
-    page = run(page)
-    assert own(page).run == before and own(page).setup.data == SMALL["data"]
+    for entry in ("", "other.0", "{page}.1000000", "{page}.-1", "{page}.x"):
+        tell(page, come_back, "?data=rings", entry.format(page=own(page).entry.page))
+        page = run(page)
+        assert own(page).run == before and own(page).setup.data == SMALL["data"], entry
 
 
 # --- a page that is loaded anew ---------------------------------------------------------------------------------------
@@ -180,19 +181,12 @@ def test_a_reload_goes_on_with_the_run_its_settings_and_what_was_typed(cookies):
     cookies[COOKIE] = token = before.token
     left.LEFT.come(before)
     left.LEFT.leave(before)
+    assert own(opened(data="rings")) is not before, "another address is another page"
     again = opened(**link(page))
     assert own(again) is before
     assert own(again).report.arms[0].step == 1
     assert again.select_slider(key="learning_rate").value == 0.001
     assert own(again).token != token
-
-
-def test_another_address_is_another_page(cookies):
-    page = opened()
-    cookies[COOKIE] = own(page).token
-    left.LEFT.come(own(page))
-    left.LEFT.leave(own(page))
-    assert own(opened(data="rings")) is not own(page)
 
 
 class Clock:
@@ -227,14 +221,16 @@ def test_a_page_that_somebody_looks_at_is_not_given_away(monkeypatch):
     assert kept.take(page.token, {}) is None
 
 
-def test_of_pages_that_were_left_a_bounded_number_is_kept_for_a_bounded_time():
+def test_of_pages_that_were_left_a_bounded_number_is_kept_for_a_bounded_time(monkeypatch):
     clock = Clock()
     kept = Left(clock)
+    monkeypatch.setattr(left, "MOST_KEPT", 3)
     pages = [page_of() for _ in range(left.MOST_KEPT + 1)]
     for page in pages:
         kept.come(page)
         kept.leave(page)
     assert kept.take(pages[0].token, {}) is None
+    assert kept.take(pages[1].token, {}) is pages[1]
     clock.now = left.KEPT_SECONDS + 1
     assert kept.take(pages[-1].token, {}) is None
 
@@ -244,38 +240,24 @@ def test_of_pages_that_were_left_a_bounded_number_is_kept_for_a_bounded_time():
 DONE = LessonProgress(seen=["start", "terms"], done=["a"], answers={"guess": "up"})
 
 
-def test_what_the_browser_has_kept_is_joined_with_what_was_done_here():
+def test_what_the_browser_has_kept_is_joined_with_what_was_done_here_and_is_kept_again():
     page = opened()
     own(page).progress = Progress({"series": LessonProgress(seen=["start"], answers={"guess": "down"})})
     tell(page, arrive_in_browser, as_file(Progress({"series": DONE})).decode())
     page = run(page)
     found = own(page).progress.lessons["series"]
     assert found.answers == {"guess": "down"} and found.done == ["a"] and found.seen == ["terms", "start"]
+    assert from_file(tell(page, to_store).encode()) == own(page).progress
 
 
-@pytest.mark.parametrize("text", ["nothing of ours", '{"version": 9, "lessons": {}}', "x" * 2**21])
-def test_what_is_no_progress_changes_nothing(text):
+def test_what_is_no_progress_changes_nothing_and_a_browser_that_keeps_nothing_is_known():
     page = opened()
-    tell(page, arrive_in_browser, text)
-    page = run(page)
-    assert own(page).progress.lessons == {} and own(page).keeps
-
-
-def test_a_browser_that_keeps_nothing_is_known():
-    page = opened()
+    for text in ("nothing of ours", '{"version": 9, "lessons": {}}', "x" * 2**21):
+        assert own(page).keeps
+        tell(page, arrive_in_browser, text)
+        page = run(page)
+        assert own(page).progress.lessons == {}, text[:20]
     assert own(page).keeps
     tell(page, arrive_in_browser, None)
     page = run(page)
     assert not own(page).keeps
-
-
-def test_what_is_to_be_kept_can_be_read_again():
-    page = opened()
-    own(page).progress = Progress({"series": DONE})
-    assert from_file(tell(page, to_store).encode()) == own(page).progress
-
-
-def test_screens_go_on_with_the_same_address():
-    page = run(press(opened(), "step"))
-    there = go(page, "features/lipschitz/lipschitz.py")
-    assert read_link(link(there)).setup == read_link(link(page)).setup

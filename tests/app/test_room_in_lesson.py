@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from app.classroom import rooms
+from app.classroom import pool, rooms
 from app.classroom.asked import asked, draws_of, settings_of_draws
-from app.classroom.pool import MOST_DRAWS
 from app.classroom.rooms import Rooms
 from app.estimates.settings import Bench
 from app.lessons.lesson import Predict
@@ -20,6 +19,8 @@ from tests.app.test_learn import checked, opened
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 LESSON = "series"
 TOKEN = "a" * 32
+MOST_DRAWS = 150
+"""Of a member, where there are to be fewer than were made."""
 
 
 @pytest.fixture
@@ -146,14 +147,15 @@ def says(page, key, **values):
     return any(wording().say(key, **values) in caption.value for caption in page.caption)
 
 
-def test_draws_of_the_bench_are_pooled(drawing):
+def test_draws_of_the_bench_are_pooled(drawing, monkeypatch):
+    monkeypatch.setattr(pool, "MOST_DRAWS", MOST_DRAWS)
     page = checked(with_draws(drawing, 7).run())
     np.testing.assert_array_equal(drawing.pool.all(), draws_of(Bench(), 7, 100))
     assert says(page, "in_room_draws", n=100)
     version = drawing.pool.version
     checked(page.run())
     assert drawing.pool.version == version, "the same draws are put once"
-    page = checked(checked(page.button(key="throw.10000").click().run()).run())
+    page = checked(checked(page.button(key="throw.100").click().run()).run())
     np.testing.assert_array_equal(drawing.pool.all(), draws_of(Bench(), 7, MOST_DRAWS))
     assert says(page, "in_room_draws", n=MOST_DRAWS)
     page = checked(page.number_input(key="bench.seed").set_value(8).run())

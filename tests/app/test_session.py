@@ -78,7 +78,7 @@ def scripted(monkeypatch):
 
 
 def opened(query):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in query.items():
         page.query_params[name] = value
     return run(page.switch_page("features/explore/explore.py"))
@@ -521,15 +521,14 @@ def test_the_flow_of_the_run_is_saved_under_the_name_of_its_data(scripted, saved
         saved["contents"]()
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_sets_all_of_its_settings_at_once(scripted, name):
-    preset = PRESETS[name]
+def test_a_preset_sets_all_of_its_settings_at_once(scripted):
     page = opened({"data": "moons", "activation": "tanh", "log_det": "roulette", "log_det.law": "poisson"})
-    page = run(page.button(key=f"preset.{name}").click())
-    arm = scripted.experiments[-1].arms[0]
-    assert (arm.flow, arm.train, arm.data) == (preset.flow, preset.train, "moons")
-    assert [b.key for b in page.button if b.key.startswith("preset.") and b.disabled] == [f"preset.{name}"]
-    assert address(page)["blocks"] == str(preset.flow.blocks)
+    for name, preset in PRESETS.items():
+        page = run(page.button(key=f"preset.{name}").click())
+        arm = scripted.experiments[-1].arms[0]
+        assert (arm.flow, arm.train, arm.data) == (preset.flow, preset.train, "moons"), name
+        assert [b.key for b in page.button if b.key.startswith("preset.") and b.disabled] == [f"preset.{name}"]
+        assert address(page)["blocks"] == str(preset.flow.blocks), name
 
 
 @pytest.mark.parametrize("resumes_at", [None, 340])

@@ -186,12 +186,20 @@ def served(monkeypatch):
 
 
 def opened(section, screen="explore", suffix="", **query):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in (SMALL | query).items():
         page.query_params[name] = value
     page = page.switch_page(f"features/{screen}/{screen}.py").run()
     page.session_state[f"share{suffix}"] = True
     page.session_state[f"share.section{suffix}"] = section
+    page = page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def turned(page, section):
+    """The same with another section of Share, of which it has one at a time."""
+    page.session_state["share.section"] = section
     page = page.run()
     assert not page.exception, page.exception
     return page
@@ -209,48 +217,43 @@ def query(link):
 pages = pytest.mark.usefixtures("local_engine")
 
 
+@pytest.mark.thorough
 @pages
-@pytest.mark.parametrize(
-    ("section", "codes"), [("Link", 0), ("QR code", 1), ("Embed", 0), ("For a class", 1)], ids=lambda v: str(v)
-)
-def test_every_section_gives_the_address_on_the_network(served, monkeypatch, section, codes):
+def test_every_section_gives_the_address_on_the_network_and_what_is_looked_at(served, monkeypatch):
     networks(monkeypatch, v4="192.168.1.23")
+    parts = {"Link": ("link", 0), "QR code": ("qr", 1), "Embed": ("embed", 0), "For a class": ("class", 1)}
     with served("http://localhost:8501/base/explore", "0.0.0.0"):
-        page = opened(section)
-    (field,) = components(page, "resflow_share")
-    link = frames(field["text"])[0][1]["src"] if section == "Embed" else field["text"]
-    assert link.startswith("http://192.168.1.23:8501/base/explore?") and "localhost" not in link
-    assert read_link(query(link)).setup == own(page).setup
-    assert finding(page, Shared).reach is Reach.NETWORK
-    drawn = components(page, "resflow_qr")
-    assert len(drawn) == codes
-    for code in drawn:
-        assert code["image"] == code_of(link).image
+        page = opened("Link")
+        for section, (name, codes) in parts.items():
+            page = turned(page, section)
+            assert "view.data" not in query(address(page, section))
+            assert own(page).setup == read_link(query(address(page, section))).setup
+            assert finding(page, Shared).reach is Reach.NETWORK
+            drawn = components(page, "resflow_qr")
+            assert [code["image"] for code in drawn] == [code_of(address(page, section)).image] * codes
 
-
-@pages
-@pytest.mark.parametrize("section", ["Link", "QR code", "For a class"])
-def test_a_link_that_only_this_machine_opens_says_so(served, section):
-    with served("http://127.0.0.1:8501/explore", "127.0.0.1"):
-        page = opened(section)
-    assert finding(page, Shared) == Shared("http://127.0.0.1:8501/explore", Reach.CLOSED)
-    assert any("make app ADDRESS=0.0.0.0" in warning.value for warning in page.warning)
-    assert len(components(page, "resflow_share")) == (section != "For a class")  # a class could not open it
-
-
-@pages
-def test_what_is_looked_at_goes_into_link_code_and_frame(served):
-    with served("https://lab.example.org/explore", "127.0.0.1"):
-        for section, name in (("Link", "link"), ("QR code", "qr"), ("Embed", "embed"), ("For a class", "class")):
-            page = opened(section)
             page.session_state[f"share.{name}"] = {"view": "view.data=0+1&blocks=9"}
-            page = page.run()
-            assert not page.exception, page.exception
-            (field,) = components(page, "resflow_share")
-            link = frames(field["text"])[0][1]["src"] if section == "Embed" else field["text"]
-            assert query(link)["view.data"] == "0 1" and query(link)["blocks"] == SMALL["blocks"]
-            for code in components(page, "resflow_qr"):
-                assert code["image"] == code_of(link).image
+            link = address(page := turned(page, section), section)
+            assert link.startswith("http://192.168.1.23:8501/base/explore?") and "localhost" not in link
+            assert query(link)["view.data"] == "0 1" and read_link(query(link)).setup == own(page).setup
+            drawn = components(page, "resflow_qr")
+            assert [code["image"] for code in drawn] == [code_of(link).image] * codes
+
+
+def address(page, section):
+    (field,) = components(page, "resflow_share")
+    return frames(field["text"])[0][1]["src"] if section == "Embed" else field["text"]
+
+
+@pages
+def test_a_link_that_only_this_machine_opens_says_so(served):
+    with served("http://127.0.0.1:8501/explore", "127.0.0.1"):
+        page = opened("Link")
+        for section in ("Link", "QR code", "For a class"):
+            page = turned(page, section)
+            assert finding(page, Shared) == Shared("http://127.0.0.1:8501/explore", Reach.CLOSED)
+            assert any("make app ADDRESS=0.0.0.0" in warning.value for warning in page.warning)
+            assert len(components(page, "resflow_share")) == (section != "For a class")  # a class could not open it
 
 
 @pages

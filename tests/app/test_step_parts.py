@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import json
 import math
 
@@ -33,7 +34,7 @@ PARTS = 6
 
 
 def opened(setup=SETUP):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in query_of(setup).items():
         page.query_params[name] = value
     page.run()
@@ -58,6 +59,7 @@ def unpacked(packed):
     return np.frombuffer(base64.b64decode(packed["base64"]), packed["dtype"]).reshape(packed["shape"])
 
 
+@functools.cache
 def picture_after_one_step(flow=FLOW, train=TRAIN):
     job = Job(Arm(flow, train, "moons"), 0, "cpu", lambda: 0.0)
     job.record_next_step(ViewRequest())
@@ -66,8 +68,9 @@ def picture_after_one_step(flow=FLOW, train=TRAIN):
     return job.hand_over_parts()
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("local_engine")
-def test_slowly_takes_the_step_that_one_step_takes_and_shows_its_parts():
+def test_slowly_takes_the_step_that_one_step_takes_and_shows_its_parts_while_the_flow_stands_there():
     plain, page = press(opened(), "step"), press(opened(), "slowly")
     assert scene(plain)["parts"] is None
     shown = scene(page)
@@ -84,10 +87,7 @@ def test_slowly_takes_the_step_that_one_step_takes_and_shows_its_parts():
     for row in parts["layers"]:
         assert row["weight"] <= row["cap"] and row["weight"] <= row["raw"] * (1 + 1e-5)
 
-
-@pytest.mark.usefixtures("local_engine")
-def test_the_parts_are_there_while_the_flow_stands_at_this_step():
-    page = press(opened(), "slowly")
+    # They are there while the flow stands at this step.
     assert scene(page.run())["parts"]["step"] == 1  # again and again: the browser knows what it has shown
     assert scene(press(page, "step"))["parts"] is None
     press(page, "play")

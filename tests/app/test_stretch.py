@@ -35,7 +35,7 @@ SMALL = {"blocks": "1", "width": "8", "batch": "16", "data": "moons", "device": 
 
 
 def opened(**bench):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in (SMALL | {f"stretch.{name}": value for name, value in bench.items()}).items():
         page.query_params[name] = value
     return go(page, "features/stretch/stretch.py")
@@ -153,7 +153,7 @@ def test_a_sum_comes_out_for_whoever_adds(one, other, said):
 
 
 def test_beside_a_lesson_the_answer_is_not_given():
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     page.query_params["lesson"] = "change"
     page = go(page, "features/stretch/stretch.py")
     assert own(page).lesson and len(panes(page)) == 2

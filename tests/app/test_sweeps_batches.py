@@ -22,7 +22,6 @@ def jacobians():
     return Jacobians(7, a.astype(np.float32), a.astype(np.float32), np.ones((1, 1)), ((-1.0, 1.0), (-1.0, 1.0)))
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize(("probe", "n_probes"), [("rademacher", 1), ("orthogonal", 2)])
 def test_the_truncated_error_of_a_batch_mean_is_that_of_batches(probe, n_probes):
     # One mean over a batch less the log det of the same points; 5 standard errors are at most 5 % of the mean square.
@@ -33,12 +32,13 @@ def test_the_truncated_error_of_a_batch_mean_is_that_of_batches(probe, n_probes)
     bias = (np.trace(series, axis1=2, axis2=3) - np.linalg.slogdet(np.eye(2) + a)[1]).sum(0)
     off = 0 if probe == "orthogonal" else series[..., 0, 1] + series[..., 1, 0]
     rng = np.random.default_rng(1)
-    for size in (1, 3, 31):
+    for size in (1, 3, 9):
         bench = Bench(subject="flow", n_terms=n, batch=size, probe=probe, n_probes=n_probes)
         batches = across_batches(subject_of(bench, found), bench)
         which = rng.integers(POINTS, size=(200_000, size))
-        signs = rng.choice([-1.0, 1.0], (BLOCKS, *which.shape))
-        noise = (signs * np.broadcast_to(off, (BLOCKS, POINTS))[:, which]).sum(0)
+        noise = 0.0
+        if probe != "orthogonal":
+            noise = (rng.choice([-1.0, 1.0], (BLOCKS, *which.shape)) * off[:, which]).sum(0)
         square = (bias[which] + noise).mean(1) ** 2
         at = np.flatnonzero(batches.sizes == size)[0]
         assert abs(batches.truncated[at] ** 2 - square.mean()) < 5 * square.std() / 200_000**0.5

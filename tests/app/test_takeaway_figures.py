@@ -1,4 +1,7 @@
-"""Programs of figures in a process of their own, beside what the app's own code finds: the same digits."""
+"""Programs of figures in a process of their own, beside what the app's own code finds: the same digits.
+
+A process costs seconds: two programs are run by `make test`, and all of them by `make slow`.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -53,8 +56,7 @@ from resflow_core.training.trainer import HybridTrainConfig, TrainConfig
 from tests.app import takeaway
 from tests.app.backends import Always
 
-pytestmark = pytest.mark.slow
-
+SLOW = pytest.mark.slow
 SMALL = FlowConfig(blocks=2, width=8)
 ROULETTE = TrainConfig(log_det=Roulette(Geometric(0.4, 2)), batch=80, warmup=5, learning_rate=0.02)
 SETUP = Setup("moons", 3, flow=SMALL, train=ROULETTE)
@@ -101,6 +103,7 @@ def run_of(arm, edited=None):
     return Run.of(SETUP, changes=arm.changes, step=STEPS, fingerprint=arm.fingerprint, edited=edited)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edited", [None, EDITED])
 def test_density(edited, looked_at, tmp_path):
     arm = looked_at[edited]
@@ -113,6 +116,7 @@ def test_density(edited, looked_at, tmp_path):
     says("density", tmp_path, lines, run_of(arm, edited))
 
 
+@pytest.mark.slow
 def test_point(looked_at, tmp_path):
     arm = looked_at[None]
     at = arm.found(AtPoint)
@@ -128,6 +132,7 @@ def test_point(looked_at, tmp_path):
     says("point", tmp_path, lines, run_of(arm), POINT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edited", [None, EDITED])
 def test_certificate(edited, looked_at, tmp_path):
     arm = looked_at[edited]
@@ -140,6 +145,7 @@ def test_certificate(edited, looked_at, tmp_path):
     says("certificate", tmp_path, lines, run_of(arm, edited))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edited", [None, EDITED])
 def test_inverse(edited, looked_at, tmp_path):
     arm = looked_at[edited]
@@ -163,7 +169,8 @@ PULLS = {
 }
 
 
-@pytest.mark.parametrize("pull", PULLS)
+@pytest.mark.thorough
+@pytest.mark.parametrize("pull", ["weight", *(pytest.param(pull, marks=SLOW) for pull in PULLS if pull != "weight")])
 def test_weights(pull, tmp_path):
     """The numbers that stand beside the network, from the pieces that the page draws."""
     edited = PULLS[pull]
@@ -197,6 +204,7 @@ def test_weights(pull, tmp_path):
     says("weights", tmp_path, lines, run_of(arm, edited), block)
 
 
+@pytest.mark.slow
 def test_units(looked_at, tmp_path):
     arm = looked_at[None]
     found = arm.found(Activity)
@@ -211,6 +219,7 @@ def test_units(looked_at, tmp_path):
     says("units", tmp_path, lines, run_of(arm))
 
 
+@pytest.mark.slow
 def test_plane(looked_at, tmp_path):
     arm, bench = looked_at[None], Bench(n_terms=3, probe="rademacher", n_probes=2, law=Geometric(0.9, 1))
     of = HashedJacobians(arm.found(Jacobians))
@@ -225,6 +234,7 @@ def test_plane(looked_at, tmp_path):
     says("plane", tmp_path, lines, run_of(arm), bench)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["log_det", "neumann"])
 @pytest.mark.parametrize("of", ["matrix", "flow"])
 def test_settings(of, quantity, looked_at, tmp_path):
@@ -246,8 +256,9 @@ def test_settings(of, quantity, looked_at, tmp_path):
     says("settings", tmp_path, lines, bench, run_of(arm) if of == "flow" else None)
 
 
-@pytest.mark.parametrize("quantity", ["log_det", "plain"])
-@pytest.mark.parametrize("of", ["matrix", "flow"])
+@pytest.mark.thorough
+@pytest.mark.parametrize("quantity", ["log_det", pytest.param("plain", marks=SLOW)])
+@pytest.mark.parametrize("of", ["matrix", pytest.param("flow", marks=SLOW)])
 def test_batch(of, quantity, looked_at, tmp_path):
     arm, bench = looked_at[None], Bench(subject=of, quantity=quantity, n_probes=2, batch=16, n_terms=2)
     subject = sweeps.subject_of(bench, arm.found(Jacobians))
@@ -261,6 +272,7 @@ def test_batch(of, quantity, looked_at, tmp_path):
     says("batch", tmp_path, lines, bench, run_of(arm) if of == "flow" else None)
 
 
+@pytest.mark.slow
 def test_step(tmp_path):
     engine = LocalEngine(900.0, Always(TORCH))
     run = engine.create(SETUP.experiment())
@@ -283,6 +295,7 @@ def test_step(tmp_path):
     says("step", tmp_path, lines, Run.of(SETUP, changes=arm.changes, step=21))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suspect", ["none", "b"])
 def test_estimate(suspect, tmp_path):
     bench = Bench(suspect=suspect, seed=4, probe="sphere", matrix=(0.2, 0.1, 0.0, -0.3, 0.1, 0.4, 0.2, 0.0, 0.1))
@@ -300,6 +313,7 @@ def test_estimate(suspect, tmp_path):
     says("estimate", tmp_path, lines, bench, 5_000)
 
 
+@pytest.mark.slow
 def test_coins(tmp_path):
     """Of all draws one after the other, each worked out by hand: v'A^k v with v = (1, sign)."""
     bench = Bench(matrix=(0.4, 0.2, -0.1, 0.3), law=Geometric(0.5, 1), probe="rademacher")
@@ -320,6 +334,7 @@ def test_coins(tmp_path):
     says("coins", tmp_path, lines, bench, Counter(zip(n.tolist(), signs.astype(int).tolist(), strict=True)))
 
 
+@pytest.mark.slow
 def test_a_density_of_estimates(tmp_path):
     bench = Bench()
     factor = numbers.density(bench, numbers.by_hand(bench, numbers.remainders_of(bench)).truth).log_factor
@@ -331,6 +346,7 @@ def over_seeds(label, name, values):
     return f"{label}, {name}: {found.mean:.4f} ({found.low:.4f} to {found.high:.4f})"
 
 
+@pytest.mark.slow
 def test_comparison(tmp_path):
     train = TrainConfig(batch=60, log_det=Truncated(3))
     arms = {
@@ -349,6 +365,7 @@ def test_comparison(tmp_path):
     says("comparison", tmp_path, lines, arms, (7, 8), 40)
 
 
+@pytest.mark.slow
 def test_joint_models(tmp_path):
     arms = {
         "flow": Arm(HybridConfig(SMALL), HybridTrainConfig(weight=0.5, batch=60), "moons"),
@@ -377,6 +394,7 @@ def few_told():
     return Stored("joint-labels", made.found, made.settings, made.seeds, made.backend, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "weight"), [(0, 0.0), (1, 1.0)])
 def test_few_labels(at, weight, few_told, tmp_path):
     """A cell without noise, and one with it."""
@@ -385,6 +403,7 @@ def test_few_labels(at, weight, few_told, tmp_path):
     says("few labels", tmp_path, [f"Accuracy: {cell.accuracy:.4f} %"], cell)
 
 
+@pytest.mark.slow
 def test_scaling(tmp_path):
     plan = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
     experiment = Experiment((Arm(plan.flow, plan.train, plan),), 5)
@@ -396,6 +415,7 @@ def test_scaling(tmp_path):
     says("scaling", tmp_path, lines, plan, 5)
 
 
+@pytest.mark.slow
 def test_memory(tmp_path):
     plan = SurveyPlan(replace(SMALL, dim=2), 16, 3, 6)
     subjects = Subjects(plan)
@@ -410,6 +430,7 @@ def test_memory(tmp_path):
     says("memory", tmp_path, lines, plan)
 
 
+@pytest.mark.slow
 def test_digits(tmp_path):
     arm = Arm(FlowConfig(blocks=1, width=16, dim=64), TrainConfig(log_det=Roulette(shared=True), batch=32), DIGITS)
     (report,) = trained(Experiment((arm,), 6), 5, ViewRequest(frames=False, measured={"results": True}))
@@ -418,6 +439,7 @@ def test_digits(tmp_path):
     says("digits", tmp_path, [line], arm, 6, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("kind", ["linear map", "residual block"])
 def test_maps(kind, base, tmp_path):
@@ -436,6 +458,7 @@ def test_maps(kind, base, tmp_path):
     says(kind, tmp_path, lines, *of_map, base, bench.point, by)
 
 
+@pytest.mark.slow
 def test_activations(tmp_path):
     names = ("elu", "lipswish", "=sin(2*z)/2")
     lines = []
@@ -448,6 +471,7 @@ def test_activations(tmp_path):
     says("activations", tmp_path, lines, names)
 
 
+@pytest.mark.slow
 def test_norm(tmp_path):
     found = induced((1.0, 0.6, -0.4, 0.8), 1.5, 3.0)
     assert not found.exact

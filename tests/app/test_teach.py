@@ -29,20 +29,24 @@ from app.lessons.words import wording
 from app.network import Reach, Shared
 from app.screens import SCREENS
 from app.text import signed
+from tests.app import short_lessons
 from tests.app.pages import MAIN, own, said, shown_step
+from tests.app.short_lessons import acted
 
 LESSONS = shelf().originals
-GERMAN = shelf().lessons["de"]
-TRAIN_LONG = {"inverse", "believes", "saturation", "norms", "block"}
-ALL = [pytest.param(id, marks=[pytest.mark.thorough] * (id in TRAIN_LONG)) for id in LESSONS]
 URL = "http://203.0.113.7:8501/"
 SITE = Site(URL, Shared(URL, Reach.NETWORK))
 FEW = 3  # digits of a number that is not in a text by chance
 
 
+def pages(done):
+    return [make(done, SITE) for make in papers.PAPERS.values()] + [slides.slides(done, SITE, SITE)]
+
+
 @cache
-def acted(id):
-    return act_out(LESSONS[id])
+def made(id):
+    """The papers of a lesson in English, and its slides."""
+    return pages(acted(id))
 
 
 def words(page):
@@ -154,11 +158,11 @@ def test_a_lesson_without_minutes_is_planned_all_the_same(tmp_path):
 # --- papers -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("id", ALL)
+@pytest.mark.thorough
+@pytest.mark.parametrize("id", LESSONS)
 def test_papers_hold_what_the_lesson_asks_and_the_sheet_no_answer(id):
-    done, lesson = acted(id), LESSONS[id]
-    sheet, solutions, handout = (make(done, SITE) for make in (papers.exercises, papers.solved, papers.handout))
-    shown = slides.slides(done, SITE, SITE)
+    done, lesson = acted(id), short_lessons.lesson(id)
+    handout, sheet, solutions, shown = made(id)
     asked = [b for b in lesson.blocks.values() if isinstance(b, Predict | Do | Explain)]
     for page in (sheet, solutions, handout):
         assert [int(n) for n in re.findall(r'class="number">(\d+)<', page)] == [*range(1, len(asked) + 1)]
@@ -200,12 +204,13 @@ def test_the_sheet_is_the_same_whatever_is_true(id):
     assert papers.solved(other, SITE) != papers.solved(done, SITE)
 
 
-@pytest.mark.parametrize("id", [param for param in ALL if param.values[0] in GERMAN])
+@pytest.mark.thorough
+@pytest.mark.parametrize("id", shelf().lessons["de"])
 def test_papers_in_german_are_german_and_say_the_same(id):
-    lesson, originals = GERMAN[id], acted(id)
-    done = replace(originals, lesson=lesson)
-    for make in (*papers.PAPERS.values(), lambda *at: slides.slides(*at, SITE)):
-        page, original = make(done, SITE), make(originals, SITE)
+    lesson = short_lessons.lesson(id, "de")
+    done = replace(acted(id), lesson=lesson)
+    german = pages(done)
+    for page, original in zip(german, made(id), strict=True):
         shown = words(re.sub("<math.*?</math>", "", page))
         assert page.count('<html lang="de">') == 1 and original.count('<html lang="en">') == 1
         for key in ("predict", "explain", "paper_answer", "paper_vote", "paper_discuss", "what_to_keep", "paper_aims"):
@@ -213,7 +218,7 @@ def test_papers_in_german_are_german_and_say_the_same(id):
         for part in ('class="number"', 'class="right"', "<h2>", "<iframe", "<details>", 'class="wrong"'):
             assert page.count(part) == original.count(part), part
         assert not re.search(r"\{\{|\}\}|\$|\bnan\b", shown)
-    solutions = papers.solved(done, SITE)
+    _, _, solutions, _ = german
     for block in lesson.blocks.values():
         if isinstance(block, Predict) and not block.is_choice:
             assert lesson.words.number(signed(f"{done.truths[block.id]:.4g}")) in solutions, block.id
@@ -336,7 +341,7 @@ def test_texts_are_escaped_and_marked():
 @pytest.fixture
 def page(local_engine):
     def opened(screen, **query):
-        app = AppTest.from_file(str(MAIN), default_timeout=60)
+        app = AppTest.from_file(str(MAIN), default_timeout=600)
         for name, text in query.items():
             app.query_params[name] = text
         app.switch_page(SCREENS[screen].script)

@@ -4,18 +4,21 @@ import http.server
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from playwright.sync_api import ElementHandle, Locator, Page, sync_playwright
+from playwright.sync_api import ElementHandle, Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from tests.served import DEADLINE_SECONDS, app_served, wait_for
+from tests.served import DEADLINE_SECONDS, app_served, free_port, served, wait_for
 
+MOST_MS = 120_000  # that a state may take to come on a busy machine
+expect.set_options(timeout=MOST_MS)
 CALM_FRAMES = 5
 
 
@@ -74,9 +77,24 @@ SMALL = "blocks=4&width=32&batch=100"  # steps are cheap, and everything else is
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    with app_served(tmp_path_factory.mktemp("server") / "log") as served:
-        yield served
+def lecturer_port():
+    """Of a site on localhost that may show the app in a frame; no other may."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, lecturer_port):
+    options = ("--embed", f"http://localhost:{lecturer_port}")
+    with app_served(tmp_path_factory.mktemp("server") / "log", options) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def planes_address(tmp_path_factory):
+    """Of `planes_app.py`."""
+    script = Path(__file__).with_name("planes_app.py")
+    with served(script, tmp_path_factory.mktemp("planes") / "log") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -202,6 +220,13 @@ class Visitor:
         state = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
         self.page.wait_for_function(f"() => {state} === 'notRunning'", timeout=1000 * DEADLINE_SECONDS)
 
+    def fits(self, width: int) -> bool:
+        """Whether nothing of the page is wider than its window, once this is its width."""
+        self.page.set_viewport_size({"width": width, "height": 844})
+        self.page.wait_for_function(f"() => innerWidth === {width}")
+        main = "document.querySelector('[data-testid=stMain]')"
+        return bool(wait_for(lambda: self.page.evaluate(f"{main}.scrollWidth <= {width}"), f"a page of {width} pixels"))
+
     def range_of(self, pane: str) -> list[float]:
         """What the x axis of a pane shows."""
         plot = f"document.querySelector('[data-pane={pane}] .live-plot')"
@@ -215,6 +240,7 @@ def visit(server, chromium):
 
     def enter(query: str = SMALL, path: str = "/explore", routed=None, picture=True, **context) -> Visitor:
         contexts.append(chromium.new_context(**{"viewport": {"width": 1440, "height": 900}} | context))
+        contexts[-1].set_default_timeout(MOST_MS)
         visitor = Visitor(contexts[-1].new_page())
         page = visitor.page
         page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
@@ -239,20 +265,20 @@ def visit(server, chromium):
 
 
 @contextmanager
-def lecture(frame: Callable[[], str]) -> Iterator[str]:
-    """The address of a page of another site; `frame` is its HTML, asked for at each visit."""
+def lecture(html: str, port: int = 0) -> Iterator[int]:
+    """The port on this machine of a page of another site."""
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
-            self.wfile.write(frame().encode())
+            self.wfile.write(html.encode())
 
         def log_message(self, *_):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Page) as site:
+    with http.server.HTTPServer(("127.0.0.1", port), Page) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{site.server_port}"
+        yield site.server_port
         site.shutdown()

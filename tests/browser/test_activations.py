@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from app.features.activations.settings import VIEWS
 from tests.browser.conftest import SMALL
 from tests.served import wait_for
 
@@ -67,6 +66,7 @@ def column(visitor, k):
     return [float(cell.split(" (")[0]) for cell in cells if cell[:1].isdigit()]
 
 
+@pytest.mark.slow
 def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     visitor = bench("curves", "&activations.shown=elu,sine")
     drawn(visitor, 3)
@@ -127,6 +127,7 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     assert quiet(visitor)
 
 
+@pytest.mark.slow
 def test_consequences_of_one_seed_are_played(bench):
     visitor = bench("consequences", "&activations.shown=elu,sine&activations.seeds=1")
     drawn(visitor, 5)
@@ -149,15 +150,3 @@ def test_consequences_of_one_seed_are_played(bench):
     steps, seconds = wait_for(both_axes, "both charts at the same measurement")
     assert steps == sorted(steps) and seconds == sorted(seconds) and 0 < seconds[-1] < 600
     assert quiet(visitor)
-
-
-def test_the_screen_fits_a_phone(bench):
-    more = "&activations.seeds=1&activations.shown=elu,maxmin"
-    visitor = bench("inside", more, viewport={"width": 390, "height": 844})
-    for view, panes in (("inside", 5), ("curves", 4), ("consequences", 5)):  # no two alike in turn
-        if view != "inside":
-            visitor.page.get_by_text(VIEWS[view].title, exact=True).first.click()
-        drawn(visitor, panes)
-        wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-        assert wide <= 390, view
-        assert quiet(visitor), visitor.problems

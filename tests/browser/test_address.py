@@ -22,8 +22,8 @@ def run_id(visitor):
     return visitor.data("run").split(":")[0]
 
 
-def test_a_reload_goes_on_with_the_run_and_shows_the_same_of_it(visit):
-    visitor = visit()
+def test_a_reload_another_browser_and_back_show_the_same_run_with_the_same_view(visit):
+    visitor = visit(query=SMALL + "&data=moons")
     visitor.press("100 steps")
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
     visitor.page.locator("[data-view=truth]").click()
@@ -37,22 +37,24 @@ def test_a_reload_goes_on_with_the_run_and_shows_the_same_of_it(visit):
     assert run_id(visitor) == run
     assert visitor.data("shows") == "truth"
     assert visitor.page.locator("[data-pane=data] [data-layer=samples]").get_attribute("aria-pressed") == "true"
+    visitor.page.locator("[data-view=latent]").click()
 
-    visitor.press("Play")
-    visitor.wait_for_step(150)
-    visitor.page.reload()
-    visitor.wait_for_step(150)  # it was not begun anew
-    visitor.wait_for_step(200)  # and it plays on
-    assert run_id(visitor) == run
-    visitor.press("Pause")
-    assert entries(visitor) == long  # neither steps nor settings of the view make entries of the history
+    # A zoom and a depth are in the address, and come back with it in another browser, beside the same digits.
+    visitor.page.locator("[data-pane=data] .live-plot").hover()
+    zoom_wheel(visitor.page, -300)
+    visitor.page.locator(".live-depth input").fill("2")
+    wait_for(lambda: {"view.zoom", "view.depth"} <= visitor.query.keys(), "the view in the address")
+    wait_for(lambda: held_out(visitor) is not None, "a held-out loss")
+    seen = visitor.range_of("data")
+    other = visit(query=urlparse(visitor.url).query)
+    other.wait("root.dataset.depth === '2'", "the depth of the link")
+    assert other.range_of("data") == pytest.approx(seen, abs=1e-2)
+    other.wait("Number(root.dataset.step) === 100", "step 100")
+    wait_for(lambda: held_out(other) == held_out(visitor), "the same held-out loss")
+    other.page.context.close()
 
-
-def test_back_goes_through_runs_and_screens_and_not_through_settings(visit):
-    visitor = visit()
-    visitor.press("100 steps")
-    visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    long = entries(visitor)
+    # Back goes through runs and screens, and not through settings.
+    assert entries(visitor) == long
     visitor.go("Compare flows", "How good is it?")
     visitor.page.get_by_role("heading", name=re.compile("Which flow fits better")).wait_for()
     visitor.page.go_back()
@@ -61,54 +63,30 @@ def test_back_goes_through_runs_and_screens_and_not_through_settings(visit):
     assert entries(visitor) == long + 1
     visitor.wait_for_query(at="100", blocks="4")
 
-
-def test_another_browser_shows_the_same_digits_at_the_same_step(visit):
-    visitor = visit(query=SMALL + "&data=moons")
-    visitor.press("100 steps")
-    visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    visitor.wait_for_query(at="100")
-    wait_for(lambda: held_out(visitor) is not None, "a held-out loss")
-    other = visit(query=urlparse(visitor.url).query)
-    other.wait("Number(root.dataset.step) === 100", "step 100")
-    wait_for(lambda: held_out(other) == held_out(visitor), "the same held-out loss")
-
-
-def test_a_zoom_and_a_depth_are_in_the_address_and_come_back_with_it(visit):
-    visitor = visit()
-    visitor.press("1 step")
-    visitor.wait("Number(root.dataset.step) === 1", "step 1")
-    visitor.page.locator("[data-pane=data] .live-plot").hover()
-    zoom_wheel(visitor.page, -300)
-    slider = visitor.page.locator(".live-depth input")
-    slider.fill("2")
-    wait_for(lambda: {"view.zoom", "view.depth"} <= visitor.query.keys(), "the view in the address")
-    seen = visitor.range_of("data")
-    other = visit(query=urlparse(visitor.url).query)
-    other.wait("root.dataset.depth === '2'", "the depth of the link")
-    assert other.range_of("data") == pytest.approx(seen, abs=1e-2)
+    # What plays goes on after a reload, and was not begun anew.
+    long = entries(visitor)
+    visitor.press("Play")
+    visitor.wait_for_step(150)
+    visitor.page.reload()
+    visitor.wait_for_step(150)
+    visitor.wait_for_step(200)
+    assert run_id(visitor) == run
+    visitor.press("Pause")
+    assert entries(visitor) == long  # neither steps nor settings of the view make entries of the history
 
 
-def test_a_view_that_makes_no_sense_is_not_followed(visit):
+def test_a_view_that_makes_no_sense_is_not_followed(visit, server):
     zooms = ("data:1,0,0,1", "data:a,b,c,d", "data:0,1,0", "loss:", "nowhere:0,1,0,1", ";;;", "x" * 900)
     wrong = f"view.zoom={';'.join(zooms)}&view.second=nothing&view.layers=data.nothing+x&view.depth=99"
     visitor = visit(query=f"{SMALL}&{wrong}")
     assert visitor.data("shows") == "latent" and visitor.data("depth") == "z"
+    for point in ("9999,9999", "1,a", "1e999,0"):
+        visitor.open(f"{server.url}/explore?{SMALL}&view.point={point}")
+        assert visitor.page.evaluate("document.querySelector('.live-panes').live.probe.x") is None, point
     assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
 
 
-def test_lessons_are_kept_by_the_browser(visit):
-    visitor = visit(path="/learn", query="lesson=change", picture=False)
-    page = visitor.page
-    page.locator(".st-key-lesson").wait_for()
-    stored = "localStorage.getItem('resflow.progress')"
-    wait_for(lambda: page.evaluate(stored), "progress in the browser's storage")
-    assert '"change"' in page.evaluate(stored)
-    page.goto(urlparse(visitor.url)._replace(path="/learn", query="").geturl())  # a page that knows nothing
-    page.get_by_role("link", name=re.compile("change", re.I)).first.wait_for()
-    wait_for(lambda: '"change"' in page.evaluate(stored), "progress that is still there")
-
-
-def test_what_the_browser_has_kept_is_told_again_where_the_message_was_lost(visit):
+def test_lessons_are_kept_by_the_browser_and_told_again_where_the_message_was_lost(visit):
     lost = []
 
     def losing(socket):
@@ -132,3 +110,9 @@ def test_what_the_browser_has_kept_is_told_again_where_the_message_was_lost(visi
     wait_for(lambda: '"series"' in visitor.page.evaluate(stored), "the other lesson")
     wait_for(lambda: all(f'"{name}"' in visitor.page.evaluate(stored) for name in ("change", "series")), "both lessons")
     assert lost
+
+    page = visitor.page
+    page.goto(urlparse(visitor.url)._replace(path="/learn", query="").geturl())  # a page that knows nothing
+    page.get_by_role("link", name=re.compile("change", re.I)).first.wait_for()
+    visitor.wait_for_script()
+    assert all(f'"{name}"' in page.evaluate(stored) for name in ("change", "series")), "progress that is still there"

@@ -100,17 +100,3 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
         if name == "layers":
             expect(page.locator("[data-testid=stMain] .katex-display")).to_have_count(2, timeout=60 * SECOND)
     assert quiet(visitor), visitor.problems
-
-
-def test_the_screen_fits_a_phone(compare):
-    arms = [EXACT, CUT, "NICE"]
-    query = "compare.c=peer&compare.c.kind=nice&compare.view=spectra"
-    visitor = compare(query, viewport={"width": 390, "height": 844})
-    for view, pictures in (("spectra", arms[:2]), ("layers", ["Truth", *arms])):
-        if view != "spectra":
-            visitor.page.get_by_text(PICTURES[view].title, exact=True).click()
-        for row, wanted in enumerate((BELIEF, pictures, CHARTS)):
-            see(visitor, row, wanted)
-        wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-        assert wide <= 390, view
-        assert quiet(visitor), visitor.problems

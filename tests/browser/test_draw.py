@@ -31,15 +31,17 @@ class Plane:
             raise AssertionError(f"no plane at {visitor.url}, {visitor.problems}, but {seen!r}") from error
         wait_for(lambda: self.page.evaluate("document.querySelector('.painter').painter?.size"), "the plane")
 
-    def place(self, x, y):
+    def places(self, *shares):
+        """Where they are on the screen."""
         box = box_at_rest(self.page.locator(".painter-plane"))
-        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+        return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in shares]
 
-    def stroke(self, *places):
-        self.page.mouse.move(*self.place(*places[0]))
+    def stroke(self, *shares):
+        first, *others = self.places(*shares)
+        self.page.mouse.move(*first)
         self.page.mouse.down()
-        for place in places[1:]:
-            self.page.mouse.move(*self.place(*place), steps=4)
+        for place in others:
+            self.page.mouse.move(*place, steps=2)
         self.page.mouse.up()
 
     def press(self, name):
@@ -93,12 +95,8 @@ def drawing_in(visitor):
     return Drawing.of_text(visitor.query["drawing"])
 
 
-def test_a_door_leads_to_the_plane_and_what_is_painted_is_learnt_and_stands_in_the_link(visit, server):
-    visitor = visit(query="", path="/", picture=False)
-    door = visitor.page.locator(".st-key-door_draw")
-    door.wait_for()
-    visitor.wait_for_script()  # what is drawn above the doors moves them, and a press meets what was there before
-    door.click(position={"x": 60, "y": 60})
+def test_what_is_painted_is_learnt_and_stands_in_the_link(visit):
+    visitor = visit(query=f"{SMALL}&data=drawing", path="/explore", picture=False)
     plane = Plane(visitor)
     assert plane.count == 0
     plane.stroke(*ring())
@@ -129,9 +127,16 @@ def test_a_door_leads_to_the_plane_and_what_is_painted_is_learnt_and_stands_in_t
     assert not trouble(visitor) and not trouble(other)
 
 
-def test_undo_clear_and_what_cannot_be_learnt(visit):
+def test_by_keys_alone_undo_clear_what_cannot_be_learnt_and_the_most_points(visit):
     visitor = visit(query=f"{SMALL}&data=drawing", path="/explore", picture=False)
-    plane = Plane(visitor)
+    plane, keyboard = Plane(visitor), visitor.page.keyboard
+    wait_for(lambda: visitor.page.evaluate("document.activeElement.className") == "painter-plane", "the focus")
+    keyboard.press("ArrowLeft")
+    wait_for(lambda: plane.said == "Brush at −0.08, 0", "where the brush is")
+    keyboard.press("Space")
+    assert plane.count == BRUSHES[MIDDLE][1]
+    keyboard.press("Backspace")
+    assert plane.count == 0
     plane.size(0)
     plane.stroke((0.5, 0.5))
     assert plane.count == 1
@@ -147,10 +152,10 @@ def test_undo_clear_and_what_cannot_be_learnt(visit):
     plane.size(MIDDLE)
     plane.stroke(*ring())
     plane.wait_for_density()
-    whole, run = plane.count, visitor.data("run")
+    whole = plane.count
     plane.stroke((0.2, 0.2), (0.8, 0.8))
     assert plane.count > whole
-    visitor.page.keyboard.press("Control+z")
+    keyboard.press("Control+z")
     assert plane.count == whole and same_points(plane.holds())
     plane.press("Clear")
     wait_for(lambda: not visitor.page.locator(".painter").get_attribute("data-density"), "an empty plane")
@@ -161,11 +166,25 @@ def test_undo_clear_and_what_cannot_be_learnt(visit):
     visitor.page.locator(".stAlert").get_by_text("1 point").wait_for()
     visitor.press("Go on drawing")
     assert Plane(visitor).count == 1, "what was painted is there"
-    assert run
 
+    # By keys alone.
+    plane.size(MIDDLE)
+    visitor.page.locator(".painter-plane").focus()
+    keyboard.down("Space")
+    for way in ("ArrowUp", "ArrowRight", "ArrowDown", "ArrowRight"):
+        for _ in range(4):
+            keyboard.press(f"Shift+{way}")
+    keyboard.up("Space")
+    painted = plane.count
+    assert painted > 100 and same_points(plane.holds())
+    plane.wait_for_density()
+    keyboard.press("Backspace")
+    assert plane.count == 1
+    keyboard.press("Escape")
+    visitor.page.locator(".painter").wait_for(state="detached")
 
-def test_at_the_most_points_the_brush_is_lifted_and_the_page_says_what_to_do(visit):
-    visitor = visit(query=f"{SMALL}&data=drawing", path="/explore", picture=False)
+    # At the most points the brush is lifted, and the page says what to do.
+    visitor.press("Go on drawing")
     plane = Plane(visitor)
     plane.size(len(BRUSHES) - 1)
     rows = [k / 30 for k in range(1, 30)]
@@ -177,28 +196,6 @@ def test_at_the_most_points_the_brush_is_lifted_and_the_page_says_what_to_do(vis
     assert plane.count == full
     plane.wait_for_density()
     assert len(drawing_in(visitor).points) == full if "drawing" in visitor.query else visitor.query["csv.name"]
-
-
-def test_by_keys_alone(visit):
-    visitor = visit(query=f"{SMALL}&data=drawing", path="/explore", picture=False)
-    plane, keyboard = Plane(visitor), visitor.page.keyboard
-    wait_for(lambda: visitor.page.evaluate("document.activeElement.className") == "painter-plane", "the focus")
-    keyboard.press("ArrowLeft")
-    wait_for(lambda: plane.said == "Brush at −0.08, 0", "where the brush is")
-    keyboard.press("Space")
-    assert plane.count == BRUSHES[MIDDLE][1]
-    keyboard.down("Space")
-    for way in ("ArrowUp", "ArrowRight", "ArrowDown", "ArrowRight"):
-        for _ in range(4):
-            keyboard.press(f"Shift+{way}")
-    keyboard.up("Space")
-    painted = plane.count
-    assert painted > 100 and same_points(plane.holds())
-    plane.wait_for_density()
-    keyboard.press("Backspace")
-    assert plane.count == BRUSHES[MIDDLE][1]
-    keyboard.press("Escape")
-    visitor.page.locator(".painter").wait_for(state="detached")
     assert not trouble(visitor)
 
 
@@ -214,8 +211,9 @@ def test_by_finger_on_a_phone_the_page_does_not_scroll_and_a_second_finger_does_
     plane = Plane(visitor)
     hands = visitor.page.context.new_cdp_session(visitor.page)
 
-    def touch(kind, *places):
-        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(plane.place(*place) for place in places)]
+    def touch(kind, *shares):
+        places = plane.places(*shares) if shares else []
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
         hands.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     top = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop")

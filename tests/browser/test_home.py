@@ -47,6 +47,7 @@ def test_the_run_is_replayed_until_it_is_stopped_and_the_doors_lead_on(visit, se
         "/estimator",
         "/paper",
     ]
+    assert "data=drawing" in home.page.locator(".st-key-door_draw").get_by_role("link").get_attribute("href")
     home.page.locator(".st-key-door_check").click(position={"x": 40, "y": 60})  # all of the card is the link
     home.page.get_by_role("heading", name="What does an unbiased log-density cost?").wait_for()
     assert urlparse(home.page.url).path == "/estimator"

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from tests.browser.conftest import SMALL
 from tests.browser.test_activations import link, quiet, sees
 from tests.served import wait_for
@@ -17,6 +19,7 @@ def cell(visitor, row, column):
     return found and float(found[0])
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_the_moons_apart_and_its_weight_moves(visit):
     visitor = visit(f"{SMALL}&data=noisymoons", path="/joint", picture=False)
     sees(visitor, re.compile("Far from the data both classifiers stay confident"))
@@ -39,19 +42,4 @@ def test_it_learns_to_tell_the_moons_apart_and_its_weight_moves(visit):
     wait_for(lambda: visitor.page.get_by_role("button", name="Play", exact=True).count(), "a pause")
     step = int(re.search(r"step ([\d,]+)", visitor.page.locator(".stMain").inner_text())[1].replace(",", ""))
     assert step > 20
-    assert quiet(visitor), visitor.problems
-
-
-def test_it_fits_a_phone(visit):
-    visitor = visit(
-        f"{SMALL}&data=noisymoons&joint.view=paper&joint.seeds=1",
-        path="/joint",
-        picture=False,
-        viewport={"width": 390, "height": 844},
-    )
-    sees(visitor, re.compile("when a flow also learns the density"))
-    second = visitor.page.locator(".planes").nth(1)
-    wait_for(lambda: second.locator("figure").count() == 6, f"six panes; {visitor.problems}")
-    wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-    assert wide <= 390
     assert quiet(visitor), visitor.problems

@@ -14,7 +14,7 @@ from tests.served import wait_for
 SLOW = 60_000
 DESK = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-SIZES = pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+SHORT = {"viewport": {"width": 1440, "height": 600}}
 TASK = ".stVerticalBlock[class*=st-key-lesson_task-]"
 PICTURES = ":is(canvas, .stVegaLiteChart, table, .stAlert, [data-testid=stAlert])"
 
@@ -58,10 +58,9 @@ def check(visitor):
     page.wait_for_function(
         f"() => document.querySelector('{TASK}')?.getBoundingClientRect().bottom <= innerHeight + 1", timeout=SLOW
     )
-    for button in found.get_by_role("button", name=re.compile("^(Commit|Check)$")).all():
-        assert is_in_sight(page, button)
-    for answer in found.locator("input[type=radio]").all():
-        assert is_in_sight(page, answer.locator("xpath=ancestor::label[1]"))
+    buttons = found.get_by_role("button", name=re.compile("^(Commit|Check)$")).all()
+    answers = [one.locator("xpath=ancestor::label[1]") for one in found.locator("input[type=radio]").all()]
+    wait_for(lambda: all(is_in_sight(page, part) for part in (found, *buttons, *answers)), "the task in sight")
     picture = page.locator(f".st-key-beside_lesson {PICTURES}").first
     picture.wait_for(timeout=SLOW)
 
@@ -77,49 +76,41 @@ def check(visitor):
     assert is_in_sight(page, found), box(found)
 
 
-def walk(visit, lesson, size):
-    """Through all steps by *Next*, and `check` each."""
-    found = shelf().originals[lesson]
-    visitor = visit(f"lesson={lesson}&step={found.steps[0].id}", "/learn", picture=False, **size)
-    for step in found.steps:
+def walk(visit, lesson, most=None):
+    """Through all steps, or the first ones, by *Next*, and `check` each on a desk and on a phone."""
+    steps = shelf().originals[lesson].steps[:most]
+    visitor = visit(f"lesson={lesson}&step={steps[0].id}", "/learn", picture=False)
+    page = visitor.page
+    for step in steps:
         visitor.wait_for_query(step=step.id)
         settled(visitor)
-        visitor.page.wait_for_function(f"() => window.resflowReading?.step === '{lesson}.{step.id}'", timeout=SLOW)
-        check(visitor)
-        if step is not found.steps[-1]:
+        page.wait_for_function(f"() => window.resflowReading?.step === '{lesson}.{step.id}'", timeout=SLOW)
+        if step.id == "suspect-a":  # its seven answers stand beside the draws that they are about
+            press(visitor, "Draw 10,000")
+            expect(task(page).locator("input[type=radio]")).to_have_count(7, timeout=SLOW)
+            expect(page.locator(".st-key-beside_lesson .stVegaLiteChart").nth(2)).to_be_visible(timeout=SLOW)
+            page.evaluate("document.querySelector('.stMain').scrollTo(0, 0)")
+            charts = page.locator(".st-key-beside_lesson .stVegaLiteChart").all()[:3]
+            wait_for(lambda charts=charts: all(is_in_sight(page, chart) for chart in charts), "the draws in sight")
+        for size in (PHONE, DESK):
+            page.set_viewport_size(size["viewport"])
+            check(visitor)
+        if step is not steps[-1]:
             press(visitor, "Next")
 
 
-@SIZES
-def test_the_questions_of_lesson_10_are_in_sight_with_their_answers_and_the_evidence(visit, size):
-    walk(visit, "bugs", size)
+def test_the_questions_of_lesson_10_are_in_sight_with_their_answers_and_the_evidence(visit):
+    walk(visit, "bugs", 2)
 
 
 @pytest.mark.slow
-@SIZES
-@pytest.mark.parametrize("lesson", [id for id in shelf().originals if id != "bugs"])
-def test_every_task_is_in_sight_with_what_it_is_done_with(visit, lesson, size):
-    walk(visit, lesson, size)
+@pytest.mark.parametrize("lesson", shelf().originals)
+def test_every_task_is_in_sight_with_what_it_is_done_with(visit, lesson):
+    walk(visit, lesson)
 
 
-@SIZES
-def test_seven_answers_stand_beside_the_draws_that_they_are_about(visit, size):
-    visitor = visit("lesson=bugs&step=suspect-a", "/learn", picture=False, **size)
-    page = visitor.page
-    settled(visitor)
-    press(visitor, "Draw 10,000")
-    expect(task(page).locator("input[type=radio]")).to_have_count(7, timeout=SLOW)
-    expect(page.locator(".st-key-beside_lesson .stVegaLiteChart").nth(2)).to_be_visible(timeout=SLOW)
-    check(visitor)
-    if size is DESK:  # without scrolling the screen
-        page.evaluate("document.querySelector('.stMain').scrollTo(0, 0)")
-        for chart in page.locator(".st-key-beside_lesson .stVegaLiteChart").all()[:3]:
-            assert is_in_sight(page, chart)
-
-
-@SIZES
-def test_after_an_answer_its_verdict_is_in_sight_and_the_next_step_begins_at_its_top(visit, size):
-    visitor = visit("lesson=believes&step=first", "/learn", picture=False, **size)
+def test_after_an_answer_its_verdict_is_in_sight_and_the_next_step_begins_at_its_top(visit):
+    visitor = visit("lesson=believes&step=first", "/learn", picture=False, **PHONE)
     page = visitor.page
     settled(visitor)
     expect(task(page)).to_be_visible(timeout=SLOW)
@@ -180,10 +171,36 @@ def test_a_verdict_goes_with_what_it_was_about_and_a_step_begins_at_the_top_of_i
     expect(first).to_have_value("0.5", timeout=SLOW)
 
 
-def test_what_was_done_and_what_is_said_of_it_end_above_the_next_task(visit):
-    visitor = visit("lesson=change&step=stay", "/learn", picture=False, **DESK)
+def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_above_the_next(visit):
+    visitor = visit("lesson=change&step=stay", "/learn", picture=False, **SHORT)
     page = visitor.page
     settled(visitor)
+    lesson, button = page.locator(".st-key-lesson"), task(page).get_by_role("button", name="Commit")
+
+    def task_covers():
+        return box(task(page))[1] < box(page.locator(".stVerticalBlock.st-key-lesson-shear"))[3] - 1
+
+    for size in (SHORT, PHONE):
+        page.set_viewport_size(size["viewport"])
+        lesson.evaluate("panel => { panel.scrollTop = 0; }")
+        hides = "() => document.querySelector('.st-key-lesson').hasAttribute('data-hides')"
+        page.wait_for_function(hides, timeout=SLOW)
+        wait_for(lambda: is_in_sight(page, button), "the question in sight")
+        wait_for(task_covers, "the question over the text")
+        lesson.evaluate(  # as a finger does
+            """panel => {
+              panel.dispatchEvent(new WheelEvent("wheel", { bubbles: true }));
+              panel.scrollTop = document.querySelector(".stVerticalBlock.st-key-lesson-shear").offsetHeight;
+            }"""
+        )
+        wait_for(lambda: not task_covers(), "the question to give way")
+        assert not is_in_sight(page, button)
+        task(page).get_by_text("Predict.").click()
+        wait_for(lambda: is_in_sight(page, button), "the question to come back")
+
+    # What was done and what is said of it end above the next task.
+    page.set_viewport_size(DESK["viewport"])
+
     commit(visitor, "It is negative")
     page.wait_for_function(
         """() => {
@@ -193,7 +210,6 @@ def test_what_was_done_and_what_is_said_of_it_end_above_the_next_task(visit):
         }""",
         timeout=SLOW,
     )
-    lesson = page.locator(".st-key-lesson")
     lesson.hover()
 
     def hides():
@@ -203,31 +219,6 @@ def test_what_was_done_and_what_is_said_of_it_end_above_the_next_task(visit):
         return lesson.get_attribute("data-hides") is not None
 
     wait_for(hides, "what is said to stand above what is seen")
-
-
-@pytest.mark.parametrize("size", [{"viewport": {"width": 1440, "height": 600}}, PHONE], ids=["short", "phone"])
-def test_a_question_gives_way_to_the_text_that_is_read_and_comes_back_when_it_is_touched(visit, size):
-    visitor = visit("lesson=change&step=stay", "/learn", picture=False, **size)
-    page = visitor.page
-    settled(visitor)
-    lesson, button = page.locator(".st-key-lesson"), task(page).get_by_role("button", name="Commit")
-    page.wait_for_function("() => document.querySelector('.st-key-lesson').hasAttribute('data-hides')", timeout=SLOW)
-    assert is_in_sight(page, button)
-
-    def task_covers():
-        return box(task(page))[1] < box(page.locator(".stVerticalBlock.st-key-lesson-shear"))[3] - 1
-
-    assert task_covers()
-    lesson.evaluate(  # as a finger does
-        """panel => {
-          panel.dispatchEvent(new WheelEvent("wheel", { bubbles: true }));
-          panel.scrollTop = document.querySelector(".stVerticalBlock.st-key-lesson-shear").offsetHeight;
-        }"""
-    )
-    wait_for(lambda: not task_covers(), "the question to give way")
-    assert not is_in_sight(page, button)
-    task(page).get_by_text("Predict.").click()
-    wait_for(lambda: is_in_sight(page, button), "the question to come back")
 
 
 def test_the_sheet_folds_and_its_controls_can_be_touched(visit):
@@ -249,26 +240,25 @@ def test_the_sheet_folds_and_its_controls_can_be_touched(visit):
     assert not [problem for problem in visitor.problems if "404" not in problem]
 
 
-def test_a_short_address_opens_its_step(visit):
-    visitor = visit("", "/4.2.de", picture=False)
-    expect(panel(visitor.page).get_by_role("heading", level=2)).to_have_text("Wie viele Terme genügen?", timeout=SLOW)
-    visitor.wait_for_query(lesson="series", step="terms", lang="de")
-
-
-@pytest.mark.parametrize("size", [{"viewport": {"width": 1440, "height": 600}}, PHONE], ids=["short", "phone"])
-def test_a_hint_that_is_opened_is_read_above_the_question(visit, size):
-    visitor = visit("lesson=roulette&step=one", "/learn", picture=False, **size)
+def test_a_hint_that_is_opened_is_read_above_the_question(visit):
+    visitor = visit("lesson=roulette&step=one", "/learn", picture=False, **SHORT)
     page = visitor.page
     settled(visitor)
     hint = panel(page).locator("details").first
     listens = "() => document.querySelector('.st-key-lesson').style.getPropertyValue('--ground')"
     page.wait_for_function(listens, timeout=SLOW)  # the panel's own script may come after the panel
-    hint.locator("summary").press("Enter")  # on a phone it may begin below the question
     words = hint.get_by_text("standard deviation")
-    expect(words).to_be_visible()
 
     def is_read():
         lesson, found = box(page.locator(".st-key-lesson")), box(words)
         return found[1] >= lesson[1] and found[3] <= box(task(page))[1] + 1
 
-    wait_for(is_read, "the hint above the question")
+    for size in (SHORT, PHONE):
+        page.set_viewport_size(size["viewport"])
+        if hint.evaluate("details => details.open"):
+            hint.locator("summary").press("Enter")
+            expect(words).to_be_hidden()
+            page.evaluate("document.querySelector('.st-key-lesson').scrollTop = 0")
+        hint.locator("summary").press("Enter")  # on a phone it may begin below the question
+        expect(words).to_be_visible()
+        wait_for(is_read, "the hint above the question")

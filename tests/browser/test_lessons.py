@@ -194,7 +194,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     ended(visitor, "Russian roulette")
 
 
-def test_beside_a_lesson_planes_are_large_and_the_settings_of_the_step_stand_in_the_row_of_play(visit):
+def test_beside_a_lesson_the_planes_or_the_loss_are_large_and_settings_stand_in_the_row_of_play(visit, server):
     visitor = visit("lesson=believes&step=mass", viewport={"width": 1440, "height": 900})
     settings, row = visitor.page.locator(".st-key-lesson_settings"), visitor.page.locator(".st-key-play")
 
@@ -209,9 +209,8 @@ def test_beside_a_lesson_planes_are_large_and_the_settings_of_the_step_stand_in_
     expect(visitor.page.locator("html[data-present]")).to_have_count(1)
     assert not visitor.page.locator(".st-key-lesson_settings").is_visible()
 
-
-def test_a_step_about_the_curves_of_the_loss_shows_them_large(visit):
-    visitor = visit("lesson=believes&step=on", viewport={"width": 1440, "height": 900})
+    # A step about the curves of the loss shows them large.
+    visitor.open(f"{server.url}/explore?lesson=believes&step=on")
     loss = visitor.page.locator("[data-pane=loss] .live-plot")
 
     def plot():
@@ -224,15 +223,13 @@ def test_a_step_about_the_curves_of_the_loss_shows_them_large(visit):
     wait_for(lambda: plot() < 120, "larger planes where the step is about something else")
 
 
-def test_where_no_numbers_stand_above_the_row_of_play_goes_on_to_say_the_step(visit):
+def test_the_browsers_back_and_forward_go_a_step_over_another_screen_too(visit):
     visitor = visit("lesson=norms&step=certify", "/lipschitz", picture=False)
+    # Where no numbers stand above, the row of Play goes on to say the step.
     row = visitor.page.locator(".stHorizontalBlock", has=visitor.page.locator(".st-key-play")).last
     expect(row.get_by_text("step 0")).to_be_visible(timeout=SLOW)
     expect(visitor.page.locator(".st-key-lesson_settings").get_by_role("button", name="More")).to_be_visible()
 
-
-def test_the_browsers_back_and_forward_go_a_step_over_another_screen_too(visit):
-    visitor = visit("lesson=norms&step=certify", "/learn", picture=False)
     page = visitor.page
     step = panel(page).get_by_role("heading", level=2).first
     expect(step).to_have_text("What is proven", timeout=SLOW)

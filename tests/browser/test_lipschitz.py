@@ -6,7 +6,6 @@ from urllib.parse import parse_qs
 import pytest
 from playwright.sync_api import expect
 
-from app.features.lipschitz.settings import VIEWS
 from tests.browser.conftest import SMALL, box_at_rest
 from tests.served import wait_for
 
@@ -172,6 +171,7 @@ def test_the_planes_stand_still_while_it_trains(bench):
     assert quiet(visitor)
 
 
+@pytest.mark.slow
 def test_budgets_are_compared_and_one_is_adopted(bench):
     visitor = bench("budgets")
     drawn(visitor, panes=6)
@@ -195,14 +195,3 @@ def test_budgets_are_compared_and_one_is_adopted(bench):
     sees(visitor, "as it was opened")
     sees(visitor, "the claim is L = 0.6. This is proven")
     assert quiet(visitor)
-
-
-def test_the_screen_fits_a_phone(bench):
-    visitor = bench("inverse", viewport={"width": 390, "height": 844})
-    for view, panes in (("inverse", 3), ("budgets", 6), ("enforced", 3), ("norms", 2)):  # no two alike in turn
-        if view != "inverse":
-            visitor.page.get_by_text(VIEWS[view].title, exact=True).first.click()
-        wait_for(lambda n=panes: visitor.page.evaluate(FIGURES)[:1] == [[n, n]], view)
-        wide = visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-        assert wide <= 390, view
-        assert quiet(visitor)

@@ -1,12 +1,11 @@
 """The live picture alone, over the hand-made scenes of `picture_app.py`; and how the real page holds it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.browser.conftest import Visitor, box_at_rest, zoom_wheel
+from tests.browser.conftest import MOST_MS, Visitor, box_at_rest, zoom_wheel
 from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL, SWING
 from tests.served import served, wait_for
 
@@ -33,16 +32,9 @@ def see(picture, chromium):
         visitor.page.context.close()
 
 
-@pytest.fixture(scope="module")
-def left_as_found(picture, chromium) -> Iterator[Visitor]:
-    """A still picture, which everyone leaves as it was."""
-    visitor = opened(picture, chromium)
-    yield visitor
-    visitor.page.context.close()
-
-
 def opened(url, chromium, width=1100, **context):
     page = chromium.new_context(viewport={"width": width, "height": 900}, **context).new_page()
+    page.set_default_timeout(MOST_MS)
     visitor = Visitor(page)
     page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
     return visitor.open(url)
@@ -86,7 +78,7 @@ def note_drawn(visitor, k):
             window.drawn = [];
             const surface = document.querySelector('[data-pane=latent] .live-plot').surface;
             let picture = surface.picture;
-            Object.defineProperty(surface, 'picture', { get: () => picture, set: (drawn) => {
+            Object.defineProperty(surface, 'picture', { configurable: true, get: () => picture, set: (drawn) => {
                 picture = drawn;
                 window.drawn.push(drawn.layers.find(layer => layer.kind === 'points').x[k]);
             } });
@@ -101,8 +93,21 @@ def slide(visitor, *keys):
         visitor.page.keyboard.press(key)
 
 
-def test_the_slider_goes_through_the_stages_of_a_still_picture_without_the_server(see):
+def test_the_slider_goes_through_the_stages_of_a_still_picture_without_the_server_and_points_glide_to_them(see):
     visitor = see()
+    ends = [POINTS[2, 0] * (1 - k / 10) for k in (BLOCKS + 1, 0)]
+    for calm in (False, True):  # who wants no motion sees none
+        visitor.page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
+        slide(visitor, "End")
+        wait_for_stage(visitor, BLOCKS + 1)
+        note_drawn(visitor, 2)
+        slide(visitor, "Home")
+        wait_for_stage(visitor, 0)
+        drawn = visitor.page.evaluate("window.drawn")
+        between = [x for x in drawn if all(x != pytest.approx(end, abs=HALF_A_STEP) for end in ends)]
+        assert bool(between) != calm
+    slide(visitor, "End")
+
     assert title(visitor) == "Latent space, z"
     wait_for_stage(visitor, BLOCKS + 1)
     circles = f"{layer('circles')}.visible"
@@ -121,30 +126,19 @@ def test_the_slider_goes_through_the_stages_of_a_still_picture_without_the_serve
     assert visitor.problems == []
 
 
-@pytest.mark.parametrize("calm", [False, True])
-def test_the_points_glide_to_a_stage_but_for_who_wants_no_motion(see, calm):
-    visitor = see(reduced_motion="reduce" if calm else "no-preference")
-    note_drawn(visitor, 2)
-    slide(visitor, "Home")
-    wait_for_stage(visitor, 0)
-    ends = [POINTS[2, 0] * (1 - k / 10) for k in (BLOCKS + 1, 0)]
-    between = [x for x in visitor.page.evaluate("window.drawn") if x != pytest.approx(ends[0], abs=HALF_A_STEP)]
-    between = [x for x in between if x != pytest.approx(ends[1], abs=HALF_A_STEP)]
-    assert bool(between) != calm
-
-
-@pytest.mark.parametrize("calm", [False, True])
-def test_one_picture_turns_into_the_next_but_for_who_wants_no_motion(see, calm):
-    visitor = see("playing=yes&swings=yes", reduced_motion="reduce" if calm else "no-preference")
-    visitor.wait_for_step(2)
-    note_drawn(visitor, 0)
-    visitor.wait_for_step(visitor.step + 4)
+def test_one_picture_turns_into_the_next_but_for_who_wants_no_motion(see):
+    visitor = see("playing=yes&swings=yes")
     here = POINTS[0, 0] * (1 - (BLOCKS + 1) / 10)
-    seen = np.array(visitor.page.evaluate("window.drawn")) - here
-    ends = 2 * HALF_A_STEP if calm else 0.2 * SWING  # the next picture may come a little early
-    assert seen.min() == pytest.approx(0, abs=ends) and seen.max() == pytest.approx(SWING, abs=ends)
-    between = (seen > 0.3 * SWING) & (seen < 0.7 * SWING)
-    assert between.any() != calm
+    for calm in (False, True):
+        visitor.page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
+        visitor.wait_for_step(visitor.step + 2)
+        note_drawn(visitor, 0)
+        visitor.wait_for_step(visitor.step + 4)
+        seen = np.array(visitor.page.evaluate("window.drawn")) - here
+        ends = 2 * HALF_A_STEP if calm else 0.2 * SWING  # the next picture may come a little early
+        assert seen.min() == pytest.approx(0, abs=ends) and seen.max() == pytest.approx(SWING, abs=ends)
+        between = (seen > 0.3 * SWING) & (seen < 0.7 * SWING)
+        assert between.any() != calm
 
 
 def test_a_moving_flow_is_asked_for_the_depth_and_its_frames_say_theirs(see):
@@ -164,8 +158,68 @@ def test_a_moving_flow_is_asked_for_the_depth_and_its_frames_say_theirs(see):
     assert visitor.problems == []
 
 
-def test_the_truth_has_the_colours_of_the_model_and_the_difference_its_own(see):
+def lies_within(visitor, width):
+    """Whether nothing of the picture overlaps or leaves the page."""
+    boxes = visitor.page.evaluate("""[...document.querySelectorAll(
+        ':is(.live-panes header button, .live-plot, .live-depth, .live-readout)')]
+        .filter(e => e.checkVisibility({visibilityProperty: true}))
+        .map(e => { const {left, top, right, bottom} = e.getBoundingClientRect();
+                    return [left, top, right, bottom].map(Math.round); })""")
+    overlaps = [
+        (a, b)
+        for i, a in enumerate(boxes)
+        for b in boxes[:i]
+        if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    ]
+    return not overlaps and max(right for _, _, right, _ in boxes) <= width
+
+
+def wheel(visitor, pane):
+    box = box_at_rest(visitor.page.locator(f"[data-pane={pane}] .live-plot"))
+    visitor.page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
+    zoom_wheel(visitor.page, -400)
+
+
+def test_a_still_picture_says_its_numbers_fits_every_width_zooms_and_has_its_colours(see):
     visitor = see()
+    believed = visitor.page.locator("[data-readout=believed]")
+    assert believed.get_attribute("aria-label") == "Mass that training believes in, 1.382, ± 0.004, not 1"
+    assert visitor.page.locator("[data-readout=gap] .live-error").inner_text() == "± 0.010 nats"
+    explained = believed.get_by_role("tooltip", include_hidden=True)
+    assert not explained.is_visible()
+    visitor.page.locator("[data-readout=mass]").focus()
+    visitor.page.keyboard.press("Tab")
+    assert explained.is_visible()
+    assert explained.inner_text() == "What it believes."
+    assert visitor.page.locator("[data-readout=gap] .live-help").text_content() == "KL(data || model). What the gap is."
+
+    # Nothing overlaps or leaves the page.
+    for width, columns in ((390, "1"), (1500, "2"), (1100, "2")):
+        visitor.page.set_viewport_size({"width": width, "height": 900})
+        visitor.wait(f"root.dataset.columns === '{columns}'", f"{columns} columns")
+        for view in ("difference", "latent"):
+            visitor.page.locator(f"[data-view={view}]").click()
+            wait_for(
+                lambda width=width: lies_within(visitor, width), f"{view} within {width} pixels, no two on another"
+            )
+
+    whole = visitor.range_of("data")
+    wheel(visitor, "data")
+    zoomed = wait_for(lambda: (r := visitor.range_of("data")) != whole and r, "the wheel to zoom")
+    assert visitor.range_of("latent") == whole
+    visitor.page.locator("[data-view=truth]").click()
+    wait_for(lambda: visitor.range_of("latent") == pytest.approx(zoomed), "the truth to show the same part")
+    wheel(visitor, "latent")
+    wait_for(lambda: visitor.range_of("latent") != pytest.approx(zoomed), "the wheel to zoom the truth")
+    wait_for(lambda: visitor.range_of("data") == pytest.approx(visitor.range_of("latent")), "the model to follow")
+
+    def latent():
+        """Again while a turn of the wheel is not over, which goes on to what is shown then."""
+        visitor.page.locator("[data-view=latent]").click()
+        return visitor.range_of("latent") == pytest.approx(whole)
+
+    wait_for(latent, "the whole latent space")
+
     visitor.page.locator("[data-view=truth]").click()
     truth, model = (wait_for(lambda pane=pane: heatmap(visitor, pane), "a density") for pane in ("latent", "data"))
     assert truth["top"] == model["top"] == pytest.approx(0.02, rel=1e-4)
@@ -184,42 +238,6 @@ def test_the_truth_has_the_colours_of_the_model_and_the_difference_its_own(see):
     assert visitor.problems == []
 
 
-def test_two_pictures_of_the_data_space_zoom_together_and_the_latent_space_alone(see):
-    visitor = see()
-    whole = visitor.range_of("data")
-    wheel(visitor, "data")
-    zoomed = wait_for(lambda: (r := visitor.range_of("data")) != whole and r, "the wheel to zoom")
-    assert visitor.range_of("latent") == whole
-    visitor.page.locator("[data-view=truth]").click()
-    wait_for(lambda: visitor.range_of("latent") == pytest.approx(zoomed), "the truth to show the same part")
-    wheel(visitor, "latent")
-    wait_for(lambda: visitor.range_of("latent") != pytest.approx(zoomed), "the wheel to zoom the truth")
-    wait_for(lambda: visitor.range_of("data") == pytest.approx(visitor.range_of("latent")), "the model to follow")
-    visitor.page.wait_for_timeout(500)  # the turn of the wheel is over
-    visitor.page.locator("[data-view=latent]").click()
-    wait_for(lambda: visitor.range_of("latent") == pytest.approx(whole), "the whole latent space")
-
-
-def wheel(visitor, pane):
-    box = box_at_rest(visitor.page.locator(f"[data-pane={pane}] .live-plot"))
-    visitor.page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"])
-    zoom_wheel(visitor.page, -400)
-
-
-def test_the_numbers_are_read_and_explained_by_keyboard(left_as_found):
-    visitor = left_as_found
-    believed = visitor.page.locator("[data-readout=believed]")
-    assert believed.get_attribute("aria-label") == "Mass that training believes in, 1.382, ± 0.004, not 1"
-    assert visitor.page.locator("[data-readout=gap] .live-error").inner_text() == "± 0.010 nats"
-    explained = believed.get_by_role("tooltip", include_hidden=True)
-    assert not explained.is_visible()
-    visitor.page.locator("[data-readout=mass]").focus()
-    visitor.page.keyboard.press("Tab")
-    assert explained.is_visible()
-    assert explained.inner_text() == "What it believes."
-    assert visitor.page.locator("[data-readout=gap] .live-help").text_content() == "KL(data || model). What the gap is."
-
-
 def test_classes_have_colours_and_symbols_in_both_planes(see):
     visitor = see("labels=yes")
     for pane in ("data", "latent"):
@@ -231,38 +249,27 @@ def test_classes_have_colours_and_symbols_in_both_planes(see):
     assert not visitor.page.locator("[data-view=truth]").is_visible()  # nobody knows it
 
 
-@pytest.mark.parametrize(("width", "columns"), [(390, "1"), (1100, "2"), (1500, "2")])
-def test_nothing_overlaps_or_leaves_the_page(see, left_as_found, width, columns):
-    visitor = left_as_found if width == 1100 else see(width=width)
-    visitor.wait(f"root.dataset.columns === '{columns}'", f"{columns} columns")
-    for view in ("difference", "latent"):
-        visitor.page.locator(f"[data-view={view}]").click()
-        boxes = visitor.page.evaluate("""[...document.querySelectorAll(
-            ':is(.live-panes header button, .live-plot, .live-depth, .live-readout)')]
-            .filter(e => e.checkVisibility({visibilityProperty: true}))
-            .map(e => { const {left, top, right, bottom} = e.getBoundingClientRect();
-                        return [left, top, right, bottom].map(Math.round); })""")
-        assert max(right for _, _, right, _ in boxes) <= width
-        overlaps = [
-            (a, b)
-            for i, a in enumerate(boxes)
-            for b in boxes[:i]
-            if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-        ]
-        assert not overlaps
+SIDES = {(1440, 900): 520, (1440, 780): 420, (1920, 1080): 700, (1280, 720): 360}
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "side"), [(1440, 900, 520), (1440, 780, 420), (1920, 1080, 700), (1280, 720, 360)]
-)
-def test_the_real_page_fits_the_window_and_the_picture_fills_it(visit, width, height, side):
-    visitor = visit(query="", viewport={"width": width, "height": height})
+def test_the_real_page_fits_the_window_and_the_picture_fills_it(visit):
+    visitor = visit(query="")
     visitor.wait("document.querySelector('[data-readout=mass]')", "the numbers")
-    planes = [visitor.page.locator(f"[data-pane={name}] .live-plot").bounding_box() for name in ("data", "latent")]
-    assert all(plane["width"] == plane["height"] >= side for plane in planes)
-    play = visitor.page.get_by_role("button", name="Play", exact=True).bounding_box()
-    assert play["y"] + play["height"] <= 150
-    assert visitor.page.locator(".stAppHeader").bounding_box()["height"] <= 52
-    picture = visitor.page.locator(".live-panes").bounding_box()
-    assert picture["y"] + picture["height"] <= height and picture["x"] + picture["width"] <= width
-    assert visitor.page.locator(".stMain").evaluate("main => main.scrollWidth - main.clientWidth") == 0
+    main = visitor.page.locator(".stMain")
+
+    def is_filled(width, height):
+        parts = [visitor.page.locator(f"[data-pane={name}] .live-plot") for name in ("data", "latent")]
+        planes = [plane.bounding_box() for plane in parts]
+        play = visitor.page.get_by_role("button", name="Play", exact=True).bounding_box()
+        picture = visitor.page.locator(".live-panes").bounding_box()
+        return (
+            all(plane["width"] == plane["height"] >= SIDES[width, height] for plane in planes)
+            and play["y"] + play["height"] <= 150
+            and visitor.page.locator(".stAppHeader").bounding_box()["height"] <= 52
+            and (picture["y"] + picture["height"] <= height and picture["x"] + picture["width"] <= width)
+            and main.evaluate("main => main.scrollWidth - main.clientWidth") == 0
+        )
+
+    for width, height in SIDES:
+        visitor.page.set_viewport_size({"width": width, "height": height})
+        wait_for(lambda size=(width, height): is_filled(*size), f"a page that fits {width} x {height} and fills it")

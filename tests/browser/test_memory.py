@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL
@@ -31,6 +32,7 @@ def measured(visitor):
     return wait_for(bytes_kept, f"the bytes; {visitor.problems}")
 
 
+@pytest.mark.slow
 def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     phone = {"width": 390, "height": 844}
     visitor = visit(f"{SMALL}{SIZES}", path="/memory", picture=False, viewport=phone)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from app.csv_file import digest_of
-from tests.browser.conftest import SMALL
 from tests.served import wait_for
 
 ROWS = np.random.default_rng(0).normal([170, 70], [10, 5], (60, 2))
@@ -117,25 +116,3 @@ def test_the_copied_link_holds_what_changed_while_it_ran(visit):
     other.wait("Number(root.dataset.step) === 101", "the step of the link")
     estimator = other.page.get_by_role("combobox", name="Log det")
     wait_for(lambda: estimator.input_value() == "Truncated (biased)", "the planned change to be shown")
-
-
-def test_a_flow_is_saved_and_opened_by_somebody_else(visit, tmp_path):
-    visitor = visit(query=SMALL + "&data=moons")
-    visitor.press("100 steps")
-    visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    visitor.all_settings()
-    visitor.page.get_by_role("button", name="File").click()
-    with visitor.page.expect_download() as download:
-        visitor.press("Save flow")
-    assert download.value.suggested_filename == "moons.safetensors"
-    file = tmp_path / "moons.safetensors"
-    download.value.save_as(file)
-
-    other = visit(query="blocks=2&width=16&data=moons")
-    run = other.data("run")
-    other.all_settings()
-    other.page.get_by_role("button", name="File").click()
-    popover = "[data-testid=stPopoverBody]"
-    offer(other, popover, "moons.safetensors", file.read_bytes())
-    other.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the opened flow")
-    other.wait_for_query(blocks="4", width="32", **{"flow.name": "moons.safetensors"})

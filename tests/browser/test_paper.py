@@ -37,51 +37,33 @@ def flat(text):
     return re.sub(r"[^\w]", "", unicodedata.normalize("NFKC", text))
 
 
-def test_it_prints_on_four_pages_with_every_claim_and_verdict(paper):
+CARDS = {f"claim_{name}": claim for name, claim in CLAIMS.items()} | {
+    f"after_{name}": one for name, one in AFTER.items() if one.found
+}
+
+
+def test_every_card_has_its_ways_fits_can_be_taken_and_is_printed_with_its_verdict(paper):
     visitor = paper()
-    pdf = pypdf.PdfReader(io.BytesIO(visitor.page.pdf(prefer_css_page_size=True)))
-    assert 1 < len(pdf.pages) <= MOST_PAGES
-    printed = flat("".join(page.extract_text() for page in pdf.pages))
-    for claim in CLAIMS.values():
-        assert flat(claim.title) in printed and flat(claim.says) in printed
-        assert flat(claim.found.sentence) in printed
-    assert all(flat(one.title) in printed for one in AFTER.values())
-    assert flat("Run it here") not in printed and flat(MENU) not in printed  # what can only be pressed
-    assert visitor.page.locator(".st-key-paper").is_visible()
-
-
-@pytest.mark.parametrize("width", [1440, 390])
-def test_every_card_has_its_ways_and_fits(paper, width):
-    visitor = paper(viewport={"width": width, "height": 900})
     page = visitor.page
     cards = page.locator("[class*=st-key-claim_]:has(h2)")
     titles = page.locator(".st-key-paper h2").all_inner_texts()
     assert titles[: len(CLAIMS)] == [f"{k}. {claim.title}" for k, claim in enumerate(CLAIMS.values(), 1)]
     runs = cards.get_by_role("button", name="Run it here", exact=True)
     expect(runs).to_have_count(len(CLAIMS))
-    least = 24 if width > 640 else 44
-    assert all(box["height"] >= least for box in (runs.nth(k).bounding_box() for k in range(len(CLAIMS))))
     lessons = cards.get_by_role("link", name=re.compile(r"^Lesson \d"))
     assert lessons.count() == sum(bool(claim.lesson) for claim in CLAIMS.values())
-    main = "document.querySelector('[data-testid=stMain]')"
-    assert page.evaluate(f"{main}.scrollWidth <= {main}.clientWidth")
+    for width, least in ((390, 44), (1440, 24)):
+        assert visitor.fits(width)
+        assert all(box["height"] >= least for box in (runs.nth(k).bounding_box() for k in range(len(CLAIMS))))
     pictures = page.locator(".st-key-paper .dots")
     assert all(len(pictures.nth(k).get_attribute("aria-label")) > 30 for k in range(len(CLAIMS)))
     assert [problem for problem in visitor.problems if "404" not in problem] == []
 
-
-CARDS = {f"claim_{name}": claim for name, claim in CLAIMS.items()} | {
-    f"after_{name}": one for name, one in AFTER.items() if one.found
-}
-
-
-def test_the_picture_of_every_card_can_be_taken_as_it_is_seen(paper):
-    """A vector picture has a dot for each value, at its share of the axis, and the page's words."""
-    visitor = paper()
-    expect(visitor.page.get_by_role("button", name=MENU)).to_have_count(len(CARDS))
+    # A vector picture has a dot for each value, at its share of the axis, and the page's words.
+    expect(page.get_by_role("button", name=MENU)).to_have_count(len(CARDS))
     for place, card in CARDS.items():
-        where, picture = visitor.page.locator(f".st-key-{place}"), card.found.picture
-        _, data = taken(visitor.page, "SVG", where)
+        where, picture = page.locator(f".st-key-{place}"), card.found.picture
+        _, data = taken(page, "SVG", where)
         dots = [one for one in ElementTree.fromstring(data).iter(f"{SVG}path") if one.get("fill") == "#0072b2"]
         x = np.array([float(re.match(r"M([\d.]+)", one.get("d"))[1]) for one in dots])
         values = np.log(picture.values) if picture.is_log else np.array(picture.values)
@@ -91,9 +73,7 @@ def test_the_picture_of_every_card_can_be_taken_as_it_is_seen(paper):
         assert all(flat(name) in words for name in picture.rows) and flat(picture.axis) in words
         assert not picture.mark or flat(picture.mark[0]) in words
 
-
-def test_the_numbers_of_a_card_and_its_sharp_picture(paper):
-    visitor = paper()
+    # Its numbers, and a sharp picture.
     where, picture = visitor.page.locator(".st-key-claim_roulette"), CLAIMS["roulette"].found.picture
     name, data = taken(visitor.page, "CSV", where)
     head, rows = rows_of(data)
@@ -102,6 +82,17 @@ def test_the_numbers_of_a_card_and_its_sharp_picture(paper):
     _, data = taken(visitor.page, "PNG", where)
     image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     assert image.shape[1] > 800 and len(np.unique(image.reshape(-1, 3), axis=0)) > 20
+
+    # It prints on four pages, with every claim and verdict.
+    pdf = pypdf.PdfReader(io.BytesIO(visitor.page.pdf(prefer_css_page_size=True)))
+    assert 1 < len(pdf.pages) <= MOST_PAGES
+    printed = flat("".join(one.extract_text() for one in pdf.pages))
+    for claim in CLAIMS.values():
+        assert flat(claim.title) in printed and flat(claim.says) in printed
+        assert flat(claim.found.sentence) in printed
+    assert all(flat(one.title) in printed for one in AFTER.values())
+    assert flat("Run it here") not in printed and flat(MENU) not in printed  # what can only be pressed
+    assert visitor.page.locator(".st-key-paper").is_visible()
 
 
 def test_home_leads_here_and_a_press_leads_on_to_a_run(visit):

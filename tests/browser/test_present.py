@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SMALL, lecture
-from tests.served import app_served, wait_for
+from tests.browser.conftest import MOST_MS, SMALL, lecture
+from tests.served import wait_for
 
 PRESENTED = "document.documentElement.hasAttribute('data-present')"
 KEYS = ["Space", "s", "Backspace", "Shift+Backspace", "PageDown", "PageUp", ".", ",", "1", "2", "3", "f", "?"]
@@ -22,13 +22,18 @@ def key(visitor, name):
     visitor.page.keyboard.press(name)
 
 
-def is_untouched(visitor):
-    """Whether nothing that a key does has been done."""
-    state = visitor.page.evaluate("""() => {
+def state_of(visitor):
+    """What keys change."""
+    return visitor.page.evaluate("""() => {
         const { step, shows, depth } = document.querySelector('.live-panes').dataset;
         return [step, shows, depth, document.documentElement.hasAttribute('data-present'),
                 document.querySelectorAll('dialog').length, document.querySelector('.st-key-play').innerText];
     }""")
+
+
+def is_untouched(visitor):
+    """Whether nothing that a key does has been done."""
+    state = state_of(visitor)
     return state[:5] == ["0", "latent", "z", False, 0] and "Play" in state[5]
 
 
@@ -77,7 +82,7 @@ FIELDS = [
 ]
 
 
-def test_keys_are_ignored_while_somebody_types_or_with_ctrl_alt_and_meta(visit):
+def test_keys_are_ignored_while_somebody_types_with_ctrl_alt_and_meta_and_below_popovers_and_dialogs(visit):
     visitor = visit()
     page = visitor.page
     visitor.wait_for_script()
@@ -106,19 +111,50 @@ def test_keys_are_ignored_while_somebody_types_or_with_ctrl_alt_and_meta(visit):
     stays_untouched(visitor)
     key(visitor, "3")  # and without all that it is heard
     visitor.wait("root.dataset.shows === 'difference'", "the difference")
+    key(visitor, "1")
+    visitor.wait("root.dataset.shows === 'latent'", "the latent space")
 
-
-def test_an_open_popover_keeps_the_keys(visit):
-    visitor = visit()
-    button(visitor, "Your CSV").or_(visitor.page.locator("[data-testid=stPopoverButton]:visible")).last.click()
-    visitor.page.locator("[data-testid=stPopoverBody]").wait_for()
-    visitor.page.evaluate("document.activeElement.blur()")
-    for name in ("2", "f", "PageDown"):
-        visitor.page.keyboard.press(name)
+    # The list of keys is a dialog, and switches characters off.
+    dialog = page.get_by_role("dialog", name="Keys")
+    key(visitor, "?")
+    dialog.wait_for()
+    assert dialog.locator("dt").count() <= 18
+    assert dialog.evaluate("list => list.scrollHeight <= list.clientHeight")
+    for name in ("s", "2", "f"):
+        page.keyboard.press(name)
+    letters = dialog.get_by_role("checkbox")
+    letters.uncheck()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
     stays_untouched(visitor)
+    page.reload()
+    visitor.wait("root.dataset.step !== ''", "the picture")
+    for name in [*KEYS[6:], "s"]:
+        key(visitor, name)
+    stays_untouched(visitor)
+    key(visitor, "PageDown")
+    visitor.wait("root.dataset.depth === 'x'", "a key that is no character")
+    button(visitor, "Keys").click()
+    letters.check()
+    dialog.get_by_role("button").click()
+    assert page.evaluate("'keys' in document.activeElement.dataset")
+    key(visitor, "2")
+    visitor.wait("root.dataset.shows === 'truth'", "a character again")
+
+    # An open popover keeps the keys.
+    key(visitor, "1")
+    visitor.wait("root.dataset.shows === 'latent'", "the latent space again")
+    before = state_of(visitor)
+    button(visitor, "Your CSV").or_(page.locator("[data-testid=stPopoverButton]:visible")).last.click()
+    page.locator("[data-testid=stPopoverBody]").wait_for()
+    page.evaluate("document.activeElement.blur()")
+    for name in ("2", "f", "PageDown"):
+        page.keyboard.press(name)
+    visitor.wait_for_script()
+    wait_for(lambda: state_of(visitor) == before, "a page on which no key has done anything below a popover", 20)
 
 
-def test_after_a_click_of_the_mouse_space_plays_and_by_keyboard_the_focus_stays(visit):
+def test_the_plane_with_the_focus_goes_by_arrows_and_after_a_click_space_plays(visit):
     visitor = visit()
     page = visitor.page
     visitor.press("Reset")
@@ -143,9 +179,6 @@ def test_after_a_click_of_the_mouse_space_plays_and_by_keyboard_the_focus_stays(
     expect(button(visitor, "Play")).to_be_visible(timeout=60_000)
     assert "st-key-step" in page.evaluate(f"{FOCUSED}.className")
 
-
-def test_the_plane_with_the_focus_goes_by_arrows(visit):
-    visitor = visit()
     whole = visitor.range_of("data")
     latent = visitor.range_of("latent")
     visitor.page.locator("[data-pane=data] .live-plot").focus()
@@ -197,26 +230,23 @@ LISTEN_TO_CANVASES = """() => {
 }"""
 
 
-@pytest.mark.parametrize("planes", SHARES)
-@pytest.mark.parametrize(("width", "height"), WINDOWS)
-def test_the_presenters_view_fills_a_projector_with_large_text_and_fits(visit, planes, width, height):
-    visitor = visit(query=f"{SMALL}&view.planes={planes}", viewport={"width": width, "height": height})
-    page = visitor.page
-    visitor.wait("document.querySelector('[data-readout=mass]')", "the numbers")
-    page.evaluate(LISTEN_TO_CANVASES)
-    key(visitor, "f")
-    visitor.wait(PRESENTED, "the presenter's view")
+def is_filled(visitor, planes, height):
+    """Whether the chosen planes, and no other, have their share of the window."""
     shown = {"both": ("data", "latent"), "data": ("data",), "second": ("latent",)}[planes]
-    for name in ("data", "latent"):
-        plot = page.locator(f"[data-pane={name}] .live-plot")
-        assert plot.is_visible() == (name in shown)
-        if name in shown:
-            box = plot.bounding_box()
-            assert box["height"] == box["width"] == pytest.approx(SHARES[planes] * height, abs=1)
+    plots = {name: visitor.page.locator(f"[data-pane={name}] .live-plot") for name in ("data", "latent")}
+    if any(plot.is_visible() != (name in shown) for name, plot in plots.items()):
+        return False
+    boxes = [plots[name].bounding_box() for name in shown]
+    return all(box["height"] == box["width"] == pytest.approx(SHARES[planes] * height, abs=1) for box in boxes)
+
+
+def is_legible(visitor, width, height):
+    """What there is has a large text, is in the window, and nothing on anything else."""
+    page = visitor.page
     found = page.evaluate(SIZES)
     assert [text for text in found["texts"] if text[1] < 24] == []
-    written = page.evaluate("window.written")
-    assert written and min(written) >= 24
+    written = wait_for(lambda: page.evaluate("window.written"), "canvases to be drawn anew")
+    assert min(written) >= 24
     boxes = found["boxes"]
     assert all(a[0] >= 0 and a[1] >= 0 and a[2] <= width and a[3] <= height for a in boxes)
     assert not [
@@ -230,9 +260,32 @@ def test_the_presenters_view_fills_a_projector_with_large_text_and_fits(visit, p
     assert page.locator(".live-depth input").is_visible()
 
 
-def test_the_address_keeps_the_presenters_view_over_a_reload(visit):
-    visitor = visit()
+def test_the_presenters_view_fills_a_projector_with_large_text_gives_back_the_place_and_is_kept_by_the_address(visit):
+    visitor = visit(viewport={"width": 1280, "height": 500})
     page = visitor.page
+    visitor.wait("document.querySelector('[data-readout=mass]')", "the numbers")
+    page.evaluate(LISTEN_TO_CANVASES)
+
+    page.locator("[data-pane=loss] [data-layer=batch]").focus()
+    page.locator(".stMain").evaluate("main => { main.scrollTop = 150; }")
+    key(visitor, "f")
+    visitor.wait(PRESENTED, "the presenter's view")
+    assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"  # the loss is out of sight
+    for planes in SHARES:
+        page.locator(f".live-tools button[data-present-part=planes][value={planes}]").click()
+        for width, height in WINDOWS:
+            page.evaluate("() => { window.written = []; }")
+            page.set_viewport_size({"width": width, "height": height})
+            what = f"{planes}: planes that fill {width} x {height}"
+            wait_for(lambda of=(planes, height): is_filled(visitor, *of), what)
+            is_legible(visitor, width, height)
+    page.set_viewport_size({"width": 1280, "height": 500})
+    key(visitor, "f")
+    visitor.wait(f"!{PRESENTED}", "the page as before")
+    assert page.evaluate("document.activeElement.dataset.layer") == "batch"
+    assert page.locator(".stMain").evaluate("main => main.scrollTop") == pytest.approx(150, abs=1)
+
+    # The address keeps it over a reload.
     button(visitor, "Presenter's view").click()
     page.get_by_role("button", name="Data space alone").click()
     page.wait_for_url(lambda url: "view=present" in url and "view.planes=data" in url)
@@ -246,50 +299,6 @@ def test_the_address_keeps_the_presenters_view_over_a_reload(visit):
     expect(page.locator("[data-pane=latent] .live-plot")).to_be_visible()
     key(visitor, "Escape")
     page.wait_for_url(lambda url: "view=present" not in url and "view.planes" not in url)
-
-
-def test_leaving_the_presenters_view_brings_back_the_place_and_the_focus(visit):
-    visitor = visit(viewport={"width": 1280, "height": 500})
-    page = visitor.page
-    page.locator("[data-pane=loss] [data-layer=batch]").focus()
-    page.locator(".stMain").evaluate("main => { main.scrollTop = 150; }")
-    key(visitor, "f")
-    visitor.wait(PRESENTED, "the presenter's view")
-    assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"  # the loss is out of sight
-    key(visitor, "f")
-    visitor.wait(f"!{PRESENTED}", "the page as before")
-    assert page.evaluate("document.activeElement.dataset.layer") == "batch"
-    assert page.locator(".stMain").evaluate("main => main.scrollTop") == pytest.approx(150, abs=1)
-
-
-def test_the_list_of_keys_is_a_dialog_and_switches_characters_off(visit):
-    visitor = visit()
-    page = visitor.page
-    dialog = page.get_by_role("dialog", name="Keys")
-    key(visitor, "?")
-    dialog.wait_for()
-    assert dialog.locator("dt").count() <= 18
-    assert dialog.evaluate("list => list.scrollHeight <= list.clientHeight")
-    for name in ("s", "2", "f"):
-        page.keyboard.press(name)
-    letters = dialog.get_by_role("checkbox")
-    letters.uncheck()
-    page.keyboard.press("Escape")
-    dialog.wait_for(state="detached")
-    stays_untouched(visitor)
-    page.reload()
-    visitor.wait("root.dataset.step !== ''", "the picture")
-    for name in [*KEYS[6:], "s"]:
-        key(visitor, name)
-    stays_untouched(visitor)
-    key(visitor, "PageDown")
-    visitor.wait("root.dataset.depth === 'x'", "a key that is no character")
-    button(visitor, "Keys").click()
-    letters.check()
-    dialog.get_by_role("button").click()
-    assert page.evaluate("'keys' in document.activeElement.dataset")
-    key(visitor, "2")
-    visitor.wait("root.dataset.shows === 'truth'", "a character again")
 
 
 def test_space_plays_on_a_bench(visit):
@@ -323,18 +332,13 @@ def test_a_lesson_is_presented_with_its_picture_or_either_alone(visit):
     assert plot.is_visible()
 
 
-def test_a_frame_of_another_site_has_large_planes_and_play_in_sight(chromium, tmp_path):
-    address = []
-
-    def framed():
-        return (
-            f'<body style="margin: 0"><iframe src="{address[0]}" width="800" height="640" style="border: 0"></iframe>'
-        )
-
-    with lecture(framed) as site, app_served(tmp_path / "log", ("--embed", site)) as server:
-        address.append(f"{server.url}/explore?{SMALL}&embed=true")
+def test_a_frame_of_another_site_has_large_planes_and_play_in_sight(chromium, server, lecturer_port):
+    address = f"{server.url}/explore?{SMALL}&embed=true"
+    framed = f'<body style="margin: 0"><iframe src="{address}" width="800" height="640" style="border: 0"></iframe>'
+    with lecture(framed, lecturer_port):
         page = chromium.new_context(viewport={"width": 900, "height": 700}).new_page()
-        page.goto(site)
+        page.set_default_timeout(MOST_MS)
+        page.goto(f"http://localhost:{lecturer_port}")
         frame = page.frame_locator("iframe")
         planes = [frame.locator(f"[data-pane={name}] .live-plot") for name in ("data", "latent")]
         wait_for(lambda: frame.locator(".live-panes[data-step='0']").count(), "the picture")

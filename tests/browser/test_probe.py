@@ -42,7 +42,7 @@ def summands(visitor):
     return [number(text) for text in visitor.page.locator(".live-summand b").all_inner_texts()]
 
 
-def test_a_click_pins_a_point_whose_terms_add_up_and_training_moves_them(visit):
+def test_a_point_whose_terms_add_up_is_pinned_by_a_click_moved_by_keys_and_taken_away(visit):
     visitor = visit()
     assert visitor.page.locator(".live-sum").is_hidden()
     visitor.page.mouse.click(*place_in(visitor, "data", 0.6, 0.3))
@@ -57,12 +57,57 @@ def test_a_click_pins_a_point_whose_terms_add_up_and_training_moves_them(visit):
     visitor.press("1 step")
     visitor.wait(f"{PROBE}.at?.step >= 1", "the terms after a step")
     assert at(visitor)["x"] == x and at(visitor)["log_prob"] != found["log_prob"]
+
+    visitor.page.locator("[data-pane=data] .live-plot").focus()
+    visitor.page.keyboard.press("Escape")
+    visitor.wait("root.dataset.probe === ''", "no point")
+    visitor.page.keyboard.press("Enter")
+    first = pinned(visitor)
+    visitor.page.keyboard.press("Shift+ArrowRight")
+    visitor.wait(f"{PROBE}.x[0] > {first[0]}", "the point to move")
+    moved = pinned(visitor)
+    assert moved[1] == first[1]
+    in_address = "parseFloat(new URLSearchParams(location.search).get('view.point'))"
+    visitor.wait(f"Math.abs({in_address} - {moved[0]}) < 1e-3", "the address of the moved point")
+    visitor.page.reload()
+    visitor.wait("root.dataset.probe === 'known'", "the point of the address")
+    assert visitor.page.evaluate(f"{PROBE}.x") == pytest.approx(moved)
+    visitor.page.locator("[data-pane=data] .live-plot").focus()
+    visitor.page.keyboard.press("Escape")
+    visitor.wait("root.dataset.probe === ''", "no point")
+    assert visitor.page.locator(".live-sum").is_hidden()
+    visitor.wait("!new URLSearchParams(location.search).has('view.point')", "the address without it")
     assert not uncaught(visitor)
 
 
-def test_the_strip_chooses_a_block_and_its_matrix_goes_to_be_checked_by_hand(visit):
+def test_its_terms_are_taken_along_and_the_strip_chooses_a_block_whose_matrix_goes_to_be_checked_by_hand(visit):
     visitor = visit(f"{SMALL}&log_det=roulette&view.point=0.5,-1")
+    visitor.press("1 step")
+    visitor.wait(f"{PROBE}.at?.step >= 1", "the terms after a step")
     assert pinned(visitor) == pytest.approx([0.5, -1])
+    found = at(visitor)
+    head, rows = rows_of(taken(visitor.page, "CSV: log p(x)")[1])
+    terms = [found["actnorm"], *found["log_dets"], found["log_normal"], found["log_prob"]]
+    assert len(head) == 4 and [float(row[1]) for row in rows] == pytest.approx(terms, rel=1e-6)
+    blocks = [[float(cell) for cell in row[2:]] for row in rows[1:-2]]
+    estimates = zip(found["means"], found["deviations"], strict=True)
+    assert blocks == [pytest.approx(pair, rel=1e-6) for pair in estimates]
+    words = " ".join(texts_of(taken(visitor.page, "SVG")[1]))
+    assert f"log p(x) = {found['log_prob']:.3f}".replace("-", "−") in words and "x = (0.5, −1)" in words
+    name, data = taken(visitor.page, "Python script: the chosen point")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(data, name, "exec"), {"__name__": "__main__"})
+    log_prob = next(line for line in out.getvalue().splitlines() if line.startswith("log p(x):"))
+    assert float(log_prob.split()[2]) == pytest.approx(found["log_prob"], abs=1e-4)
+    visitor.page.locator("[data-unpin]").click()
+    visitor.wait("root.dataset.probe === ''", "no point")
+    assert "of the chosen point" not in " ".join(texts_of(taken(visitor.page, "SVG")[1]))
+    assert not uncaught(visitor)
+    visitor.page.locator("[data-pane=data] .live-plot").focus()
+    visitor.page.keyboard.press("Enter")
+    pinned(visitor)
+
     strip = box_at_rest(visitor.page.locator(".live-fall"))
     middle = strip["y"] + strip["height"] / 2
     stage = strip["x"] + 8 + (strip["width"] - 16) / (BLOCKS + 1)
@@ -84,53 +129,6 @@ def test_the_strip_chooses_a_block_and_its_matrix_goes_to_be_checked_by_hand(vis
     assert entries == pytest.approx(found["jacobians"][0], rel=1e-5)
 
 
-def test_its_terms_are_taken_along_as_a_picture_as_numbers_and_as_a_program(visit):
-    visitor = visit(f"{SMALL}&log_det=roulette&view.point=0.5,-1")
-    visitor.press("1 step")
-    visitor.wait(f"{PROBE}.at?.step >= 1", "the terms after a step")
-    pinned(visitor)
-    found = at(visitor)
-    head, rows = rows_of(taken(visitor.page, "CSV: log p(x)")[1])
-    terms = [found["actnorm"], *found["log_dets"], found["log_normal"], found["log_prob"]]
-    assert len(head) == 4 and [float(row[1]) for row in rows] == pytest.approx(terms, rel=1e-6)
-    blocks = [[float(cell) for cell in row[2:]] for row in rows[1:-2]]
-    estimates = zip(found["means"], found["deviations"], strict=True)
-    assert blocks == [pytest.approx(pair, rel=1e-6) for pair in estimates]
-    words = " ".join(texts_of(taken(visitor.page, "SVG")[1]))
-    assert f"log p(x) = {found['log_prob']:.3f}".replace("-", "−") in words and "x = (0.5, −1)" in words
-    name, data = taken(visitor.page, "Python script: the chosen point")
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(compile(data, name, "exec"), {"__name__": "__main__"})
-    log_prob = next(line for line in out.getvalue().splitlines() if line.startswith("log p(x):"))
-    assert float(log_prob.split()[2]) == pytest.approx(found["log_prob"], abs=1e-4)
-    visitor.page.locator("[data-unpin]").click()
-    visitor.wait("root.dataset.probe === ''", "no point")
-    assert "of the chosen point" not in " ".join(texts_of(taken(visitor.page, "SVG")[1]))
-    assert not uncaught(visitor)
-
-
-def test_by_keyboard_a_point_is_pinned_moved_and_taken_away(visit):
-    visitor = visit()
-    visitor.page.locator("[data-pane=data] .live-plot").focus()
-    visitor.page.keyboard.press("Enter")
-    first = pinned(visitor)
-    visitor.page.keyboard.press("Shift+ArrowRight")
-    visitor.wait(f"{PROBE}.x[0] > {first[0]}", "the point to move")
-    moved = pinned(visitor)
-    assert moved[1] == first[1]
-    in_address = "parseFloat(new URLSearchParams(location.search).get('view.point'))"
-    visitor.wait(f"Math.abs({in_address} - {moved[0]}) < 1e-3", "the address of the moved point")
-    visitor.page.reload()
-    visitor.wait("root.dataset.probe === 'known'", "the point of the address")
-    assert visitor.page.evaluate(f"{PROBE}.x") == pytest.approx(moved)
-    visitor.page.locator("[data-pane=data] .live-plot").focus()
-    visitor.page.keyboard.press("Escape")
-    visitor.wait("root.dataset.probe === ''", "no point")
-    assert visitor.page.locator(".live-sum").is_hidden()
-    visitor.wait("!new URLSearchParams(location.search).has('view.point')", "the address without it")
-
-
 def test_a_finger_pins_a_point_of_data_in_units_of_their_own(visit):
     visitor = visit(f"{SMALL}&data=wine", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     visitor.page.locator("[data-pane=data] .live-plot").scroll_into_view_if_needed()
@@ -141,13 +139,6 @@ def test_a_finger_pins_a_point_of_data_in_units_of_their_own(visit):
     visitor.wait("new URLSearchParams(location.search).has('view.point')", "the address")
     assert [float(one) for one in visitor.query["view.point"].split(",")] == pytest.approx(shown, rel=1e-5)
     assert len(summands(visitor)) == 4  # nobody knows the true density of these data
-
-
-@pytest.mark.parametrize("point", ["1,a", "1e999,0", "9999,9999"])
-def test_an_address_with_no_point_of_the_window_pins_none(visit, point):
-    visitor = visit(f"{SMALL}&view.point={point}")
-    assert visitor.page.evaluate(f"{PROBE}.x") is None
-    assert not uncaught(visitor)
 
 
 HINTS = ROOT / "app/components/live/hints.json"

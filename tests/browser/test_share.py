@@ -5,7 +5,6 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import SMALL
 from tests.served import wait_for
 
 BODY = "[data-testid=stPopoverBody]"
@@ -15,19 +14,13 @@ TARGET = 24  # pixels that a finger needs
 SCANNED = 240  # pixels of a code that a camera reads from afar
 
 
-@pytest.fixture
-def sharing(visit):
-    """A page whose Share was opened by the keyboard."""
-
-    def enter(query=SMALL, **context):
-        visitor = visit(query=query, **context)
-        visitor.wait_for_script()
-        visitor.page.get_by_role("button", name="Share", exact=True).focus()
-        visitor.page.keyboard.press("Enter")
-        visitor.page.get_by_role("textbox", name="Link", exact=True).wait_for()
-        return visitor
-
-    return enter
+def opened(visitor):
+    """Share, opened by the keyboard."""
+    visitor.wait_for_script()
+    visitor.page.get_by_role("button", name="Share", exact=True).focus()
+    visitor.page.keyboard.press("Enter")
+    visitor.page.get_by_role("textbox", name="Link", exact=True).wait_for()
+    return visitor
 
 
 def tab_to(visitor, words):
@@ -44,8 +37,14 @@ def link_shown(visitor):
     return visitor.page.get_by_role("textbox", name="Link", exact=True).input_value()
 
 
-def test_it_is_opened_copied_and_closed_by_the_keyboard(sharing):
-    visitor = sharing()
+def test_by_the_keyboard_with_what_is_looked_at_over_plain_http_and_larger_on_a_phone(visit):
+    visitor = opened(visit())
+    assert "view.test" not in link_shown(visitor)
+    visitor.page.evaluate("history.replaceState(history.state, '', `${location.search}&view.test=1+2&blocks=9`)")
+    query = wait_for(lambda: "view.test" in (link := link_shown(visitor)) and urlsplit(link).query, "the view")
+    given = dict(parse_qsl(query))
+    assert given["view.test"] == "1 2" and given["blocks"] == "4"
+
     visitor.page.evaluate(NO_CLIPBOARD)  # as over plain http
     link = wait_for(lambda: "by=" in (shown := link_shown(visitor)) and shown, "the whole link")
     tab_to(visitor, "Copy link")
@@ -60,11 +59,10 @@ def test_it_is_opened_copied_and_closed_by_the_keyboard(sharing):
     visitor.page.locator("#paste").focus()
     visitor.page.keyboard.press("Control+V")
     assert visitor.page.locator("#paste").input_value() == link
-    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
 
-
-def test_the_code_is_large_opens_larger_and_escape_closes_that_alone(sharing):
-    visitor = sharing(viewport={"width": 390, "height": 844})
+    # The code is large, opens larger, and Escape closes that alone.
+    visitor.page.set_viewport_size({"width": 390, "height": 844})
+    opened(visitor)
     tab_to(visitor, "Link")
     visitor.page.keyboard.press("ArrowRight")
     code = visitor.page.get_by_role("button", name="QR code of the link")
@@ -81,12 +79,4 @@ def test_the_code_is_large_opens_larger_and_escape_closes_that_alone(sharing):
     expect(dialog).to_have_count(0)
     assert visitor.page.locator(BODY).count() == 1
     assert visitor.page.evaluate(f"{FOCUSED}.getAttribute('aria-label')").startswith("QR code")
-
-
-def test_what_is_looked_at_goes_into_the_link_once_it_stands_still(sharing):
-    visitor = sharing()
-    assert "view.test" not in link_shown(visitor)
-    visitor.page.evaluate("history.replaceState(history.state, '', `${location.search}&view.test=1+2&blocks=9`)")
-    query = wait_for(lambda: "view.test" in (link := link_shown(visitor)) and urlsplit(link).query, "the view")
-    given = dict(parse_qsl(query))
-    assert given["view.test"] == "1 2" and given["blocks"] == "4"
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]

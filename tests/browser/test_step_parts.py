@@ -2,10 +2,10 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL, zoom_wheel
+from tests.served import DEADLINE_SECONDS, wait_for
 
 PARTS = 6
 NOTE_PARTS = """root => {
@@ -49,7 +49,7 @@ def kinds(visitor, pane):
     return picture(visitor, pane, "picture.layers.filter(l => l.visible !== false).map(l => l.name ?? l.kind)")
 
 
-def test_a_step_goes_through_its_parts_by_itself_and_then_stands_there(visit):
+def test_a_step_goes_through_its_parts_by_itself_or_one_at_a_time_for_who_wants_no_motion(visit):
     visitor = visit()
     visitor.picture().evaluate(NOTE_PARTS)
     slowly(visitor, held=False)
@@ -64,8 +64,19 @@ def test_a_step_goes_through_its_parts_by_itself_and_then_stands_there(visit):
     expect(visitor.page.locator(".live-again")).to_be_hidden()  # of another step
     assert problems(visitor) == []
 
+    visitor.page.emulate_media(reduced_motion="reduce")
+    visitor.press("slowly")
+    part(visitor, 1)
+    expect(visitor.page.locator("[data-parts=hold]")).to_be_hidden()
+    assert visitor.data("partPlays") == "false"
+    visitor.page.locator("[data-parts=next]").click()
+    part(visitor, 2)
+    assert picture(visitor, "latent", "picture.x.title") == "z₁"  # at once
+    visitor.page.keyboard.press("Space")
+    part(visitor, 3)
 
-def test_by_mouse_one_at_a_time_each_part_has_its_picture_and_its_words(visit):
+
+def test_by_mouse_each_part_has_its_picture_and_its_words_the_map_zooms_and_a_page_that_leaves_finds_its_part(visit):
     visitor = visit(f"{SMALL}&log_det=roulette")
     slowly(visitor)
     pictures = [
@@ -79,10 +90,12 @@ def test_by_mouse_one_at_a_time_each_part_has_its_picture_and_its_words(visit):
     titles = set()
     for k, (data, second) in enumerate(pictures, 1):
         part(visitor, k)
-        visitor.page.wait_for_timeout(300)
-        assert (kinds(visitor, "data"), [n for n in kinds(visitor, "latent") if k > 2 or n != "circles"]) == (
-            data, [n for n in second if k > 2 or n != "circles"],
-        )  # fmt: skip
+        wanted = (data, [n for n in second if k > 2 or n != "circles"])
+
+        def drawn(k=k):
+            return kinds(visitor, "data"), [n for n in kinds(visitor, "latent") if k > 2 or n != "circles"]
+
+        wait_for(lambda drawn=drawn, wanted=wanted: drawn() == wanted, f"the layers of part {k}")
         for pane in ("data", "latent"):
             alt = visitor.page.locator(f"[data-pane={pane}] .live-plot").get_attribute("aria-label")
             assert alt.startswith(f"Part {k} of {PARTS}")
@@ -97,12 +110,43 @@ def test_by_mouse_one_at_a_time_each_part_has_its_picture_and_its_words(visit):
     visitor.page.locator(".live-again").click()
     part(visitor, 1)
     assert visitor.data("partPlays") == "false"
+
+    # The map of the change zooms with the data space, and bars do not zoom.
+    for _ in range(4):
+        visitor.page.locator("[data-parts=next]").click()
+    part(visitor, 5)
+    visitor.page.locator("[data-pane=latent] .live-plot").hover()
+    before = visitor.range_of("data")
+    zoom_wheel(visitor.page, -300)
+    visitor.page.wait_for_function(
+        f"() => document.querySelector('[data-pane=data] .live-plot').surface.picture.x.range[0] !== {before[0]}"
+    )
+    assert visitor.range_of("data") == visitor.range_of("latent")
+    visitor.page.locator("[data-parts=next]").click()
+    part(visitor, 6)
+    bars = visitor.range_of("latent")
+    zoom_wheel(visitor.page, -300)
+    visitor.page.locator("[data-pane=data] .live-plot").hover()
+    before = visitor.range_of("data")
+    zoom_wheel(visitor.page, -300)  # after which the other turn would have been heard, too
+    visitor.wait(f"root.live.panes.data.surface.picture.x.range[0] !== {before[0]}", "the data space to zoom")
+    assert visitor.range_of("latent") == bars
+
+    # A page that leaves in between finds the part where it was.
+    for _ in range(3):
+        visitor.page.locator("[data-parts=back]").click()
+    part(visitor, 3)
+    visitor.go("Home")
+    visitor.page.wait_for_function("() => !document.querySelector('.live-panes')")
+    visitor.go("Explore")
+    part(visitor, 3)
+    assert visitor.data("partPlays") == "false" and visitor.step == 1
     visitor.page.locator("[data-parts=close]").click()
     part(visitor, None)
     assert problems(visitor) == []
 
 
-def test_by_keyboard(visit):
+def test_by_keyboard_and_what_plays_pauses_first_and_play_ends_the_parts(visit):
     visitor = visit()
     page = visitor.page
     page.locator(".st-key-slowly button").wait_for()  # what the key presses, and may come after the picture
@@ -124,6 +168,12 @@ def test_by_keyboard(visit):
     page.locator(".live-again").focus()
     page.keyboard.press("Enter")
     part(visitor, 1)
+    # Arrows are the plane's while that has the focus.
+    page.locator("[data-pane=data] .live-plot").focus()
+    before = visitor.range_of("data")
+    page.keyboard.press("ArrowRight")
+    assert visitor.data("part") == "1" and visitor.range_of("data") != before
+    page.locator(".live-parts").focus()
     for k in range(2, PARTS + 1):
         page.keyboard.press("ArrowRight")
         part(visitor, k)
@@ -135,81 +185,6 @@ def test_by_keyboard(visit):
     page.keyboard.press("Space")
     page.get_by_role("button", name="Pause", exact=True).wait_for()
 
-
-def test_arrows_are_the_planes_while_it_has_the_focus(visit):
-    visitor = visit()
-    slowly(visitor)
-    visitor.page.locator("[data-pane=data] .live-plot").focus()
-    before = visitor.range_of("data")
-    visitor.page.keyboard.press("ArrowRight")
-    assert visitor.data("part") == "1" and visitor.range_of("data") != before
-
-
-@pytest.mark.parametrize("width", [390, 320])
-def test_by_touch_on_a_phone(visit, width):
-    visitor = visit(viewport={"width": width, "height": 844}, has_touch=True, is_mobile=True)
-    page = visitor.page
-    visitor.wait_for_script()
-    page.get_by_role("button", name="slowly", exact=True).tap()
-    visitor.wait("root.dataset.part", "the parts")
-    page.locator("[data-parts=hold]").tap()
-    while visitor.data("part") != "1":
-        page.locator("[data-parts=back]").tap()
-    for k in range(1, PARTS + 1):
-        part(visitor, k)
-        panel = page.locator(".live-parts").bounding_box()
-        assert panel["x"] >= 0 and panel["x"] + panel["width"] <= width + 1 and panel["y"] + panel["height"] <= 845
-        for button in page.locator(".live-parts button").all():
-            assert button.bounding_box()["height"] >= 44
-        where = "latent" if k in (2, 5, 6) else "data"
-        page.wait_for_function(  # the plane of the part is in sight, above the panel
-            f"""() => {{
-              const box = document.querySelector('[data-pane={where}] .live-plot').getBoundingClientRect();
-              const panel = document.querySelector('.live-parts').getBoundingClientRect();
-              return box.top >= 0 && Math.min(box.bottom, panel.top) - box.top >= 0.6 * box.height;
-            }}"""
-        )
-        page.locator("[data-parts=next]").tap()
-    part(visitor, None)
-    page.locator(".live-again").tap()
-    part(visitor, 1)
-    page.locator("[data-parts=close]").tap()
-    part(visitor, None)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert problems(visitor) == []
-
-
-def test_who_wants_no_motion_has_one_part_at_a_time(visit):
-    visitor = visit(reduced_motion="reduce")
-    visitor.press("slowly")
-    part(visitor, 1)
-    expect(visitor.page.locator("[data-parts=hold]")).to_be_hidden()
-    visitor.page.wait_for_timeout(2000)
-    assert visitor.data("part") == "1"
-    visitor.page.locator("[data-parts=next]").click()
-    part(visitor, 2)
-    assert picture(visitor, "latent", "picture.x.title") == "z₁"  # at once
-    visitor.page.keyboard.press("Space")
-    part(visitor, 3)
-
-
-def test_a_page_that_leaves_in_between_finds_the_part_where_it_was(visit):
-    visitor = visit()
-    slowly(visitor)
-    visitor.page.keyboard.press("ArrowRight")
-    visitor.page.keyboard.press("ArrowRight")
-    part(visitor, 3)
-    visitor.go("Home")
-    visitor.page.wait_for_function("() => !document.querySelector('.live-panes')")
-    visitor.go("Explore")
-    part(visitor, 3)
-    assert visitor.data("partPlays") == "false" and visitor.step == 1
-    assert problems(visitor) == []
-
-
-def test_what_plays_pauses_first_and_play_ends_the_parts(visit):
-    visitor = visit()
-    visitor.press("Play")
     visitor.wait_for_step(5)
     visitor.press("slowly")
     visitor.wait("root.dataset.part", "the parts")
@@ -218,30 +193,45 @@ def test_what_plays_pauses_first_and_play_ends_the_parts(visit):
     stands = visitor.page.locator(".live-parts p").inner_text() if visitor.data("part") == "1" else ""
     assert re.match(r"Step [\d,]+ uses only|$", stands)
     step = visitor.step
-    visitor.page.wait_for_timeout(1500)
+    visitor.wait("!root.live.scene.playing", "the run to rest")
+    visitor.wait_for_script()
     assert visitor.step == step
     visitor.press("Play")
     part(visitor, None)
     visitor.wait_for_step(step + 5)
 
 
-def test_the_map_of_the_change_zooms_with_the_data_space_and_bars_do_not_zoom(visit):
-    visitor = visit()
-    slowly(visitor)
-    for _ in range(4):
-        visitor.page.locator("[data-parts=next]").click()
-    part(visitor, 5)
-    visitor.page.locator("[data-pane=latent] .live-plot").hover()
-    before = visitor.range_of("data")
-    zoom_wheel(visitor.page, -300)
-    visitor.page.wait_for_function(
-        f"() => document.querySelector('[data-pane=data] .live-plot').surface.picture.x.range[0] !== {before[0]}"
-    )
-    assert visitor.range_of("data") == visitor.range_of("latent")
-    visitor.page.locator("[data-parts=next]").click()
-    part(visitor, 6)
-    bars = visitor.range_of("latent")
-    zoom_wheel(visitor.page, -300)
-    visitor.page.wait_for_timeout(300)
-    assert visitor.range_of("latent") == bars
+def test_by_touch_on_a_phone(visit):
+    visitor = visit(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = visitor.page
+    visitor.wait_for_script()
+    page.get_by_role("button", name="slowly", exact=True).tap()
+    visitor.wait("root.dataset.part", "the parts")
+    page.locator("[data-parts=hold]").tap()
+    while visitor.data("part") != "1":
+        page.locator("[data-parts=back]").tap()
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        for k in range(1, PARTS + 1):
+            part(visitor, k)
+            where = "latent" if k in (2, 5, 6) else "data"
+            page.wait_for_function(  # the plane of the part is in sight, above the panel, which is on the page
+                f"""() => {{
+                  const box = document.querySelector('[data-pane={where}] .live-plot').getBoundingClientRect();
+                  const panel = document.querySelector('.live-parts').getBoundingClientRect();
+                  const isAcross = panel.left >= 0 && panel.right <= {width + 1};
+                  const seen = Math.min(box.bottom, panel.top) - box.top;
+                  return isAcross && panel.top >= 0 && panel.bottom <= 845 && box.top >= 0 && seen >= 0.6 * box.height;
+                }}""",
+                timeout=1000 * DEADLINE_SECONDS,
+            )
+            for button in page.locator(".live-parts button").all():
+                assert button.bounding_box()["height"] >= 44
+            page.locator("[data-parts=next]").tap()
+        part(visitor, None)
+        page.locator(".live-again").tap()
+        part(visitor, 1)
+    page.locator("[data-parts=close]").tap()
+    part(visitor, None)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert problems(visitor) == []

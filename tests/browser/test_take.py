@@ -7,7 +7,6 @@ import io
 import json
 import re
 import zipfile
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,10 +17,10 @@ from playwright.sync_api import expect
 import resflow_core as rf
 from app.evidence import stored
 from app.features.home.evidence import CUT, EXACT, NAME
-from tests.browser.conftest import SMALL, Visitor
+from tests.browser.conftest import MOST_MS, SMALL, Visitor
 from tests.browser.planes_app import NODES, WHERE_NONE, heat
 from tests.browser.test_planes import opened
-from tests.served import served, wait_for
+from tests.served import wait_for
 
 SVG = "{http://www.w3.org/2000/svg}"
 MENU = "Take it with you"
@@ -47,12 +46,10 @@ PLAYED = """async data => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory, chromium):
-    script = Path(__file__).with_name("planes_app.py")
-    with served(script, tmp_path_factory.mktemp("take") / "log") as url:
-        page = opened(url, chromium)
-        yield page
-        page.context.close()
+def page(planes_address, chromium):
+    page = opened(planes_address, chromium)
+    yield page
+    page.context.close()
 
 
 def taken(page, name, where=None, exact=False):
@@ -77,7 +74,7 @@ def texts_of(svg):
     return ["".join(one.itertext()) for one in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_a_picture_is_twice_as_sharp_and_not_blank(page):
+def test_a_picture_is_twice_as_sharp_and_as_vectors_has_axes_and_titles_as_text_and_lines_as_lines(page):
     name, data = taken(page, "PNG")
     image = Image.open(io.BytesIO(data)).convert("RGB")
     figures = page.locator(".planes figure")
@@ -89,8 +86,6 @@ def test_a_picture_is_twice_as_sharp_and_not_blank(page):
     assert (pixels[:8] == 255).all(), "the sheet is white, whatever the page is"
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
 
-
-def test_a_vector_picture_has_axes_and_titles_as_text_and_lines_as_lines(page):
     name, data = taken(page, "SVG")
     drawn = ElementTree.fromstring(data)
     texts = texts_of(data)
@@ -104,8 +99,11 @@ def test_a_vector_picture_has_axes_and_titles_as_text_and_lines_as_lines(page):
     assert pictures and all(href.startswith("data:image/png;base64,") for href in pictures)
     assert not list(drawn.iter(f"{SVG}script")) and b"http-equiv" not in data
 
+    said = drawn.find(f"{SVG}desc").text
+    assert "words about it" in said and "*" not in said
 
-def test_the_numbers_are_those_that_are_drawn(page):
+
+def test_the_numbers_are_those_that_are_drawn_as_fine_as_colours_are_and_without_what_the_legend_hides(page):
     _, data = taken(page, "CSV: Error")
     head, rows = rows_of(data)
     assert head == ["series", "iteration n", "‖r‖ (m)"]
@@ -114,8 +112,6 @@ def test_the_numbers_are_those_that_are_drawn(page):
         np.testing.assert_allclose(found[:, 0], np.arange(1, 11))
         np.testing.assert_allclose(found[:, 1], 10.0 ** (-k * found[:, 0]), rtol=1e-5)
 
-
-def test_the_numbers_of_colours_are_as_fine_as_colours_are(page):
     _, data = taken(page, "CSV: Plane")
     head, rows = rows_of(data)
     assert head[:3] == ["series", "z₁ (m)", "z₂ (m)"] and head[3].startswith("iterations (to ")
@@ -126,8 +122,6 @@ def test_the_numbers_of_colours_are_as_fine_as_colours_are(page):
     steps = [row[1:3] for row in rows if row[0] == "steps"]
     np.testing.assert_allclose(np.array(steps, float), [[-1, 0], [0, 1], [1, 2]])
 
-
-def test_what_the_legend_hides_is_not_taken(page):
     entry = page.get_by_role("button", name="rate 1: hide or show")
     entry.click()
     _, data = taken(page, "CSV: Error")
@@ -135,7 +129,7 @@ def test_what_the_legend_hides_is_not_taken(page):
     assert {row[0] for row in rows_of(data)[1]} == {"rate 2", "band, lower end", "band, upper end"}
 
 
-def test_paper_has_the_bars_and_legends_for_which_the_page_has_no_room(page):
+def test_paper_has_the_bars_and_legends_for_which_the_page_has_no_room_and_files_short_names(page):
     other = page.context.new_page()
     other.goto(f"{page.url}?bare")
     other.locator(".take-open").first.wait_for()
@@ -147,42 +141,20 @@ def test_paper_has_the_bars_and_legends_for_which_the_page_has_no_room(page):
     assert len(dashed) >= 2, "the outline, and its swatch"
     grounds = [one.get("fill") for one in drawn.iter(f"{SVG}rect")]
     assert grounds.count("#767676") == 1, "the white swatch has a ground on which it is seen"
-    other.close()
-
-
-def test_what_is_told_of_a_picture_is_plain_text(page):
-    data = taken(page, "SVG")[1]
-    said = ElementTree.fromstring(data).find(f"{SVG}desc").text
-    assert "words about it" in said and "*" not in said
-
-
-def test_files_have_short_names_of_whole_words(page):
-    other = page.context.new_page()
-    other.goto(f"{page.url}?bare")
-    other.locator(".take-open").first.wait_for()
     assert taken(other, "CSV: Plane")[0] == "plane.csv"
     assert taken(other, "CSV: Error")[0] == "plane-error.csv"
     other.close()
 
 
-def test_the_server_makes_other_files_when_they_are_asked_for(page):
+def test_the_server_makes_other_files_when_they_are_asked_for_and_says_what_cannot_be_made(page):
     page.get_by_role("button", name="next").click()
     page.get_by_text("run 2").wait_for()
     assert taken(page, "Step") == ("step.csv", b"step\n1\n")
     assert taken(page, "Step") == ("step.csv", b"step\n1\n")
 
-
-def test_a_menu_stays_open_while_the_page_draws_what_is_new(page):
-    root = page.locator(".planes")
-    before = int(root.get_attribute("data-drawn"))
     page.get_by_role("button", name=MENU).click()
-    entry = page.get_by_role("menuitem", name="Step")
-    entry.wait_for()
-    page.get_by_role("button", name="next").evaluate("button => button.click()")  # a hand elsewhere closes it
-    wait_for(lambda: int(root.get_attribute("data-drawn")) > before, "the next picture")
-    assert entry.is_visible()
-    page.keyboard.press("Escape")
-    entry.wait_for(state="hidden")
+    page.get_by_role("menuitem", name="Made of nothing").click()
+    page.get_by_role("status").filter(has_text="There is nothing yet: press next.").wait_for()
 
 
 GROWN = """async by => {
@@ -202,24 +174,7 @@ SHRUNK = """() => {
 }"""
 
 
-def test_a_menu_stays_open_while_the_page_grows_above_it_and_closes_when_it_is_scrolled(page):
-    page.get_by_role("button", name=MENU).click()
-    entry = page.get_by_role("menuitem", name="Step")
-    entry.wait_for()
-    page.evaluate(GROWN, 300)
-    assert entry.is_visible(), "the page scrolled, and the menu is where it was"
-    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop += 200")
-    entry.wait_for(state="hidden")
-    page.evaluate(SHRUNK)
-
-
-def test_what_cannot_be_made_is_said(page):
-    page.get_by_role("button", name=MENU).click()
-    page.get_by_role("menuitem", name="Made of nothing").click()
-    page.get_by_role("status").filter(has_text="There is nothing yet: press next.").wait_for()
-
-
-def test_the_menu_is_worked_by_keys(page):
+def test_the_menu_is_worked_by_keys_and_stays_open_while_the_page_changes_and_closes_when_it_is_scrolled(page):
     button = page.get_by_role("button", name=MENU)
     entries = page.get_by_role("menuitem").locator("visible=true")
     button.press("Enter")
@@ -237,6 +192,26 @@ def test_the_menu_is_worked_by_keys(page):
     assert page.evaluate("() => document.activeElement.ariaLabel") == MENU
     expect(button).to_have_attribute("aria-expanded", "false")
 
+    root = page.locator(".planes")
+    before = int(root.get_attribute("data-drawn"))
+    page.get_by_role("button", name=MENU).click()
+    entry = page.get_by_role("menuitem", name="Step")
+    entry.wait_for()
+    page.get_by_role("button", name="next").evaluate("button => button.click()")  # a hand elsewhere closes it
+    wait_for(lambda: int(root.get_attribute("data-drawn")) > before, "the next picture")
+    assert entry.is_visible()
+    page.keyboard.press("Escape")
+    entry.wait_for(state="hidden")
+
+    page.get_by_role("button", name=MENU).click()
+    entry = page.get_by_role("menuitem", name="Step")
+    entry.wait_for()
+    page.evaluate(GROWN, 300)
+    assert entry.is_visible(), "the page scrolled, and the menu is where it was"
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop += 200")
+    entry.wait_for(state="hidden")
+    page.evaluate(SHRUNK)
+
 
 class TestRun:
     """The page's run, on *Explore*."""
@@ -244,6 +219,7 @@ class TestRun:
     @pytest.fixture(scope="class")
     def seen(self, server, chromium):
         context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+        context.set_default_timeout(MOST_MS)
         visitor = Visitor(context.new_page())
         visitor.page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
         visitor.open(f"{server.url}/explore?{SMALL}&at={STEP}")
@@ -259,7 +235,7 @@ class TestRun:
         told = ([box.locator(f".live-{part}").inner_text() for part in ("label", "value", "error")] for box in boxes)
         return {label: (value, error) for label, value, error in told}
 
-    def test_pictures_have_axes_numbers_and_the_address(self, seen):
+    def test_pictures_have_axes_numbers_and_the_address_and_tables_are_whole(self, seen):
         name, data = taken(seen.page, "SVG")
         texts = texts_of(data)
         assert name == f"residual-flow-step-{STEP}.svg"
@@ -271,7 +247,6 @@ class TestRun:
         image = Image.open(io.BytesIO(taken(seen.page, "PNG")[1])).convert("RGB")
         assert (np.asarray(image)[:8] == 255).all(), "white although the page is dark"
 
-    def test_numbers_are_those_of_the_page(self, seen):
         head, rows = rows_of(taken(seen.page, "CSV: numbers")[1])
         assert head == ["name", "value", "standard error", "unit"]
         for label, (value, error) in self.readouts(seen).items():
@@ -279,7 +254,6 @@ class TestRun:
             assert row[1] == value.replace("−", "-").replace(",", "")
             assert row[2] in error
 
-    def test_the_loss_and_the_density_are_whole(self, seen):
         head, rows = rows_of(taken(seen.page, "CSV: Loss")[1])
         assert head == ["series", "step", "NLL (nats)"]
         assert [int(row[1]) for row in rows if row[0] == "batch"] == list(range(1, STEP + 1))
@@ -290,7 +264,7 @@ class TestRun:
         steps = [np.ptp(density[:, k]) / (side - 1) for k in (0, 1)]
         assert density[:, 2].sum() * steps[0] * steps[1] == pytest.approx(1, abs=0.03)
 
-    def test_weights_are_those_of_the_numbers(self, seen, tmp_path):
+    def test_weights_are_those_of_the_numbers_and_the_program_repeats_them(self, seen, tmp_path):
         name, data = taken(seen.page, "Weights")
         (file := tmp_path / name).write_bytes(data)
         flow, toy = rf.load(file), rf.DATASETS["checkerboard"]
@@ -300,7 +274,6 @@ class TestRun:
         assert float(value) == pytest.approx(float(gap.mean()), abs=0.002)
         assert error.split()[1] == f"{float(gap.std()) / len(gap) ** 0.5:.3f}"
 
-    def test_the_program_repeats_the_number(self, seen):
         name, data = taken(seen.page, "Python script")
         assert name == "checkerboard.py"
         out = io.StringIO()
@@ -329,7 +302,6 @@ class TestRun:
         assert min(size) > 400
         assert changed > 0.001, "the share of pixels that are not the same in the first picture and in the last"
 
-    def test_a_browser_that_records_no_films_says_so(self, seen):
         seen.page.evaluate("() => { window.kept = window.MediaRecorder; delete window.MediaRecorder; }")
         seen.page.get_by_role("button", name=MENU).first.click()
         seen.page.get_by_role("menuitem", name="Film").locator("visible=true").click()
@@ -337,10 +309,10 @@ class TestRun:
         seen.page.evaluate("() => { window.MediaRecorder = window.kept; }")
         assert seen.data("time") == "now"
 
-    def test_nothing_went_wrong(self, seen):
         assert not [one for one in seen.problems if "uncaught" in one or "Content Security" in one]
 
 
+@pytest.mark.slow
 def test_a_comparison_is_one_archive(visit, tmp_path):
     visitor = visit("blocks=2&width=8&batch=50&compare.seeds=2&compare.steps=500", path="/compare", picture=False)
     visitor.press("1 step")
@@ -372,6 +344,7 @@ class TestReplay:
     @pytest.fixture(scope="class")
     def home(self, server, chromium):
         context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+        context.set_default_timeout(MOST_MS)
         visitor = Visitor(context.new_page())
         visitor.page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
         visitor.page.goto(server.url)
@@ -384,21 +357,7 @@ class TestReplay:
         home.page.get_by_role("switch").set_checked(cut)
         home.page.get_by_role("slider", name="Step of training").fill(str(place))
 
-    def test_a_sheet_is_of_the_nearest_stored_step_and_says_its_numbers(self, home):
-        self.at(home, 12.3, cut=True)
-        name, data = taken(home.page, "SVG")
-        kept, found = stored(NAME), stored(NAME).found[CUT]
-        assert name == f"replay-5-terms-step-{kept.found['steps'][12]}.svg"
-        texts = texts_of(data)
-        assert {"true loss", "reported loss", "step", "x₁", "x₂", "density per unit area"} <= set(texts)
-        assert any(
-            f"true loss {found['true'][12]:.2f}, mass that it believes in {found['mass'][12]:.2f}" in t for t in texts
-        )
-        name, data = taken(home.page, "PNG")
-        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-        assert (pixels[:8] == 255).all() and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
-
-    def test_numbers_are_the_stored_ones(self, home):
+    def test_a_sheet_its_numbers_and_its_programs_are_those_of_the_nearest_stored_step(self, home):
         self.at(home, 23)
         found = stored(NAME).found
         head, rows = rows_of(taken(home.page, "CSV: density")[1])
@@ -413,13 +372,25 @@ class TestReplay:
         np.testing.assert_allclose(numbers[:, 1], found[EXACT]["true"])
         np.testing.assert_allclose(numbers[:, 3], found[EXACT]["mass"])
 
-    def test_the_server_makes_the_programs(self, home):
+        self.at(home, 12.3, cut=True)
+        name, data = taken(home.page, "SVG")
+        kept, found = stored(NAME), stored(NAME).found[CUT]
+        assert name == f"replay-5-terms-step-{kept.found['steps'][12]}.svg"
+        texts = texts_of(data)
+        assert {"true loss", "reported loss", "step", "x₁", "x₂", "density per unit area"} <= set(texts)
+        assert any(
+            f"true loss {found['true'][12]:.2f}, mass that it believes in {found['mass'][12]:.2f}" in t for t in texts
+        )
+        name, data = taken(home.page, "PNG")
+        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        assert (pixels[:8] == 255).all() and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+
         name, data = taken(home.page, "Python script: 5 terms")
         assert name == "replay-5-terms.py" and b"rf.Truncated" in data
         cells = json.loads(taken(home.page, "Notebook: the exact log det")[1])["cells"]
         assert any("trainer.step()" in "".join(cell["source"]) for cell in cells)
 
-    def test_a_film_leaves_the_replay_where_it_was(self, home):
+    def test_a_film_leaves_the_replay_where_it_was_and_menus_work_from_page_to_page(self, home):
         self.at(home, 5)
         before = home.page.locator(".replay-told").inner_text()
         home.page.get_by_role("button", name=MENU).click()
@@ -433,7 +404,6 @@ class TestReplay:
         player.close()
         assert min(size) > 400 and changed > 0.01
 
-    def test_menus_work_from_page_to_page(self, home):
         navigation = home.page.get_by_test_id("stTopNav")
         navigation.get_by_role("link", name="The paper").click()
         home.page.locator(".take-open").first.wait_for()

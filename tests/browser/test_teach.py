@@ -16,7 +16,7 @@ def opened(visit):
     return lambda path, query="", **context: visit(query, path, picture=False, **context)
 
 
-def test_from_the_lessons_to_a_paper(opened):
+def test_from_the_lessons_to_a_paper_and_wrong_answers_come_when_they_are_computed(opened):
     visitor = opened("/learn")
     page = visitor.page
     visitor.wait_for_script()  # a click is lost while the page is being drawn
@@ -31,29 +31,37 @@ def test_from_the_lessons_to_a_paper(opened):
     expect(other.value.get_by_role("heading", level=1)).to_contain_text("The log det as a series", timeout=SLOW)
     assert "/papers/series/exercises" in other.value.url
 
-
-def test_wrong_answers_come_when_they_are_computed(opened):
-    page = opened("/teach", "lesson=series").page
     page.get_by_role("tab", name="Wrong answers").click()
     expect(page.locator("[data-testid=stExpander]").first).to_be_visible(timeout=SLOW)
     expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
 
 
-@pytest.mark.parametrize("paper", ["handout", "exercises", "solutions"])
-def test_a_paper_is_printed_black_on_white_within_its_page(opened, paper):
-    visitor = opened(f"/papers/series/{paper}", viewport=A4, color_scheme="dark")
+def test_a_paper_is_printed_black_on_white_within_its_page_and_one_that_there_is_not_is_said(opened, server):
+    visitor = opened("/papers/series/handout", viewport=A4, color_scheme="dark")
     page = visitor.page
     page.emulate_media(media="print")
-    expect(page.locator("math").first).to_be_visible(timeout=SLOW)
-    colours = page.evaluate("(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))")
-    assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
-    heights = page.evaluate("[...document.querySelectorAll('math')].map((one) => one.getBoundingClientRect().height)")
-    assert min(heights) > 5  # each formula is drawn
-    assert paper == "solutions" or page.locator("mfrac").count() > 0  # they have no fraction
-    pages = re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))
-    assert 1 <= len(pages) <= 6
-    assert visitor.problems == []
+    for paper in ("handout", "exercises", "solutions"):
+        page.goto(f"{server.url}/papers/series/{paper}")
+        expect(page.locator("math").first).to_be_visible(timeout=SLOW)
+        colours = page.evaluate(
+            "(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))"
+        )
+        assert colours == ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= A4["width"]
+        heights = page.evaluate(
+            "[...document.querySelectorAll('math')].map((one) => one.getBoundingClientRect().height)"
+        )
+        assert min(heights) > 5  # each formula is drawn
+        assert paper == "solutions" or page.locator("mfrac").count() > 0  # they have no fraction
+        pages = re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))
+        assert 1 <= len(pages) <= 6
+        assert visitor.problems == []
+    page.emulate_media(media="screen")
+
+    for path in ("/papers/nope/handout", "/papers/series/nope", "/papers/%3Cscript%3E/slides"):
+        page.goto(f"{server.url}{path}")
+        assert page.locator("p").inner_text().startswith("There is no"), path
+        assert page.locator("script").count() == 0, path
 
 
 def test_a_slide_shows_the_live_step_and_folds_its_answers(opened):
@@ -68,10 +76,3 @@ def test_a_slide_shows_the_live_step_and_folds_its_answers(opened):
     answer.locator("summary").click()
     expect(answer.locator("strong")).to_be_visible()
     assert not [problem for problem in visitor.problems if "frame" in problem.lower()]
-
-
-@pytest.mark.parametrize("path", ["/papers/nope/handout", "/papers/series/nope", "/papers/%3Cscript%3E/slides"])
-def test_a_paper_that_there_is_not_is_said(opened, path):
-    page = opened(path).page
-    assert page.locator("p").inner_text().startswith("There is no")
-    assert page.locator("script").count() == 0

@@ -118,244 +118,6 @@ def watch_frames(page):
     return heard
 
 
-def test_a_drag_over_the_loss_shows_what_was_shown_then_without_the_server(visit):
-    visitor = visit(QUICK)
-    heard = watch_frames(visitor.page)
-    visitor.page.reload()
-    visitor.wait("root.dataset.channel === 'open' && root.dataset.step !== ''", "the channel")
-    visitor.press("Play")
-    visitor.wait("root.live.time.film.pictures.length >= 12", "a film")
-    visitor.press("Pause")
-    settled(visitor)
-    newest, film = step_of(visitor), pictures(visitor)
-    assert len(film) >= 10
-    visitor.page.context.set_offline(True)
-    for share in (0.6, 0.3, 0.8):
-        drag(visitor, share * newest, begin=pixel_of(visitor, 0.5 * newest))
-        in_the_past(visitor)
-        step, density = shown(visitor)
-        assert step == nearest([*film, newest], share * newest)
-        assert density == pytest.approx(film[step], abs=1)
-        assert film[step] == heard[step]
-        assert visitor.page.locator("[data-readout=step] .live-value").inner_text() == f"{step:,}"
-    drag(visitor, 1.2 * newest)
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
-    assert step_of(visitor) == newest
-    assert uncaught(visitor) == []
-
-
-def test_the_line_by_keyboard_says_where_it_is(trained):
-    visitor = trained()
-    newest, steps = step_of(visitor), list(pictures(visitor))
-    line = time_line(visitor)
-    assert line.get_attribute("aria-valuenow") == str(newest)
-    line.focus()
-    for key, step in (
-        ("ArrowLeft", steps[-1]),
-        ("ArrowLeft", steps[-2]),
-        ("ArrowRight", steps[-1]),
-        ("Home", steps[0]),
-    ):
-        visitor.page.keyboard.press(key)
-        in_the_past(visitor)
-        assert step_of(visitor) == step
-        assert line.get_attribute("aria-valuenow") == str(step)
-        assert f"step {step:,} of {newest:,}, held-out NLL" in line.get_attribute("aria-valuetext")
-        beside = visitor.page.locator(".live-time [data-time=first]").inner_text()
-        assert beside.startswith(f"Step {step:,} of {newest:,}")
-        for name in ("data", "latent", "loss"):
-            plot = visitor.page.locator(f"[data-pane={name}] .live-plot")
-            assert f"step {step:,}" in plot.get_attribute("aria-label")
-    visitor.page.keyboard.press("ArrowLeft")
-    assert step_of(visitor) == steps[0]
-    visitor.page.keyboard.press("End")
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
-    assert step_of(visitor) == newest
-    assert uncaught(visitor) == []
-
-
-def test_numbers_beside_an_earlier_picture_say_of_which_step_they_are(trained):
-    visitor = trained()
-    time_line(visitor).focus()
-    visitor.page.keyboard.press("Home")
-    in_the_past(visitor)
-    (step, label, value), kept = visitor.page.evaluate(f"""() => {{
-        const box = document.querySelector('[data-readout=gap]');
-        const text = (part) => box.querySelector(part).textContent;
-        return [[{VIEW}.picture.step, text('.live-label'), text('.live-value')], {VIEW}.time.film.numbers.gap];
-    }}""")
-    own = min(kept, key=lambda one: abs(one["step"] - step))
-    assert value == own["value"]
-    assert label == ("Gap to the truth" if own["step"] == step else f"Gap to the truth, step {own['step']:,}")
-
-
-def test_a_drag_pauses_what_plays_and_continue_goes_on_from_there_and_undo_back(visit):
-    visitor = visit(QUICK)
-    visitor.wait("root.dataset.channel === 'open'", "the channel")
-    visitor.press("Play")
-    visitor.wait("root.live.time.film.pictures.length >= 20", "a film")
-    run = visitor.data("run")
-    line = time_line(visitor)
-    line.focus()
-    visitor.page.keyboard.press("PageDown")
-    in_the_past(visitor)
-    step = step_of(visitor)
-    visitor.wait("!root.live.scene.playing", "the run to rest")
-    on = visitor.page.get_by_role("button", name="Continue from here", exact=True)
-    on.wait_for()
-    newest = int(line.get_attribute("aria-valuemax"))
-    assert step_of(visitor) == step < newest
-    on.click()
-    visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) > {step}", "a step of the branch")
-    assert visitor.data("time") == "now"
-    kept = visitor.page.evaluate(f"{VIEW}.time.film.pictures.map(({{ step }}) => step)")
-    since = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
-    assert since <= step and kept == sorted(kept)
-    visitor.press("Pause")
-    settled(visitor)
-    run = visitor.data("run")
-    notice = visitor.page.get_by_text(re.compile(r"^Before, you had a flow of [\d,]+ steps\.")).inner_text()
-    had = int(re.search(r"[\d,]+(?= steps)", notice)[0].replace(",", ""))
-    assert had >= newest  # the last steps before the rest have no picture
-    visitor.press("Undo")
-    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{had}'", "the old future")
-    assert list(pictures(visitor))[-1] > step
-    assert uncaught(visitor) == []
-
-
-def test_one_step_from_an_earlier_moment_is_one_step_further(trained):
-    visitor = trained()
-    run, newest = visitor.data("run"), step_of(visitor)
-    time_line(visitor).focus()
-    visitor.page.keyboard.press("PageDown")
-    in_the_past(visitor)
-    step = step_of(visitor)
-    visitor.press("1 step")
-    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{step + 1}'", "one step of the branch")
-    visitor.page.get_by_text(f"Before, you had a flow of {newest:,} steps.").wait_for()
-
-
-def test_another_depth_is_asked_of_the_server_which_says_where_it_is_from(trained):
-    visitor = trained()
-    time_line(visitor).focus()
-    visitor.page.keyboard.press("PageDown")
-    in_the_past(visitor)
-    step = step_of(visitor)
-    assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
-    visitor.page.locator(".live-depth input").focus()
-    visitor.page.keyboard.press("ArrowLeft")
-    visitor.wait("root.live.time.glimpsed?.still", "the flow of that step")
-    found = visitor.page.evaluate(f"(({{ step, since }}) => ({{ step, since }}))({VIEW}.time.glimpsed)")
-    visitor.wait("root.dataset.depth === '2'", "the depth")
-    assert step_of(visitor) == found["step"]
-    assert visitor.page.locator("[data-view=latent]").inner_text() == "After block 2 of 2"
-    said = visitor.page.locator(".live-time [data-time=more]").inner_text()
-    assert f"step {found['since']:,}" in said
-    if found["step"] != step:
-        assert f"step {step:,}" in said
-    visitor.page.get_by_role("button", name="Back to now").click()
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
-    visitor.wait("root.live.scene.time.glimpse === null", "the glimpse to end")
-    assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
-    assert uncaught(visitor) == []
-
-
-def test_a_zoomed_loss_is_moved_by_a_drag_and_its_line_still_goes_through_time(trained):
-    visitor = trained()
-    newest = step_of(visitor)
-    visitor.page.mouse.move(*pixel_of(visitor, 0.5 * newest))
-    whole = visitor.range_of("loss")
-    zoom_wheel(visitor.page, -300)
-    zoomed = wait_for(lambda: (r := visitor.range_of("loss")) != whole and r, "the wheel to zoom")
-    middle = sum(zoomed) / 2
-    drag(visitor, middle + 0.2 * (zoomed[1] - zoomed[0]), begin=pixel_of(visitor, middle))
-    moved = visitor.range_of("loss")
-    assert moved[0] < zoomed[0]
-    assert visitor.data("time") == "now"
-    box = box_at_rest(time_line(visitor))
-    begin = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    drag(visitor, sum(moved) / 2, begin=begin)
-    in_the_past(visitor)
-    assert visitor.range_of("loss") == moved
-    visitor.page.get_by_role("button", name="whole").click()
-    wait_for(lambda: visitor.range_of("loss") == whole, "the whole loss")
-
-
-def test_a_finger_drags_the_line_and_the_loss(trained):
-    visitor = trained(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    newest, line = step_of(visitor), time_line(visitor)
-    line.scroll_into_view_if_needed()
-    box = box_at_rest(line)
-    assert box["width"] >= 44
-    touch = visitor.page.context.new_cdp_session(visitor.page)
-
-    def tell(kind, *points):
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
-
-    def swipe(begin, to):
-        tell("touchStart", begin)
-        for share in (0.2, 0.4, 0.6, 0.8, 1.0):
-            tell("touchMove", [a + share * (b - a) for a, b in zip(begin, to, strict=True)])
-        tell("touchEnd")
-
-    swipe((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), pixel_of(visitor, 0.5 * newest))
-    in_the_past(visitor)
-    film = pictures(visitor)
-    pixel = 1 / visitor.page.evaluate(f"{VIEW}.panes.loss.surface.at.x(1) - {VIEW}.panes.loss.surface.at.x(0)")
-
-    def is_at(step):
-        """A finger is at whole pixels, and so at a step that differs by one of them, and its nearest picture by two."""
-        return abs(step_of(visitor) - step) <= abs(nearest(film, step) - step) + 2 * pixel
-
-    assert is_at(0.5 * newest)
-    swipe(pixel_of(visitor, 0.7 * newest), pixel_of(visitor, 0.2 * newest))
-    wait_for(lambda: is_at(0.2 * newest), "the loss to be dragged")
-    for name in ("Replay", "Back to now", "Go on from here"):
-        assert visitor.page.get_by_role("button", name=name).bounding_box()["height"] >= 44
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-@pytest.mark.parametrize("calm", [False, True])
-def test_replay_goes_from_there_to_the_newest_in_the_browser_alone(trained, calm):
-    visitor = trained(steps=60, reduced_motion="reduce" if calm else "no-preference")
-    newest, film = step_of(visitor), pictures(visitor)
-    visitor.page.get_by_label("Speed of the replay").select_option("4")
-    visitor.page.evaluate(f"""() => {{
-        window.drawn = [];
-        const {{ surface }} = {VIEW}.panes.data;
-        let picture = surface.picture;
-        Object.defineProperty(surface, 'picture', {{ get: () => picture, set: (drawn) => {{
-            picture = drawn;
-            window.drawn.push([{VIEW}.picture.step, {VIEW}.share]);
-        }} }});
-    }}""")
-    visitor.page.get_by_role("button", name="Replay").click()
-    visitor.wait(f"window.drawn.some(([step]) => step === {min(film)})", "the earliest picture")  # or it is over
-    visitor.wait("root.dataset.time === 'now' && !root.live.time.replay", "the end of the replay")
-    assert step_of(visitor) == newest
-    drawn = visitor.page.evaluate("window.drawn")
-    steps = [step for step, _ in drawn]
-    assert steps[0] == min(film) and steps == sorted(steps) and set(steps) <= {*film, newest}
-    assert any(share < 1 for _, share in drawn) != calm
-
-
-def test_a_replay_is_paused_and_continue_goes_on_from_where_it_is(trained):
-    visitor = trained()
-    run = visitor.data("run")
-    visitor.page.get_by_label("Speed of the replay").select_option("0.25")
-    replay = visitor.page.locator("[data-time=replay]")
-    replay.click()
-    on = visitor.page.get_by_role("button", name="Continue from here", exact=True)
-    on.wait_for()
-    first = min(pictures(visitor))
-    visitor.wait(f"root.live.picture.step > {first}", "a later picture")
-    on.click()
-    visitor.wait("!root.live.time.replay", "the replay to stop")
-    visitor.wait(f"root.dataset.run !== {run!r} && root.live.picture", "the branch's picture")
-    told = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
-    assert told <= step_of(visitor)
-
-
 FED = """([scenes, each, gap]) => {
   const root = document.querySelector('.live-panes');
   const view = root.live;
@@ -392,13 +154,245 @@ FED = """([scenes, each, gap]) => {
 }"""
 
 
-def test_a_long_run_keeps_at_most_200_pictures_evenly_and_less_than_two_megabytes(visit):
+def test_a_drag_over_the_loss_shows_what_was_shown_then_without_the_server_and_a_long_run_keeps_few_pictures(visit):
     visitor = visit(QUICK)
+    heard = watch_frames(visitor.page)
+    visitor.page.reload()
+    visitor.wait("root.dataset.channel === 'open' && root.dataset.step !== ''", "the channel")
+    visitor.press("Play")
+    visitor.wait("root.live.time.film.pictures.length >= 12", "a film")
+    visitor.press("Pause")
+    settled(visitor)
+    newest, film = step_of(visitor), pictures(visitor)
+    assert len(film) >= 10
+    visitor.page.context.set_offline(True)
+    for share in (0.6, 0.3, 0.8):
+        drag(visitor, share * newest, begin=pixel_of(visitor, 0.5 * newest))
+        in_the_past(visitor)
+        step, density = shown(visitor)
+        assert step == nearest([*film, newest], share * newest)
+        assert density == pytest.approx(film[step], abs=1)
+        assert film[step] == heard[step]
+        assert visitor.page.locator("[data-readout=step] .live-value").inner_text() == f"{step:,}"
+    drag(visitor, 1.2 * newest)
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    assert step_of(visitor) == newest
+
+    # A long run keeps at most 200 pictures, evenly, and less than two megabytes.
     found = visitor.page.evaluate(FED, [250, 6, 7.3])
     steps = np.array(found["steps"])
     assert 150 <= len(steps) <= 200
     assert found["arrays"] + found["texts"] + len(steps) * 100 < 2e6
     assert found["others"] < 500  # no text of the arrays is left
     assert 100 < max(found["numbers"]) <= 200
-    assert steps[-1] == found["last"] and steps[0] <= found["begin"] + 8
+    assert steps[-1] == found["last"] and steps[0] <= min(film) + 8
     assert np.diff(steps).max() <= 3 * (steps[-1] - steps[0]) / len(steps)
+    assert uncaught(visitor) == []
+
+
+def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
+    trained,
+):
+    visitor = trained()
+    newest, steps = step_of(visitor), list(pictures(visitor))
+    line = time_line(visitor)
+    assert line.get_attribute("aria-valuenow") == str(newest)
+    line.focus()
+    for key, step in (
+        ("ArrowLeft", steps[-1]),
+        ("ArrowLeft", steps[-2]),
+        ("ArrowRight", steps[-1]),
+        ("Home", steps[0]),
+    ):
+        visitor.page.keyboard.press(key)
+        in_the_past(visitor)
+        assert step_of(visitor) == step
+        assert line.get_attribute("aria-valuenow") == str(step)
+        assert f"step {step:,} of {newest:,}, held-out NLL" in line.get_attribute("aria-valuetext")
+        beside = visitor.page.locator(".live-time [data-time=first]").inner_text()
+        assert beside.startswith(f"Step {step:,} of {newest:,}")
+        for name in ("data", "latent", "loss"):
+            plot = visitor.page.locator(f"[data-pane={name}] .live-plot")
+            assert f"step {step:,}" in plot.get_attribute("aria-label")
+    visitor.page.keyboard.press("ArrowLeft")
+    assert step_of(visitor) == steps[0]
+    visitor.page.keyboard.press("End")
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    assert step_of(visitor) == newest
+
+    # Numbers say of which step they are.
+    line.focus()
+    visitor.page.keyboard.press("Home")
+    in_the_past(visitor)
+    (step, label, value), kept = visitor.page.evaluate(f"""() => {{
+        const box = document.querySelector('[data-readout=gap]');
+        const text = (part) => box.querySelector(part).textContent;
+        return [[{VIEW}.picture.step, text('.live-label'), text('.live-value')], {VIEW}.time.film.numbers.gap];
+    }}""")
+    own = min(kept, key=lambda one: abs(one["step"] - step))
+    assert value == own["value"]
+    assert label == ("Gap to the truth" if own["step"] == step else f"Gap to the truth, step {own['step']:,}")
+    visitor.page.keyboard.press("End")
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+
+    # Another depth is asked of the server.
+    line.focus()
+    visitor.page.keyboard.press("PageDown")
+    in_the_past(visitor)
+    step = step_of(visitor)
+    assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
+    visitor.page.locator(".live-depth input").focus()
+    visitor.page.keyboard.press("ArrowLeft")
+    visitor.wait("root.live.time.glimpsed?.still", "the flow of that step")
+    found = visitor.page.evaluate(f"(({{ step, since }}) => ({{ step, since }}))({VIEW}.time.glimpsed)")
+    visitor.wait("root.dataset.depth === '2'", "the depth")
+    assert step_of(visitor) == found["step"]
+    assert visitor.page.locator("[data-view=latent]").inner_text() == "After block 2 of 2"
+    said = visitor.page.locator(".live-time [data-time=more]").inner_text()
+    assert f"step {found['since']:,}" in said
+    if found["step"] != step:
+        assert f"step {step:,}" in said
+    visitor.page.get_by_role("button", name="Back to now").click()
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    visitor.wait("root.live.scene.time.glimpse === null", "the glimpse to end")
+    assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
+
+    # A zoomed loss is moved by a drag, and its line still goes through time.
+    visitor.page.mouse.move(*pixel_of(visitor, 0.5 * newest))
+    whole = visitor.range_of("loss")
+    zoom_wheel(visitor.page, -300)
+    zoomed = wait_for(lambda: (r := visitor.range_of("loss")) != whole and r, "the wheel to zoom")
+    middle = sum(zoomed) / 2
+    drag(visitor, middle + 0.2 * (zoomed[1] - zoomed[0]), begin=pixel_of(visitor, middle))
+    moved = visitor.range_of("loss")
+    assert moved[0] < zoomed[0]
+    assert visitor.data("time") == "now"
+    box = box_at_rest(line)
+    begin = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    drag(visitor, sum(moved) / 2, begin=begin)
+    in_the_past(visitor)
+    assert visitor.range_of("loss") == moved
+    visitor.page.get_by_role("button", name="whole").click()
+    wait_for(lambda: visitor.range_of("loss") == whole, "the whole loss")
+    visitor.page.get_by_role("button", name="Back to now").click()
+    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+
+    # A replay goes from the earliest picture to the newest in the browser alone, without motion for who wants none.
+    film = pictures(visitor)
+    visitor.page.get_by_label("Speed of the replay").select_option("4")
+    visitor.page.evaluate(f"""() => {{
+        window.drawn = [];
+        const {{ surface }} = {VIEW}.panes.data;
+        let picture = surface.picture;
+        Object.defineProperty(surface, 'picture', {{ get: () => picture, set: (drawn) => {{
+            picture = drawn;
+            window.drawn.push([{VIEW}.picture.step, {VIEW}.share]);
+        }} }});
+    }}""")
+    for calm in (False, True):
+        visitor.page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
+        visitor.page.evaluate("() => { window.drawn = []; }")
+        visitor.page.get_by_role("button", name="Replay").click()
+        visitor.wait(f"window.drawn.some(([step]) => step === {min(film)})", "the earliest picture")  # or it is over
+        visitor.wait("root.dataset.time === 'now' && !root.live.time.replay", "the end of the replay")
+        assert step_of(visitor) == newest
+        drawn = visitor.page.evaluate("window.drawn")
+        steps = [step for step, _ in drawn]
+        assert steps[0] == min(film) and steps == sorted(steps) and set(steps) <= {*film, newest}
+        assert any(share < 1 for _, share in drawn) != calm
+
+    # It is paused, and Continue goes on from where it is.
+    run = visitor.data("run")
+    visitor.page.get_by_label("Speed of the replay").select_option("0.25")
+    replay = visitor.page.locator("[data-time=replay]")
+    replay.click()
+    on = visitor.page.get_by_role("button", name="Continue from here", exact=True)
+    on.wait_for()
+    first = min(pictures(visitor))
+    visitor.wait(f"root.live.picture.step > {first}", "a later picture")
+    on.click()
+    visitor.wait("!root.live.time.replay", "the replay to stop")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.live.picture", "the branch's picture")
+    since = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
+    assert since <= step_of(visitor)
+    visitor.press("Pause")
+    settled(visitor)
+
+    # One step from an earlier moment is one step further.
+    run, newest = visitor.data("run"), step_of(visitor)
+    line.focus()
+    visitor.page.keyboard.press("PageDown")
+    in_the_past(visitor)
+    step = step_of(visitor)
+    visitor.press("1 step")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{step + 1}'", "one step of the branch")
+    visitor.page.get_by_text(f"Before, you had a flow of {newest:,} steps.").wait_for()
+    assert uncaught(visitor) == []
+
+
+def test_a_drag_pauses_what_plays_and_continue_goes_on_from_there_and_undo_back(visit):
+    visitor = visit(QUICK)
+    visitor.wait("root.dataset.channel === 'open'", "the channel")
+    visitor.press("Play")
+    visitor.wait("root.live.time.film.pictures.length >= 20", "a film")
+    run = visitor.data("run")
+    line = time_line(visitor)
+    line.focus()
+    visitor.page.keyboard.press("PageDown")
+    in_the_past(visitor)
+    step = step_of(visitor)
+    visitor.wait("!root.live.scene.playing", "the run to rest")
+    on = visitor.page.get_by_role("button", name="Continue from here", exact=True)
+    on.wait_for()
+    newest = int(line.get_attribute("aria-valuemax"))
+    assert step_of(visitor) == step < newest
+    on.click()
+    visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) > {step}", "a step of the branch")
+    assert visitor.data("time") == "now"
+    kept = visitor.page.evaluate(f"{VIEW}.time.film.pictures.map(({{ step }}) => step)")
+    since = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
+    assert since <= step and kept == sorted(kept)
+    visitor.press("Pause")
+    settled(visitor)
+    run = visitor.data("run")
+    notice = visitor.page.get_by_text(re.compile(r"^Before, you had a flow of [\d,]+ steps\.")).inner_text()
+    had = int(re.search(r"[\d,]+(?= steps)", notice)[0].replace(",", ""))
+    assert had >= newest  # the last steps before the rest have no picture
+    visitor.press("Undo")
+    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{had}'", "the old future")
+    assert list(pictures(visitor))[-1] > step
+    assert uncaught(visitor) == []
+
+
+def test_a_finger_drags_the_line_and_the_loss(trained):
+    visitor = trained(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    newest, line = step_of(visitor), time_line(visitor)
+    line.scroll_into_view_if_needed()
+    box = box_at_rest(line)
+    assert box["width"] >= 44
+    touch = visitor.page.context.new_cdp_session(visitor.page)
+
+    def tell(kind, *points):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
+
+    def swipe(begin, to):
+        tell("touchStart", begin)
+        for share in (0.2, 0.4, 0.6, 0.8, 1.0):
+            tell("touchMove", [a + share * (b - a) for a, b in zip(begin, to, strict=True)])
+        tell("touchEnd")
+
+    swipe((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), pixel_of(visitor, 0.5 * newest))
+    in_the_past(visitor)
+    film = pictures(visitor)
+    pixel = 1 / visitor.page.evaluate(f"{VIEW}.panes.loss.surface.at.x(1) - {VIEW}.panes.loss.surface.at.x(0)")
+
+    def is_at(step):
+        """A finger is at whole pixels, and so at a step that differs by one of them, and its nearest picture by two."""
+        return abs(step_of(visitor) - step) <= abs(nearest(film, step) - step) + 2 * pixel
+
+    assert is_at(0.5 * newest)
+    swipe(pixel_of(visitor, 0.7 * newest), pixel_of(visitor, 0.2 * newest))
+    wait_for(lambda: is_at(0.2 * newest), "the loss to be dragged")
+    for name in ("Replay", "Back to now", "Go on from here"):
+        assert visitor.page.get_by_role("button", name=name).bounding_box()["height"] >= 44
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390

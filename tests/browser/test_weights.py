@@ -1,6 +1,5 @@
 """A weight is pulled in a real browser: by mouse, by keys, by a finger, and in the list."""
 
-import json
 import re
 from contextlib import suppress
 
@@ -239,18 +238,4 @@ def test_it_can_be_read_in_both_schemes_and_what_is_changed_is_said_elsewhere(ne
         sees(visitor, re.compile("has 1 changed weight on the screen Can it be undone"))
         visitor.press("Bring it back")
         expect(visitor.page.get_by_text("on the screen Can it be undone")).to_have_count(0, timeout=60 * SECOND)
-        assert quiet(visitor)
-
-
-def test_hostile_links_are_explained(network):
-    said = {
-        "w1.5.2%3D1e30": "use a value from -100 to 100",
-        "w1.99.2%3D1": "it has rows 1 to 32",
-        "%3Cb%3E%3D1": "write w1.5.2=3 for a weight",
-    }
-    for text, sentence in said.items():
-        visitor = network(f"&lipschitz.weights={text}")
-        sees(visitor, re.compile(re.escape(sentence)))
-        wait_for(lambda visitor=visitor: not changes(visitor), "the address without the changes")
-        assert json.loads(root(visitor).get_attribute("data-heard")) == 0
         assert quiet(visitor)

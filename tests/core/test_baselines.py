@@ -1,8 +1,5 @@
 """Peers: their density against zuko's own flows, automatic differentiation, quadrature and moments of their samples."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -30,8 +27,8 @@ def built(kind, dim=2, seed=0):
 
 @pytest.fixture(scope="module", params=BASELINES)
 def trained(request):
-    trainer = Trainer(config(request.param), TrainConfig(batch=200, average=0.0), DATASETS["moons"], seed=0)
-    for _ in range(100):
+    trainer = Trainer(config(request.param), TrainConfig(batch=100, average=0.0), DATASETS["moons"], seed=0)
+    for _ in range(40):
         trainer.step()
     return trainer.flow
 
@@ -73,12 +70,12 @@ def test_the_density_is_zukos_after_and_before_an_affine_map(kind, dim):
 @pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("kind", BASELINES)
 def test_the_log_det_is_of_the_jacobian(kind, dim):
-    flow, x = built(kind, dim), points(8, dim, seed=3) * 4 + 5
+    flow, x = built(kind, dim), points(4, dim, seed=3) * 4 + 5
     z, log_det = flow.forward_and_log_det(x)
     torch.testing.assert_close(z, flow(x), atol=1e-12, rtol=0)
     np.testing.assert_allclose(log_det.detach(), numpy_log_abs_det(autograd_jacobian(flow, x)), rtol=0, atol=1e-10)
     parts = flow.forward_and_log_dets(x)[1]
-    assert parts.shape == (8, 5 + (kind == "nice"))
+    assert parts.shape == (4, 5 + (kind == "nice"))
     assert torch.equal(flow.log_prob(x, Exact()), flow.log_prob(x))
 
 
@@ -111,7 +108,7 @@ def test_data_of_any_scale_arrive_standardised(kind):
 
 @pytest.mark.thorough
 def test_the_density_integrates_to_one_and_samples_have_its_moments(trained):
-    n, reach = 350, 8.0
+    n, reach = 250, 8.0
     axis = np.linspace(-reach, reach, n)
     mass = measure.density_grid(trained, ((-reach, reach),) * 2, n).astype(float) * (2 * reach / (n - 1)) ** 2
     assert mass.sum() == pytest.approx(1, abs=5e-4)
@@ -145,21 +142,6 @@ def test_weights_come_from_the_generator_and_global_randomness_is_left_alone(kin
         assert torch.equal(value, later.state_dict()[name])
         if name.endswith(("weight", "bias")):
             assert bool((value != other.state_dict()[name]).all())
-
-
-@pytest.mark.thorough
-def test_zuko_is_imported_by_who_builds_a_peer_alone():
-    code = """if True:
-        import sys, torch
-        from resflow_core import training, measure
-        from resflow_core.baselines.zuko_flows import BaselineConfig
-        from resflow_core.training.parameter_count import matched
-        config = matched("nsf", 1_000)
-        assert "zuko" not in sys.modules
-        config.build(torch.Generator())
-        assert "zuko" in sys.modules
-    """
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("kind", BASELINES)

@@ -29,7 +29,7 @@ def test_training_lowers_the_nll_of_trained_and_averaged_weights(kind):
     t = trainer(kind)
     held_out = t.dataset.held_out()
     before = mean_nll(log_prob(t.flow, held_out))
-    run(t, 100)
+    run(t, 50)
     assert t.evaluated is not t.flow
     for flow in (t.flow, t.evaluated):
         after = mean_nll(log_prob(flow, held_out))
@@ -46,18 +46,17 @@ def test_the_step_reports_the_exact_nll_of_its_batch(kind):
     assert t.step() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("average", [0.0, 0.9])
-@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize(("kind", "average"), [*((kind, 0.9) for kind in BASELINES), ("realnvp", 0.0)])
 def test_a_checkpoint_continues_the_run_exactly(kind, average):
     train = TrainConfig(batch=50, average=average)
     first = trainer(kind, train)
-    run(first, 4)
+    run(first, 3)
     state = first.state_bytes()
-    expected = run(first, 4)
+    expected = run(first, 3)
     second = trainer(kind, train, seed=9)
     second.load_state(state)
-    assert run(second, 4) == expected
-    assert second.step_count == 8
+    assert run(second, 3) == expected
+    assert second.step_count == 6
     theirs = second.evaluated.state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in first.evaluated.state_dict().items())
 
@@ -85,10 +84,10 @@ def test_estimates_are_refused_before_anything_is_trained(log_det):
     assert t.train_config.log_det == Exact()
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 1), (4, 16, 2), (2, 64, 4), (2, 256, 2)])
+@pytest.mark.parametrize("shape", [(1, 8, 1), (2, 64, 4), (2, 256, 2)])
 @pytest.mark.parametrize("kind", BASELINES)
 def test_the_memory_of_a_step_is_known_beforehand(kind, shape):
-    config, train = BaselineConfig(kind, *shape), TrainConfig(batch=1_000)
+    config, train = BaselineConfig(kind, *shape), TrainConfig(batch=500)
     t = Trainer(config, train, DATASETS["moons"], seed=0)
     kept = {}
 

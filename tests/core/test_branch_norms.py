@@ -126,9 +126,9 @@ class TestOrderLoss:
             branch.linears[0].raw[0] *= 20
             branch.linears[2].raw[:, 0] *= 20
         before = order_loss([branch]).item()
-        optimiser = torch.optim.Adam([branch.raw_orders], lr=0.1)
+        optimiser = torch.optim.Adam([branch.raw_orders], lr=0.2)
         losses = []
-        for _ in range(60):
+        for _ in range(30):
             optimiser.zero_grad()
             loss = order_loss([branch])
             loss.backward()
@@ -141,8 +141,8 @@ class TestOrderLoss:
     def test_training_moves_orders_and_keeps_every_certificate(self):
         config = FlowConfig(blocks=2, width=8, norms="learned", budget=BUDGET)
         trainer = Trainer(config, TrainConfig(batch=64, learning_rate=0.1, warmup=0, average=0.5), DATASETS["moons"], 0)
-        x = trainer.dataset.held_out()[:500]
-        for _ in range(20):
+        x = trainer.dataset.held_out()[:300]
+        for _ in range(10):
             trainer.step()
             for flow in (trainer.flow, trainer.evaluated):
                 _, jacobians = flow.forward_and_jacobians(x)
@@ -189,11 +189,14 @@ class Multiplied(torch.nn.Module):
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("config", CONFIGS, ids=str)
-@pytest.mark.parametrize(("block", "s"), [(0, 0.3), (1, 2.5), (2, 1.0)])
+@pytest.mark.parametrize(
+    ("config", "block", "s"),
+    [(CONFIGS[0], 0, 0.3), (CONFIGS[1], 1, 2.5), (CONFIGS[2], 2, 0.3), (CONFIGS[3], 0, 2.5), (CONFIGS[0], 1, 1.0)],
+    ids=str,
+)
 class TestScaled:
     def test_values_jacobians_and_log_det_are_those_of_a_branch_times_s(self, config, block, s):
-        flow, x = prepared(config), points(12, 2)
+        flow, x = prepared(config), points(5, 2)
         original = {name: tensor.clone() for name, tensor in flow.state_dict().items()}
         scaled, by_hand = flow.scaled(block, s), Multiplied(flow, block, s)
         jacobian = autograd_jacobian(by_hand, x)
@@ -302,7 +305,7 @@ class TestBlockTable:
                 if block.branch.raw_orders is not None:
                     block.branch.raw_orders += torch.tensor([0.3 * i - 0.4, 0.2])
         flow = flow.scaled(1, 1.7)
-        x = points(600, 2, seed=2)
+        x = points(200, 2, seed=2)
         table = block_table(flow, evaluate(flow, x), Exact())
         here = x
         for i, block in enumerate(flow.blocks):
@@ -310,7 +313,7 @@ class TestBlockTable:
             jacobian = block.branch.value_and_jacobian(here)[1].detach()
             p = block.branch.orders[0]
             assert table.orders[i].tolist() == block.branch.orders[:-1]
-            observed = dense_norms(jacobian, p, p, 1440).max()
+            observed = dense_norms(jacobian, p, p, 720).max()
             assert table.largest_norm[i] == pytest.approx(observed, rel=2e-4)
             assert table.lipschitz[i] == pytest.approx(block.branch.lipschitz, rel=1e-12)
             assert table.layer_norms[i] == pytest.approx(layer_norms([block.branch])[0].numpy())
@@ -324,18 +327,18 @@ class TestBlockTable:
         assert block_table(flow, evaluate(flow, x), Roulette()).beyond.shape == (3,)
 
     def test_the_largest_norm_need_not_be_where_the_bound_is_largest(self):
-        """400 matrices whose interpolated bound lies 2 % and more above their norm, and one that is at its bound."""
+        """200 matrices whose interpolated bound lies 2 % and more above their norm, and one that is at its bound."""
         for p, near in ((1.3, 1.0), (3.0, math.inf), (8.0, math.inf)):
             share = 2 / p - 1 if p < 2 else 1 - 2 / p
-            drawn = torch.randn(6000, 2, 2, generator=seeded(0), dtype=torch.float64).numpy()
+            drawn = torch.randn(3000, 2, 2, generator=seeded(0), dtype=torch.float64).numpy()
             bounds = np.linalg.norm(drawn, 2, (1, 2)) ** (1 - share) * np.linalg.norm(drawn, near, (1, 2)) ** share
             drawn, loose = drawn / bounds[:, None, None], dense_norms(torch.from_numpy(drawn), p, p, 180) / bounds
-            worst = loose.argsort()[:400]
+            worst = loose.argsort()[:200]
             assert loose[worst].max() < 0.98
             a = torch.from_numpy(np.concatenate([drawn[worst], 0.99 * np.eye(2)[None]]))
             assert _largest_norms(a[None], [p])[0] == pytest.approx(0.99, rel=1e-6)
-            wide = torch.from_numpy(drawn) * torch.rand(6000, 1, 1, generator=seeded(1), dtype=torch.float64)
-            largest = dense_norms(wide, p, p, 1440).max()
+            wide = torch.from_numpy(drawn) * torch.rand(3000, 1, 1, generator=seeded(1), dtype=torch.float64)
+            largest = dense_norms(wide, p, p, 720).max()
             assert _largest_norms(wide[None], [p])[0] == pytest.approx(largest, rel=2e-4)
             a[3, 0, 0] = math.nan
             assert np.isnan(_largest_norms(a[None], [p])[0])

@@ -29,16 +29,14 @@ from resflow_core.settings import from_json, to_json
 from resflow_core.training.parameter_count import matched_width, parameter_count
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian, numpy_log_abs_det, points, seeded
-from tests.covering import covering
+from tests.covering import covering, in_turn
 
-CASES = covering(
-    {
-        "branch": [*BRANCHES],
-        "norms": [*NORM_CHAINS],
-        "activation": [*ACTIVATIONS],
-        "hidden_layers": [1, 3],
-    }
-)
+# The others take each number for itself.
+OF_SEVERAL = [name for name, known in ACTIVATIONS.items() if not known.is_elementwise]
+CASES = in_turn(
+    covering({"branch": [*BRANCHES], "norms": [*NORM_CHAINS], "hidden_layers": [1, 3]}),
+    activation=[name for name in ACTIVATIONS if name not in OF_SEVERAL],
+) + covering({"branch": [*BRANCHES], "norms": [*NORM_CHAINS], "hidden_layers": [1, 3], "activation": OF_SEVERAL})
 CERTIFIED = [pytest.param(case, id="-".join(map(str, case.values()))) for case in CASES]
 
 ANGLES = torch.arange(360, dtype=torch.float64) * (math.pi / 180)
@@ -55,7 +53,7 @@ def strained(config: FlowConfig, seed: int = 0) -> rf.Flow:
     return flow
 
 
-def steepest(branch, order: float, steps: int = 15) -> float:
+def steepest(branch, order: float, steps: int = 8) -> float:
     """The largest ||A||_order that a search over points finds: many starts, then ascents from the best ones."""
     x = torch.cat([scale * points(100, 2, seed=3) for scale in (0.1, 1.0, 5.0)])
     norms = norm_of_2x2(branch.value_and_jacobian(x)[1].detach(), order)
@@ -82,13 +80,16 @@ def test_no_point_is_steeper_than_the_certificate(case):
 @pytest.mark.parametrize("branch", BRANCHES)
 @pytest.mark.parametrize("norms", NORM_CHAINS)
 def test_the_certificate_is_reached_and_not_passed(branch, norms):
-    """The weights ascend ||A|| at a point where the slope of every activation can be 1."""
+    """The weights ascend ||A|| at a point where the slope of every activation can be 1; and on, once they are there."""
     config = FlowConfig(blocks=1, width=6, hidden_layers=2, budget=0.9, branch=branch, norms=norms)
     (found,) = config.build(seeded(0)).double().branches
-    x, order, largest = torch.zeros(1, 2, dtype=torch.float64), found.orders[0], 0.0
+    x, order, largest, left = torch.zeros(1, 2, dtype=torch.float64), found.orders[0], 0.0, 20
+    # The bounds of layers are exact in these orders alone; in others they are above the norms.
+    wanted = (0.5 if norms == "learned" else 0.98) * found.lipschitz
     parameters = [parameter for name, parameter in found.named_parameters() if name != "raw_orders"]
-    optimiser = torch.optim.Adam(parameters, lr=0.05)
-    for _ in range(200):
+    optimiser = torch.optim.Adam(parameters, lr=0.1)
+    slower = torch.optim.lr_scheduler.ExponentialLR(optimiser, 0.985)
+    for _ in range(120):
         (jacobian,) = found.value_and_jacobian(x)[1]
         norm = ((DIRECTIONS @ jacobian.T).norm(order, 1) / DIRECTIONS.norm(order, 1)).max()
         largest = max(largest, float(norm.detach()))
@@ -96,9 +97,11 @@ def test_the_certificate_is_reached_and_not_passed(branch, norms):
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimiser.step()
-    # The bounds of layers are exact in these orders alone; in others they are above the norms.
-    exact = norms != "learned"
-    assert (0.98 if exact else 0.5) * found.lipschitz < largest <= found.lipschitz * (1 + 1e-9)
+        slower.step()
+        left -= largest > wanted
+        if not left:
+            break
+    assert wanted < largest <= found.lipschitz * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("branch", BRANCHES)
@@ -237,7 +240,7 @@ def test_a_context_needs_residual_branches(branch):
 def test_it_trains_with_every_backend(branch, backend):
     config = FlowConfig(blocks=4, width=8, branch=branch)
     trainer = Trainer(config, TrainConfig(batch=128), rf.DATASETS["moons"], 0, backend=backend)
-    losses = [trainer.step() for _ in range(60)]
+    losses = [trainer.step() for _ in range(30)]
     assert sum(losses[-5:]) < sum(losses[:5]) - 0.5
     assert max(trainer.flow.lipschitz_bounds()) <= config.budget * (1 + 1e-9)
 

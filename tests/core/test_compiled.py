@@ -27,22 +27,25 @@ from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.core.oracles import points, seeded
 from tests.core.test_by_hand import built, by_autograd
-from tests.covering import covering
+from tests.covering import covering, in_turn
 
 # Of float32, with sums over points and units.
 TOLERANCE = 2e-5
 FORMS = {name: closed_form(activation_named(name)) for name in ACTIVATIONS}
 NAMES = [name for name, form in FORMS.items() if form.is_elementwise and form.derivatives in activations.KINDS]
-ROWS = covering(
-    {
-        "activation": NAMES,
-        "blocks": [1, 5],
-        "hidden_layers": [1, 2, 3],
-        "width": [5, 32],
-        "actnorm": [True, False],
-        "constraint": [Soft(), Hard()],
-        "batch": [1, 32, 77],
-    }
+# Kernels differ by the number of layers, and work on tiles of points. What an activation computes, they call.
+ROWS = in_turn(
+    covering(
+        {
+            "blocks": [1, 5],
+            "hidden_layers": [1, 2, 3],
+            "width": [5, 32],
+            "actnorm": [True, False],
+            "constraint": [Soft(), Hard()],
+            "batch": [1, 32, 77],
+        }
+    ),
+    activation=NAMES,
 )
 
 
@@ -134,17 +137,19 @@ def valued(**settings):
     return exact, flow
 
 
-VALUE_ROWS = covering(
-    {
-        "activation": NAMES,
-        "blocks": [1, 5],
-        "hidden_layers": [1, 2, 3],
-        "width": [5, 32],
-        "actnorm": [True, False],
-        "budget": [0.5, 0.99],
-        "norms": ["2", "learned"],
-        "batch": [1, 32, 301],
-    }
+VALUE_ROWS = in_turn(
+    covering(
+        {
+            "blocks": [1, 5],
+            "hidden_layers": [1, 2, 3],
+            "width": [5, 32],
+            "actnorm": [True, False],
+            "budget": [0.5, 0.99],
+            "norms": ["2", "learned"],
+            "batch": [1, 32, 301],
+        }
+    ),
+    activation=NAMES,
 )
 
 

@@ -22,7 +22,7 @@ from resflow_core.settings import from_json, to_json
 from resflow_core.spectral_norm import SLACK
 from resflow_core.training.trainer import Diverged, TrainConfig, Trainer
 from tests.core.oracles import dense_norms, points, seeded
-from tests.covering import covering
+from tests.covering import covering, told
 
 CERTIFYING = [Soft(), Hard(), Bjorck(3)]
 EVERY = [*CERTIFYING, Power(), Power(2, warm=False), Off()]
@@ -100,12 +100,12 @@ class TestCaps:
     def test_what_is_seen_of_the_branch_stays_below_L_in_the_norm_of_its_ends(
         self, activation, constraint, chain, dtype
     ):
-        """3,000 Jacobians in all directions, and as many pairs of points."""
+        """800 Jacobians in all directions, and as many pairs of points."""
         branch = branch_of(chain, constraint, dtype, activation=activation)
         for _ in explode(branch, 8, rate=0.2):
             pass
         p, slack = branch.orders[0], 1e-12 if dtype == torch.float64 else 1e-5
-        x = 2 * points(3000, 2, seed=3).to(dtype)
+        x = 2 * points(800, 2, seed=3).to(dtype)
         with torch.no_grad():
             value, jacobian = branch.value_and_jacobian(x)
         assert dense_norms(jacobian, p, p, 180).max() <= branch.lipschitz * (1 + slack)
@@ -176,7 +176,9 @@ class TestHardAndBjorck:
         raw = (scale * torch.randn(2, 4, 3, generator=seeded(0), dtype=torch.float64)).requires_grad_()
         orders = [torch.full((2,), o, dtype=torch.float64) for o in (p, q)] if p == 1.5 else (p, q)
         norm = SpectralNorm() if p == q == 2 else InducedNorm(*orders)
-        assert torch.autograd.gradcheck(lambda w: capped.weights(constraint, w, 0.7, norm, torch.ones(2, 3))[0], raw)
+        assert torch.autograd.gradcheck(
+            lambda w: capped.weights(constraint, w, 0.7, norm, torch.ones(2, 3))[0], raw, fast_mode=True
+        )
 
 
 def excess(constraint, steps=8, norms="2", rate=0.1):
@@ -216,7 +218,7 @@ class TestPowerIteration:
 
     @pytest.mark.parametrize("chain", NORM_CHAINS)
     def test_other_norms_are_iterated_in_too(self, chain):
-        worst, trainer = excess(Power(30), norms=chain)
+        worst, trainer = excess(Power(30), steps=3, norms=chain)
         # In other norms it may end in a lower maximum, however many steps it has: in 1 -> 1 at the first unit vector.
         assert worst > 1 if chain == "1" else worst < (1.05 if chain == "2" else 2)
         for block in trainer.flow.blocks:
@@ -262,9 +264,14 @@ class TestPowerIteration:
 
 
 class TestWhatIsNotFinite:
-    @pytest.mark.parametrize(("width", "bad"), [(8, math.nan), (16, math.inf)])
-    @pytest.mark.parametrize("chain", NORM_CHAINS)
-    @pytest.mark.parametrize("constraint", EVERY, ids=str)
+    @pytest.mark.parametrize(
+        ("constraint", "chain", "width", "bad"),
+        [
+            (constraint, chain, *((8, math.nan), (16, math.inf))[k % 2])
+            for k, (constraint, chain) in enumerate(itertools.product(EVERY, NORM_CHAINS))
+        ],
+        ids=str,
+    )
     def test_it_gives_no_finite_weights_and_no_bound_and_spoils_no_other(self, constraint, chain, width, bad):
         config = FlowConfig(blocks=2, width=width, hidden_layers=2, norms=chain, constraint=constraint)
         flow = config.build(seeded(0))
@@ -286,8 +293,9 @@ class TestWhatIsNotFinite:
             with pytest.raises(RuntimeError, match="No certified inverse"):
                 flow.sample(3, seeded(0))
 
-    @pytest.mark.parametrize("chain", NORM_CHAINS)
-    @pytest.mark.parametrize("constraint", EVERY, ids=str)
+    @pytest.mark.parametrize(
+        ("constraint", "chain"), [*zip(EVERY, itertools.cycle(NORM_CHAINS), strict=False)], ids=str
+    )
     def test_training_says_that_it_diverged(self, constraint, chain):
         flow = FlowConfig(blocks=2, width=12, hidden_layers=2, norms=chain, constraint=constraint)
         trainer = Trainer(flow, TrainConfig(batch=20), DATASETS["moons"], 0)
@@ -302,13 +310,13 @@ class TestWhatIsNotFinite:
 
 
 class TestAsJson:
-    @pytest.mark.parametrize("constraint", [*EVERY, Bjorck(30), Power(50)], ids=str)
-    @pytest.mark.parametrize("chain", NORM_CHAINS)
-    def test_what_is_read_is_what_was_written(self, constraint, chain):
-        config = FlowConfig(blocks=3, norms=chain, constraint=constraint)
-        values = to_json(config)
-        assert CONSTRAINTS[values["constraint"]["is"]] is type(constraint)
-        assert from_json(FlowConfig, values) == config
+    def test_what_is_read_is_what_was_written(self):
+        for constraint, chain in itertools.product([*EVERY, Bjorck(30), Power(50)], NORM_CHAINS):
+            config = FlowConfig(blocks=3, norms=chain, constraint=constraint)
+            values = to_json(config)
+            with told(config):
+                assert CONSTRAINTS[values["constraint"]["is"]] is type(constraint)
+                assert from_json(FlowConfig, values) == config
 
     def test_a_later_default_stands_for_what_is_not_there(self):
         assert from_json(FlowConfig, {"blocks": 3}) == FlowConfig(blocks=3)

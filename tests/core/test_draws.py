@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -35,8 +36,7 @@ def test_the_snippet_finds_the_same_numbers(law, probe):
     assert error == pytest.approx(stats.sem(ours.value))
 
 
-@pytest.mark.parametrize("probe", PROBES)
-@pytest.mark.parametrize("a", LARGER, ids=len)
+@pytest.mark.parametrize(("a", "probe"), [*zip(itertools.cycle(LARGER), PROBES, strict=False)], ids=str)
 def test_larger_matrices(a, probe):
     found = {}
     with contextlib.redirect_stdout(io.StringIO()):

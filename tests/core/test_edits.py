@@ -18,7 +18,7 @@ from resflow_core.measure.inverse_iterations import banach
 from resflow_core.measure.inversion import FOLD_GRID
 from resflow_core.measure.invertibility import Regime
 from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
-from tests.core.oracles import autograd_jacobian, numpy_log_abs_det, points, seeded
+from tests.core.oracles import autograd_jacobian, jacobians_of_rows, numpy_log_abs_det, points, seeded
 
 X = DATASETS["moons"].held_out()[:200]
 CHANGES = (
@@ -143,7 +143,8 @@ def test_the_block_is_bent_as_the_copy_and_its_certificate_is_that_of_autograd(s
     with torch.no_grad():
         np.testing.assert_allclose(found.before.reshape(-1, 2), trained(nodes), atol=1e-9)
         np.testing.assert_allclose(found.after.reshape(-1, 2), changed(nodes), atol=1e-9)
-    jacobian = autograd_jacobian(changed, nodes).numpy()
+    jacobian = jacobians_of_rows(changed, nodes).numpy()
+    np.testing.assert_allclose(jacobian[::500], autograd_jacobian(changed, nodes[::500]), atol=1e-12)
     dets = np.linalg.det(jacobian)
     assert found.smallest_det == pytest.approx(dets.min(), abs=1e-9)
     values = np.linalg.eigvals((jacobian - np.eye(2)) / scale)
@@ -168,7 +169,8 @@ def test_without_an_edit_all_is_as_trained():
     flow = built()
     for edited in (None, Edited(0, 3.0, CHANGES)):  # of another block
         found = edited_block(flow, edited, 1, X)
-        np.testing.assert_array_equal(found.before, found.after)
+        # One calculation may round differently from one array to the next: how they lie in memory decides.
+        np.testing.assert_allclose(found.before, found.after, rtol=1e-13, atol=1e-13)
         assert found.certified[0] == found.certified[1] and found.scale == 1.0
         assert all((layer.raw == layer.asked).all() and (layer.used == layer.left).all() for layer in found.layers)
 

@@ -36,7 +36,7 @@ def hybrid(flow="residual", **more):
     return built
 
 
-def batch(n=20):
+def batch(n=8):
     x, y = MOONS.sample_labelled(n, seeded(5))
     return x.double(), y
 
@@ -53,8 +53,7 @@ def objective(model, x, y, weight):
     return total / len(x)
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize(("flow", "weight"), [*((flow, 0.5) for flow in FLOWS), ("residual", 0.0), ("residual", 1.0)])
 def test_loss_and_gradient_are_those_of_the_objective(flow, weight):
     model, (x, y) = hybrid(flow), batch()
     loss, nll = model.losses(x, y, weight, Exact())

@@ -167,7 +167,7 @@ class TestPreimages:
         np.testing.assert_allclose(found, expected, atol=1e-7)
 
     @pytest.mark.thorough
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", range(2))
     def test_every_one_is_a_preimage_and_they_lie_apart(self, seed):
         branch = Branch([2, 12, 2], "sine", 0.9, seeded(seed)).double().requires_grad_(False)
         for linear in branch.linears:

@@ -1,8 +1,10 @@
 """`resflow_core.fast` gives the values and gradients of the paper's files, for every entry of the registries.
 
-Any two settings meet in one case at least (`tests.covering`). Both flows of a case have the same weights, in float64.
+Any two settings meet in one case at least (`tests.covering`); activations of one kind take turns. Both flows of a case
+have the same weights, in float64.
 """
 
+import itertools
 import math
 from functools import partial
 
@@ -23,37 +25,43 @@ from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
 from resflow_core.norms.norm_orders import InducedNorm
 from resflow_core.residual import BRANCHES
 from tests.core.oracles import points, seeded
-from tests.covering import covering
+from tests.covering import covering, in_turn, told
 
 EXACTLY = {"atol": 1e-10, "rtol": 1e-10}
 SOLVED = 1e-6  # the solvers' tolerance
 CONSTRAINTS_TRIED = [Soft(), Hard(), Bjorck(3), Power(3), Power(1, warm=False), Off()]
-CASES = covering(
-    {
-        "activation": [*ACTIVATIONS, "=sin(z) + tanh(z)/4"],
-        "norms": [*NORM_CHAINS],
-        "constraint": CONSTRAINTS_TRIED,
-        "hidden_layers": [1, 2, 3],
-        "dim": [2, 5],
-        "actnorm": [True, False],
-        "scale": [1.0, 0.6, 1.3],
-        "gradient": [*GRADIENTS],
-        "branch": [*BRANCHES],
-    }
+FORMULA = "=sin(z) + tanh(z)/4"
+# What the code tells apart: whether an activation takes each number for itself. `test_activations` has each alone.
+OF_ONE = [FORMULA, *(name for name, known in ACTIVATIONS.items() if known.is_elementwise)]
+KINDS = {
+    "some of one": OF_ONE[::2],
+    "others of one": OF_ONE[1::2],
+    "of several": [name for name, known in ACTIVATIONS.items() if not known.is_elementwise],
+}
+ROWS = in_turn(
+    covering(
+        {
+            "kind": [*KINDS],
+            "norms": [*NORM_CHAINS],
+            "hidden_layers": [1, 2, 3],
+            "dim": [2, 5],
+            "actnorm": [True, False],
+            "scale": [1.0, 0.6, 1.3],
+            "gradient": [*GRADIENTS],
+            "branch": [*BRANCHES],
+        }
+    ),
+    constraint=CONSTRAINTS_TRIED,  # with each norm in `test_constrained_weights`
 )
-
-
-def told(case):
-    return "-".join(str(level) for level in case.values())
-
-
+TURNS = {kind: itertools.cycle(names) for kind, names in KINDS.items()}
+CASES = [{"activation": next(TURNS[row["kind"]]), **row} for row in ROWS]
 # One case of each activation before each commit.
 BRIEFLY = list({case["activation"]: case for case in reversed(CASES)}.values())
 
 
 @pytest.fixture(
     params=[case if case in BRIEFLY else pytest.param(case, marks=pytest.mark.thorough) for case in CASES],
-    ids=told,
+    ids=lambda case: "-".join(str(level) for level in case.values()),
     scope="module",
 )
 def case(request):
@@ -98,16 +106,23 @@ def alike(flows, outputs_of, *inputs):
 
 class TestFlows:
     def test_points_jacobians_and_exact_densities(self, flows, x):
-        alike(flows, lambda flow: [flow(x)], x)
-        alike(flows, lambda flow: flow.forward_and_jacobians(x), x)
-        alike(flows, lambda flow: flow.forward_and_log_dets(x), x)  # block by block
-        alike(flows, lambda flow: [flow.log_prob(x)], x)
+        def outputs_of(flow):
+            block_by_block = flow.forward_and_log_dets(x)
+            return [flow(x), *flow.forward_and_jacobians(x), *block_by_block, flow.log_prob(x)]
+
+        alike(flows, outputs_of, x)
 
     def test_estimated_densities(self, flows, x, case):
         estimator = Truncated(3, n_probes=2, gradient=case["gradient"])
-        # In the forward pass gradients are taken of a mean, and once more if the points' weights differ.
-        for weights in (torch.ones(7).double(), torch.arange(7).double()):
-            alike(flows, lambda flow, w=weights: [(w * flow.log_prob(x, estimator, seeded(1))).sum()], x)
+
+        def outputs_of(flow):
+            # In the forward pass gradients are taken of a mean, and once more if the points' weights differ.
+            return [
+                (weights * flow.log_prob(x, estimator, seeded(1))).sum()
+                for weights in (torch.ones(7).double(), torch.arange(7).double())
+            ]
+
+        alike(flows, outputs_of, x)
 
     def test_without_gradients(self, flows, x, case):
         estimator, x = Truncated(3, gradient=case["gradient"]), x.detach()
@@ -154,22 +169,30 @@ class TestFlows:
                     assert float(branch.size((found - other).T).max()) <= 2e-9
 
 
-@pytest.mark.parametrize("shape", [(7, 1, 1), (7, 2, 2), (2, 3, 2, 2), (7, 3, 3), (0, 2, 2)])
-def test_the_log_det_of_the_plane(shape):
-    a = points(math.prod(shape), 1).view(shape).requires_grad_()
-    expected, found = log_det.residual_log_det(a), plane.residual_log_det(a)
-    torch.testing.assert_close(found, expected, **EXACTLY)
-    torch.testing.assert_close(*gradients([found], a), *gradients([expected], a), **EXACTLY)
+def test_the_log_det_of_the_plane():
+    for shape in ((7, 1, 1), (7, 2, 2), (2, 3, 2, 2), (7, 3, 3), (0, 2, 2)):
+        a = points(math.prod(shape), 1).view(shape).requires_grad_()
+        expected, found = log_det.residual_log_det(a), plane.residual_log_det(a)
+        with told(shape):
+            torch.testing.assert_close(found, expected, **EXACTLY)
+            torch.testing.assert_close(*gradients([found], a), *gradients([expected], a), **EXACTLY)
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (8, 2), (1, 1)])
-@pytest.mark.parametrize(("p", "q"), [(2.0, 2.0), (math.inf, 2.0), (1.0, 1.0), (1.5, 3.0)])
 @pytest.mark.parametrize("constraint", CONSTRAINTS_TRIED, ids=str)
-def test_constrained_weights(constraint, p, q, shape):
+def test_constrained_weights(constraint):
     """Of a matrix above its cap, of one below it, and of zeros."""
+    of_each = [torch.tensor(orders, dtype=torch.float64) for orders in ([1.5, 1.2, 7.0], [3.0, 1.1, 2.5])]  # learned
+    orders = [(2.0, 2.0), (math.inf, 2.0), (1.0, 1.0), (1.5, 3.0), of_each]
+    for case in itertools.product(orders, [(4, 3), (3, 4), (8, 2), (1, 1)]):
+        with told(case):
+            check_constrained(constraint, *case)
+
+
+def check_constrained(constraint, orders, shape):
+    p, q = orders
     raw = torch.randn(3, *shape, generator=seeded(0), dtype=torch.float64)
     raw = (raw * torch.tensor([5.0, 0.05, 0.0])[:, None, None].double()).requires_grad_()
-    norm = SpectralNorm() if p == q == 2 else InducedNorm(p, q)
+    norm = InducedNorm(p, q) if isinstance(p, torch.Tensor) or (p, q) != (2, 2) else SpectralNorm()
     v = points(3, shape[1], seed=1)
     (expected, ahead), (found, found_ahead) = (
         weights(raw, 0.7, norm, v) for weights in (constraint.weights, partial(capped.weights, constraint))
@@ -182,4 +205,6 @@ def test_constrained_weights(constraint, p, q, shape):
 def test_every_entry_is_tried():
     assert {type(constraint) for constraint in CONSTRAINTS_TRIED} == {*CONSTRAINTS.values()}
     assert {type(constraint) for constraint in CONSTRAINTS_TRIED} > {*capped.BY_HAND}
-    assert len(CASES) < 110
+    assert {case["activation"] for case in CASES} == {*ACTIVATIONS, FORMULA}
+    assert {case["constraint"] for case in CASES} == {*CONSTRAINTS_TRIED}
+    assert len(CASES) < 30

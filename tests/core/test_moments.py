@@ -1,7 +1,7 @@
 """Closed-form moments against fifty-digit sums by mpmath, against NumPy's own roulettes, and against the estimators."""
 
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import mpmath
 import numpy as np
@@ -38,6 +38,7 @@ from resflow_core.probes import PROBES, Quadratic
 from resflow_core.residual import Branch
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
 from tests.core.oracles import KNOWN_A, LinearBranch, all_signs, contraction, points, seeded
+from tests.covering import covering, told
 
 LAWS = [Geometric(0.5, 3), Geometric(0.5, 0), Geometric(0.2, 2), Custom((1.0, 0.8, 0.8, 0.4))]
 # name: matrices of all kinds, with rho^2 at most 0.9 times the tail ratio 0.5
@@ -63,22 +64,24 @@ def remainders_of(a, law):
 
 def summands(quantity, a, b, terms):
     """M_0, ..., M_terms. sum_j A^j B A^(k-1-j) is a corner of a power of [[A, B], [0, A]]."""
-    block = mpmath.zeros(2 * a.rows)
-    block[: a.rows, : a.rows], block[a.rows :, a.rows :], block[: a.rows, a.rows :] = a, a, b
-    power, found = mpmath.eye(2 * a.rows), []
+    block = a
+    if quantity == "plain":
+        block = mpmath.zeros(2 * a.rows)
+        block[: a.rows, : a.rows], block[a.rows :, a.rows :], block[: a.rows, a.rows :] = a, a, b
+    power, found = mpmath.eye(block.rows), []
     for k in range(terms + 1):
-        of_a, corner = power[: a.rows, : a.rows], power[: a.rows, a.rows :]
-        a_k = mpmath.mpf((-1) ** (k + 1)) / k if k else 0
-        found.append({"log_det": of_a * a_k, "plain": corner * a_k, "neumann": of_a * b * (-1) ** k}[quantity])
+        if quantity == "neumann":
+            found.append(power * b * (-1) ** k)
+        else:
+            a_k = mpmath.mpf((-1) ** (k + 1)) / k if k else 0
+            found.append((power[: a.rows, a.rows :] if quantity == "plain" else power) * a_k)
         power = power * block
     return found
 
 
-def probe_variance(s, probe):
-    """V(S) for one probe, as the design states it, from all entries."""
-    d = s.rows
-    square, diagonal = sum(x * x for x in s), sum(s[i, i] ** 2 for i in range(d))
-    trace = sum(s[i, i] for i in range(d))
+def probe_variance(sums, probe):
+    """V(S) for one probe, as the design states it, from `sums_of` its entries."""
+    d, square, diagonal, trace = sums
     return {
         "gaussian": 2 * square,
         "rademacher": 2 * (square - diagonal),
@@ -102,18 +105,24 @@ def mpmath_moments(quantity, a, b, probe, terms):
     """V(R_0), and E T_n^2 for n = 1, ..., terms."""
     with mpmath.workdps(60):
         first, *rest = mpmath_remainders(quantity, a, b, terms)
-        moments = [probe_variance(s, probe) + sum(s[i, i] for i in range(s.rows)) ** 2 for s in rest]
-        return probe_variance(first, probe), moments
+        return probe_variance(first, probe), [probe_variance(sums, probe) + sums[-1] ** 2 for sums in rest]
+
+
+def sums_of(s):
+    """The dimension, and the sums of the squares of all entries, of those on the diagonal, and of the diagonal."""
+    diagonal = [s[i, i] for i in range(s.rows)]
+    return s.rows, sum(x * x for x in s), sum(x**2 for x in diagonal), sum(diagonal)
 
 
 @cache
 def mpmath_remainders(quantity, a, b, terms):
-    """Symmetric parts of R_0, ..., R_terms: the limit less partial sums, which double precision could not do."""
+    """`sums_of` the symmetric parts of R_0, ..., R_terms: the limit less partial sums, which double precision could not
+    do."""
     with mpmath.workdps(60):
         m = summands(quantity, mpmath.matrix(a), mpmath.matrix(b), terms)
         rest, found = sum(m[1:], m[0]), []
         for summand in m:
-            found.append((rest + rest.T) / 2)
+            found.append(sums_of((rest + rest.T) / 2))
             rest = rest - summand
         return found
 
@@ -132,15 +141,15 @@ class TestVariance:
         ]
         assert found == pytest.approx([gaussian, rademacher], abs=5e-9)
 
-    @pytest.mark.parametrize("probe", PROBES)
-    @pytest.mark.parametrize("law", LAWS, ids=str)
     @pytest.mark.parametrize("kind", KINDS)
-    def test_the_log_dets_is_mpmaths(self, kind, law, probe):
+    def test_the_log_dets_is_mpmaths(self, kind):
         a = KINDS[kind]
-        found = roulette_variance(remainders_of(a, law), law, probe)
-        expected = mpmath_variance("log_det", a, a, law, probe, 350)
-        assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10, abs=1e-28)
-        assert found.rest.item() <= 1e-10 * max(expected[1], 1e-30)
+        for law, probe in product(LAWS, PROBES):
+            found = roulette_variance(remainders_of(a, law), law, probe)
+            expected = mpmath_variance("log_det", a, a, law, probe, 350)
+            with told((law, probe)):
+                assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10, abs=1e-28)
+                assert found.rest.item() <= 1e-10 * max(expected[1], 1e-30)
 
     @pytest.mark.parametrize("probe", PROBES)
     @pytest.mark.parametrize(("quantity", "make"), [("neumann", neumann_remainders), ("plain", plain_remainders)])
@@ -332,9 +341,20 @@ class TestFiniteness:
             missing = (many.roulette - few.roulette).item()
             assert 0 < missing < few.rest.item() < 1e4 * missing
 
-    @pytest.mark.parametrize("law", [Geometric(0.05, 3), Geometric(0.5, 20), Custom((1.0,) * 49 + (0.95,))], ids=str)
-    @pytest.mark.parametrize("share", [0.8, 0.99])
-    @pytest.mark.parametrize("terms", [40, 128])
+    @pytest.mark.parametrize(
+        ("law", "share", "terms"),
+        [
+            [*row.values()]
+            for row in covering(
+                {
+                    "law": [Geometric(0.05, 3), Geometric(0.5, 20), Custom((1.0,) * 49 + (0.95,))],
+                    "share": [0.8, 0.99],
+                    "terms": [40, 128],
+                }
+            )
+        ],
+        ids=str,
+    )
     def test_what_every_remainder_lacks_is_bounded(self, terms, share, law):
         # With a slow law it is the R_n, cut off at `terms`, that lack most.
         r = share * law.tail_ratio**0.5
@@ -547,6 +567,17 @@ class TestOptimal:
         products = [(roulette_variance(remainders, law).total * expected_terms(law)).item() for law in scaled]
         assert (np.diff(products) < 0).all() if quantity == "neumann" else (np.diff(products) > 0).all()
 
+    @pytest.mark.parametrize("probe", ["gaussian", "rademacher"])
+    def test_a_tail_that_is_rarer_or_more_frequent_is_worse(self, probe):
+        remainders = log_det_remainders(one(KNOWN_A), 300).pooled()
+        best = optimal_law(remainders, probe)
+
+        def product(c):
+            law = Optimal((1.0, *(min(1.0, c * s) for s in best.table[1:])), best.ratio)
+            return (roulette_variance(remainders, law, probe).total * expected_terms(law)).item()
+
+        assert product(1.0) < min(product(c) for c in (0.8, 0.95, 1.05, 1.25))
+
     def test_it_can_be_trained_with(self):
         remainders = log_det_remainders(KNOWN_A[None], 300).pooled()
         best = optimal_law(remainders)
@@ -607,17 +638,17 @@ class TestParameters:
                     p.view(-1)[i] -= sign * h
             torch.testing.assert_close(found[:, column], (sides[0] - sides[1]) / (2 * h), rtol=1e-5, atol=1e-8)
 
-    @pytest.mark.thorough
     @pytest.mark.parametrize("gradient", ["neumann", "plain"])
     def test_the_whole_gradients_variance_is_the_estimators(self, gradient):
-        # 500 gradients at one point; a variance that is off by a fifth shows.
+        # 500 gradients at one point, each of a copy of it; a variance that is off by a fifth shows.
         branch, law = Branch([2, 3, 2], "sine", 0.6, seeded(0)).double(), Geometric(0.5, 1)
-        x, generator, samples = points(1, 2), seeded(1), []
-        for _ in range(500):
-            _, estimate = Roulette(law, "rademacher", gradient=gradient).value_and_log_det(branch, x, generator)
-            gradients = torch.autograd.grad(estimate.sum(), list(branch.parameters()), materialize_grads=True)
-            samples.append(torch.cat([g.flatten() for g in gradients]))
-        square = (torch.stack(samples) - torch.stack(samples).mean(0)).square().sum(1)
+        x, roulette = points(1, 2), Roulette(law, "rademacher", gradient=gradient)
+        _, estimates = roulette.value_and_log_det(branch, x.expand(500, 2), seeded(1))
+        gradients = torch.autograd.grad(
+            estimates, list(branch.parameters()), torch.eye(500).double(), allow_unused=True, is_grads_batched=True
+        )
+        samples = torch.cat([g.flatten(1) for g in gradients if g is not None], 1)
+        square = (samples - samples.mean(0)).square().sum(1)
         remainders = parameter_remainders(branch, x, 100, gradient)
         expected = roulette_variance(remainders, law, "rademacher").total
         assert expected.shape == (1,)

@@ -10,6 +10,7 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import Roulette, Truncated
 from tests.core.oracles import points, seeded
+from tests.covering import covering, in_turn
 
 STEP = 1e-5
 # LeakyReLU, ReLU and MaxMin have none; the others are smooth, or are so almost everywhere.
@@ -34,10 +35,13 @@ def by_differences(function, x):
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("dim", [2, 3])
-@pytest.mark.parametrize("implementation", ["fused", "paper"])
-@pytest.mark.parametrize("activation", SMOOTH)
-def test_the_hessian_of_log_prob_is_that_of_differences(activation, implementation, dim):
+@pytest.mark.parametrize(
+    "case",
+    in_turn(covering({"dim": [2, 3], "implementation": ["fused", "paper"]}), activation=SMOOTH),
+    ids=lambda case: "-".join(map(str, case.values())),
+)
+def test_the_hessian_of_log_prob_is_that_of_differences(case):
+    activation, implementation, dim = case["activation"], case["implementation"], case["dim"]
     flow, x = flow_at_its_caps(implementation, activation=activation, dim=dim), points(1, dim, seed=1)
 
     def gradient(x):

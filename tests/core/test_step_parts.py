@@ -33,7 +33,7 @@ def train(log_det=None, **how):
     return TrainConfig(log_det=log_det or Exact(), batch=16, learning_rate=0.01, warmup=0, schedule="constant", **how)
 
 
-def trained(flow=FLOW, config=None, steps=3, backend="torch", data=MOONS):
+def trained(flow=FLOW, config=None, steps=2, backend="torch", data=MOONS):
     trainer = Trainer(flow, config or train(), data, seed=4, backend=backend)
     for _ in range(steps):
         trainer.step()
@@ -46,16 +46,11 @@ CASES = {
     "kernels, truncated": (FLOW, train(Truncated(3)), "numba"),
     "roulette": (FLOW, train(ROULETTE), "torch"),
     "in the forward pass": (FLOW, train(Roulette(gradient="in_forward")), "torch"),
-    "term by term": (FLOW, train(Truncated(3, gradient="plain_in_forward")), "torch"),
     "no average": (FLOW, train(average=0.0), "torch"),
     "weight decay and clip": (FLOW, train(weight_decay=0.1, clip=0.05), "torch"),
     "learned orders": (FlowConfig(blocks=2, width=8, norms="learned"), train(ROULETTE), "torch"),
     "power iteration": (FlowConfig(blocks=2, width=8, constraint=Power()), train(ROULETTE), "torch"),
-    "hard": (FlowConfig(blocks=2, width=8, constraint=Hard()), train(), "torch"),
-    "Björck": (FlowConfig(blocks=2, width=8, constraint=Bjorck()), train(), "torch"),
-    "off": (FlowConfig(blocks=2, width=8, constraint=Off()), train(), "torch"),
     "no ActNorm": (FlowConfig(blocks=2, width=8, actnorm=False, activation="maxmin"), train(), "torch"),
-    "mixed norms": (FlowConfig(blocks=2, width=8, norms="mixed"), train(Truncated(3)), "torch"),
     "a baseline": (BaselineConfig(transforms=2), train(), "torch"),
     "two classes": (HybridConfig(FLOW), HybridTrainConfig(log_det=ROULETTE, batch=16, weight=0.5), "torch"),
     "classes alone": (HybridConfig(FLOW), HybridTrainConfig(log_det=ROULETTE, batch=16, weight=0.0), "torch"),
@@ -72,8 +67,8 @@ def test_it_is_the_very_step_bit_for_bit(name):
     assert slow.state_bytes() == plain.state_bytes()
     for one, other in zip(plain.evaluated_model.parameters(), slow.evaluated_model.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert [plain.step() for _ in range(3)] == [slow.step() for _ in range(3)]
-    assert parts.step == 4
+    assert [plain.step() for _ in range(2)] == [slow.step() for _ in range(2)]
+    assert parts.step == 3
     assert parts.loss.mean() + parts.shared_loss == pytest.approx(parts.step_loss, rel=1e-5)
     assert np.isfinite(parts.true_loss_after).all() and np.isfinite(parts.change).all()
 
@@ -299,7 +294,7 @@ def test_a_step_that_diverges_changes_nothing_and_says_why():
     with pytest.raises(Diverged, match="Lower the learning rate"):
         step_in_parts(trainer, NODES, 5)
     assert torch.equal(trainer._weights.vector.nan_to_num(), before.nan_to_num())
-    assert trainer.step_count == 3
+    assert trainer.step_count == 2
 
 
 def test_a_hybrids_loss_is_that_of_classes_and_density():

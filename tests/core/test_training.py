@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import cycle, pairwise, product
 
 import numpy as np
 import pytest
@@ -152,11 +152,14 @@ def test_bad_settings_are_refused(field, value):
         TrainConfig(**{field: value})
 
 
+ESTIMATORS = [Exact(), Truncated(8), Truncated(3, n_probes=4), Roulette(Geometric(0.5, 3)), Roulette(shared=True)]
+OF_SEVERAL = [name for name, activation in ACTIVATIONS.items() if not activation.is_elementwise]
+
+
 @pytest.mark.thorough
-@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(
-    "log_det",
-    [Exact(), Truncated(8), Truncated(3, n_probes=4), Roulette(Geometric(0.5, 3)), Roulette(shared=True)],
+    ("activation", "log_det"),
+    [*product(OF_SEVERAL, ESTIMATORS), *zip([*ACTIVATIONS], cycle(ESTIMATORS), strict=False)],
     ids=str,
 )
 def test_the_memory_of_a_step_is_known_beforehand(activation, log_det):

@@ -69,7 +69,7 @@ BY_HAND: dict[str, dict[str, str]] = {
     "changes that are none": {"changes": "soon"},
     "a change beyond its limit": {"changes": "5:batch=0,average=0.5"},
     "a change of the flow": {"changes": "5:blocks=3"},
-    "too many changes": {"changes": ";".join(f"{i}:batch={i + 1}" for i in range(1, 251))},
+    "a step of a run": {"at": "40", "by": "torch 2.0.0 AVX2, 1 thread", "view.data": "0 1", **NARROW},
     "no controls": {"controls": ""},
     "one control": {"controls": "blocks", **NARROW},
     "controls of a bench": {"controls": "bench.law bench.throw batch", "bench.probe": "sphere"},

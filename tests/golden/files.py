@@ -7,12 +7,16 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from tests.golden import subject, subject_flows
+from tests.golden import subject_flows
 from tests.golden.flows import drawn, points
 from tests.golden.stored import FOLDER, digest, hexed, save
 
 NAME, PLACE = "files.json", FOLDER / "files"
 TINY = {"blocks": "1", "width": "4", "hidden_layers": "1"}
+ACTIVATIONS = ("relu", "sine", "celu", "lipswish", "clipswish", "cpila")
+NORMS, CONSTRAINTS, BRANCHES = ("inf", "mixed", "learned"), ("off", "power"), ("residual", "dense")
+"""Those that have tensors or settings of their own in a file, and one that has none. The others are names, and
+`links.json` holds every name."""
 FORMULAS = {"formula": "=sin(2*z)/2 + z/4", "formula-kinked": "=max(z, 0.1*z)"}
 LATER = ("norms", "constraint")
 """Settings that the first files did not have."""
@@ -31,15 +35,15 @@ MOST_POINTS = 5
 def flows() -> Iterator[tuple[str, dict[str, str], int]]:
     """Name, link and dimension of every flow that is saved."""
     yield "sine", {"blocks": "2", "width": "8"}, 2
-    for name in subject.trees()[""]["activation"]["choices"]:
+    for name in ACTIVATIONS:
         yield f"activation-{name}", {**TINY, "activation": name}, 2
     for name, text in FORMULAS.items():
         yield name, {**TINY, "activation": text}, 2
-    for name in subject.trees()[""]["norms"]["choices"]:
+    for name in NORMS:
         yield f"norms-{name}", {**TINY, "norms": name, "activation": "tanh"}, 2
-    for name in subject.trees()[""]["constraint"]["choices"]:
+    for name in CONSTRAINTS:
         yield f"constraint-{name}", {**TINY, "constraint": name, "activation": "elu"}, 2
-    for name in subject.trees()[""]["branch"]["choices"]:
+    for name in BRANCHES:
         yield f"branch-{name}", {**TINY, "branch": name, "hidden_layers": "2", "activation": "clipswish"}, 2
     yield "constraint-bjorck-3", {**TINY, "constraint": "bjorck", "constraint.steps": "3"}, 2
     yield (

@@ -1,16 +1,27 @@
-"""Links by a rule from the registries and by hand, and what each opens."""
+"""Links by a rule from the registries and by hand, and what each opens: one of each kind."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from tests.golden import subject
 from tests.golden.by_hand import BY_HAND, COMMAS, CSV, FLOW
-from tests.golden.stored import FOLDER, digest, load, save
+from tests.golden.stored import FOLDER, as_json, digest, load, save
 
 NAME = "links.json"
 DIGITS = 12  # of a digest, in links
-FEWEST = 4
-"""Links of each bench at least; one more for each choice of the setting that has the most."""
+FEWEST = 3
+"""Links of each bench at least."""
+TURNS = {"": (4, 12, 16), "memory.": (0,), "compare.": (13, 22, 28, 31), "dimensions.": (4, 5), "joint.": (4,)}
+"""Which of the rule's links there are, of other benches `FIRST`. With those by hand they have every setting, and every
+choice that has settings of its own. Other choices and limits: `tests/app/test_link.py`."""
+FIRST = (0,)
+READY_MADE = (
+    *("preset paper", "comparison coupling", "estimator optimal", "matrix thirds", "map turn"),
+    *("lesson series which-way", "lesson norms claim"),
+)
+"""Of what buttons and lessons set, one link of each kind."""
+MERGED = ("query", "flow", "train")
+"""Parts of what a link opens of which the file has only what the usual link does not open."""
 
 
 def queries() -> Iterator[tuple[str, dict[str, str]]]:
@@ -20,30 +31,15 @@ def queries() -> Iterator[tuple[str, dict[str, str]]]:
         wanted = [part for part in ("csv", "flow") if query.get(f"{part}.digest") == ""]
         yield label, query | {f"{part}.digest": digests[query[f"{part}.name"]] for part in wanted}
     for prefix, tree in subject.trees().items():
-        turns = max(longest(tree), FEWEST) if prefix else 2 * longest(tree)
-        for k in range(turns):
+        for k in TURNS.get(prefix, FIRST):
             yield f"rule {prefix or 'setup '}{k}", dict(chosen(tree, prefix, k))
-    # A choice that came later: the rule's stored links were made without it, and stay as they are.
-    for name in subject.trees()["compare."]["a"]["choices"]["inside"]["activation"]["choices"]:
-        arms = {f"compare.{arm}": "inside" for arm in "abcd"}
-        yield f"inside with {name}", arms | {f"compare.{arm}.activation": name for arm in "abcd"}
-    yield from subject.ready_made()
+    yield from ((label, query) for label, query in subject.ready_made() if label in READY_MADE)
 
 
 def given() -> dict[str, tuple[str, bytes]]:
     """The files that links of this list need, by their digests."""
     contents = {name: (FOLDER / "files" / name).read_bytes() for name in (CSV, COMMAS, FLOW)}
     return {digest(data)[:DIGITS]: (name, data) for name, data in contents.items()}
-
-
-def longest(tree: dict[str, Any]) -> int:
-    """The most choices that one of the settings has, with those of its choices behind it."""
-    turns = (
-        len(about["choices"]) * max(longest(inner) for inner in about["choices"].values())
-        for about in tree.values()
-        if "choices" in about
-    )
-    return max(turns, default=1)
 
 
 def chosen(tree: dict[str, Any], prefix: str, k: int) -> Iterator[tuple[str, str]]:
@@ -86,5 +82,36 @@ def make() -> None:
         kept = {}
     known = kept | {label: query for label, query in queries() if label not in kept}
     files = given()
-    links = {label: {"link": query, "opens": subject.opened(query, files)} for label, query in known.items()}
-    save(NAME, {"settings": subject.trees(), "links": links}, open_levels=4)
+    write({label: {"link": query, "opens": subject.opened(query, files)} for label, query in known.items()})
+
+
+def write(links: dict[str, Any]) -> None:
+    """The file of these links and of today's settings."""
+    usual = as_json(subject.opened({"blocks": str(subject.trees()[""]["blocks"]["default"])}, {}))
+    brief = {label: entry | {"opens": beside_usual(as_json(entry["opens"]), usual)} for label, entry in links.items()}
+    save(NAME, {"settings": subject.trees(), "usual": usual, "links": brief}, open_levels=4)
+
+
+def stored() -> dict[str, Any]:
+    """The links of the file, each with all that it opens."""
+    file = load(NAME)
+    return {
+        label: {"link": entry["link"], "opens": in_full(entry["opens"], file["usual"])}
+        for label, entry in file["links"].items()
+    }
+
+
+def beside_usual(opens: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """What differs from what the usual link opens."""
+    found = {name: part for name, part in opens.items() if part != usual[name]}
+    for name in MERGED:
+        if name in found:
+            found[name] = {key: value for key, value in found[name].items() if usual[name].get(key, ...) != value}
+    if in_full(found, usual) != opens:
+        raise ValueError(f"What the usual link opens is not in {opens}.")
+    return found
+
+
+def in_full(found: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    merged = {name: usual[name] | found.get(name, {}) for name in MERGED}
+    return usual | found | merged

@@ -1,4 +1,4 @@
-"""The loss of each step of training, in float32, of everything that is ready-made and of each way to train."""
+"""The loss of each step of training, in float32, of presets, ready-made comparisons and each way to train."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -61,8 +61,8 @@ def queries() -> Iterator[tuple[str, dict[str, Any]]]:
         if label.startswith("preset "):
             yield label, {"link": link, "arm": 0, "steps": PRESET_STEPS}
         elif label.startswith("comparison "):
-            yield from _all(label, link, STEPS)
-    yield from _all("joint", COMPARED["joint"], STEPS)
+            yield from _ends(label, link, STEPS)
+    yield from _ends("joint", COMPARED["joint"], STEPS)
     yield "digits", {"link": COMPARED["digits"], "arm": 1, "steps": FEW}
     for name, link in WAYS.items():
         yield name, {"link": TINY | link, "arm": 0, "steps": STEPS}
@@ -70,9 +70,9 @@ def queries() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"data {name}", {"link": TINY | {"data": name}, "arm": 0, "steps": FEW}
 
 
-def _all(label: str, link: dict[str, str], steps: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every arm but the page's own."""
-    for index in range(1, len(subject.arms(link))):
+def _ends(label: str, link: dict[str, str], steps: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of the arms beside the page's own the first and the last."""
+    for index in sorted({1, len(subject.arms(link)) - 1}):
         yield f"{label} {index}", {"link": link, "arm": index, "steps": steps}
 
 

@@ -9,6 +9,7 @@ STORED = load(lessons.NAME)
 FAST = {"change", "series", "roulette", "variance", "bugs"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "lesson", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in STORED["lessons"]]
 )

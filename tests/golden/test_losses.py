@@ -9,6 +9,7 @@ STORED = load(losses.NAME)["cases"]
 FAST = {"preset small", "joint 1", "learned norms", "power iteration", "decay and clip"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "label", [label if label in FAST else pytest.param(label, marks=pytest.mark.slow) for label in STORED]
 )

@@ -149,7 +149,7 @@ def test_an_answer_in_a_lesson_is_a_text():
 
 
 def opened(screen, **query):
-    page = AppTest.from_file(MAIN, default_timeout=60)
+    page = AppTest.from_file(MAIN, default_timeout=600)
     for name, value in (QUICK | query).items():
         page.query_params[name] = value
     return run(page.switch_page(f"features/{screen}/{screen}.py"))

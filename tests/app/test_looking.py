@@ -1,0 +1,45 @@
+"""When a check of a lesson may pass: all acts before it were done, and the last of them is so now."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from app.lessons.expression import Expression
+from app.lessons.lesson import Check, Do
+from app.lessons.looking import may_pass
+from app.lessons.observables import Situation
+from app.lessons.progress import LessonProgress
+from app.lessons.shelf import shelf
+from app.link import BENCHES
+
+SO, NOT_SO = Expression("2 > 1"), Expression("1 > 2")
+
+
+def step_with(first: Expression, last: Expression):
+    """A step of a lesson with two acts before its check, which come true as is said."""
+    kinds = {Do, Check}
+    steps = (step for lesson in shelf().originals.values() for step in lesson.steps)
+    step = next(step for step in steps if kinds <= {type(block) for block in step.blocks})
+    act, check = (next(block for block in step.blocks if isinstance(block, kind)) for kind in (Do, Check))
+    acts = replace(act, id="first", until=first), replace(act, id="last", until=last)
+    return replace(step, blocks=(*acts, check)), check
+
+
+@pytest.mark.parametrize(("first", "last"), product((SO, NOT_SO), repeat=2), ids=str)
+def test_the_last_act_is_so_now_whatever_became_of_the_first(first, last):
+    step, check = step_with(first, last)
+    assert may_pass(step, check, LessonProgress(done=["first", "last"]), Situation()) is (last is SO)
+
+
+def test_every_act_was_done():
+    step, check = step_with(SO, SO)
+    for done in ([], ["first"], ["last"]):
+        assert not may_pass(step, check, LessonProgress(done=done), Situation())
+
+
+def test_other_settings_have_nothing_of_what_was_drawn_and_measured():
+    benches = {kind: kind() for kind in BENCHES.values()}
+    kept = Situation(benches=benches, report=object(), coins="HT")
+    changed = kept.changed({})
+    assert (changed.report, changed.coins, len(changed.thrown), len(changed.counts)) == (None, "", 0, 0)
