@@ -38,7 +38,7 @@ class LocalEngine(Buttons):
         start, first = time.monotonic(), self._step(id)
         while self._scheduler.is_pending(id) and id in self._mailboxes:
             playing = self._mailboxes[id].report.state is State.PLAYING
-            if playing and self._step(id) >= first + PLAY_STEPS or time.monotonic() - start > self._finish_seconds:
+            if (playing and self._step(id) >= first + PLAY_STEPS) or time.monotonic() - start > self._finish_seconds:
                 break
             self._tick()
             self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls
