@@ -11,6 +11,7 @@ from tests.browser.conftest import box_at_rest, zoom_wheel
 from tests.served import wait_for
 
 QUICK = "blocks=2&width=8&batch=32"
+FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 VIEW = "document.querySelector('.live-panes').live"
 
 
@@ -88,7 +89,7 @@ def drag(visitor, step, begin=None, end=True):
     mouse.down()
     mouse.move(*((a + b) / 2 for a, b in zip(begin, to, strict=True)))
     mouse.move(*to)
-    visitor.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    visitor.page.evaluate(FRAMES)
     if end:
         mouse.up()
 
@@ -291,6 +292,7 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     }}""")
     for calm in (False, True):
         visitor.page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
+        visitor.page.evaluate(FRAMES)  # for what is drawn anew by that
         visitor.page.evaluate("() => { window.drawn = []; }")
         visitor.page.get_by_role("button", name="Replay").click()
         visitor.wait(f"window.drawn.some(([step]) => step === {min(film)})", "the earliest picture")  # or it is over
@@ -299,7 +301,7 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
         drawn = visitor.page.evaluate("window.drawn")
         steps = [step for step, _ in drawn]
         assert steps[0] == min(film) and steps == sorted(steps) and set(steps) <= {*film, newest}
-        assert any(share < 1 for _, share in drawn) != calm
+        assert any(share < 1 for step, share in drawn if step != newest) != calm
 
     # It is paused, and Continue goes on from where it is.
     run = visitor.data("run")

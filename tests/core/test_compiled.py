@@ -53,6 +53,7 @@ def test_all_smooth_element_wise_activations_have_a_kernel():
     assert set(NAMES) == set(ACTIVATIONS) - {"clipswish", "cpila", "maxmin"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(str(level) for level in row.values()))
 def test_loss_and_gradient_are_those_of_autograd_in_double_precision(row):
     settings = dict(row)
@@ -74,6 +75,7 @@ def test_loss_and_gradient_are_those_of_autograd_in_double_precision(row):
         assert float(difference) < TOLERANCE * whole, name
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("log_det", [Exact(), Truncated()], ids=str)
 def test_training_is_that_by_torch(log_det):
     config, train = FlowConfig(blocks=4, width=16), TrainConfig(batch=100, log_det=log_det)
@@ -163,6 +165,7 @@ class TestValues:
         monkeypatch.setattr(fused_flow, "fold", refused_outside(compiled))
         return exact, flow, 2 * points(settings["batch"], 2)
 
+    @pytest.mark.thorough
     def test_density_jacobians_and_stages(self, row, monkeypatch):
         exact, flow, x = self.made(row, monkeypatch)
         with torch.no_grad():
@@ -178,6 +181,7 @@ class TestValues:
             for ours, its in zip(stages, exact.stages(x), strict=True):
                 torch.testing.assert_close(ours.double(), its, atol=2e-5, rtol=1e-5)
 
+    @pytest.mark.thorough
     def test_the_inverse_is_within_its_certificate(self, row, monkeypatch):
         settings = dict(row)
         exact, flow, z = self.made(row, monkeypatch)
@@ -347,6 +351,7 @@ def pairs(x, out):
         out[i, 0], out[i, 1] = numbers.sin_cos(x[i])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_activations_are_those_of_the_closed_forms(name):
     form = FORMS[name]

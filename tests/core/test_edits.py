@@ -51,6 +51,7 @@ def by_hand(flow, block=1, scale=1.0):
     return other
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scale", [1.0, 2.5])
 @pytest.mark.parametrize(
     "config",
@@ -131,6 +132,7 @@ def test_in_other_norms_each_layer_is_measured_in_its_own(chain):
     assert found.order == branch.orders[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scale", [1.0, 6.0])
 def test_the_block_is_bent_as_the_copy_and_its_certificate_is_that_of_autograd(scale):
     flow = built(constraint=Off())

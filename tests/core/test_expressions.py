@@ -284,6 +284,7 @@ def steepest_by_search(tree):
 
 
 class TestTheConstant:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(("text", "known"), WELL_BEHAVED.items(), ids=WELL_BEHAVED)
     def test_it_is_the_largest_slope_found_by_search_and_at_most_a_ten_thousandth_more(self, text, known):
         f = read(text)
@@ -297,6 +298,7 @@ class TestTheConstant:
         for p in (1, 2, math.inf):
             assert closed_form(f.activation).lipschitz(p) == f.lipschitz
 
+    @pytest.mark.thorough
     @given(tame_trees())
     @settings(max_examples=40)
     def test_no_slope_of_any_formula_exceeds_it(self, tree):
@@ -348,6 +350,7 @@ class TestTheConstant:
             slack = 1e-9 * (1 + found.abs())
             assert bool((found + slack >= float(least[0])).all() and (found - slack <= float(most[0])).all())
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("text", ["gauss(z - 66) - cos(z)", "sin(z)*tanh(z - 66)", "sin(2*z + 1)/2 + elu(66 - z)"])
     def test_far_out_a_cell_of_z_and_phases_holds_the_slopes_at_those_phases(self, text):
         tree, rng = read(text).tree, np.random.default_rng(0)
@@ -360,6 +363,7 @@ class TestTheConstant:
         assert np.all(low <= found + 1e-9) and np.all(high >= found - 1e-9)
         assert float((high - low).mean()) < 0.5
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "text",
         [
@@ -469,6 +473,7 @@ REFUSED = {
 
 
 class TestRefusals:
+    @pytest.mark.thorough
     def test_what_is_no_activation_is_refused_in_a_sentence(self):
         for text, words in REFUSED.items():
             with told(text):
@@ -685,6 +690,7 @@ class TestInAFlow:
         for a, b in zip(*gradients, strict=True):
             torch.testing.assert_close(a, b)
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("log_det", [Exact(), Roulette()], ids=str)
     def test_it_trains_within_its_bound_and_is_read_from_its_file(self, log_det):
         t = Trainer(CONFIG, TrainConfig(log_det=log_det, batch=200, average=0.0), DATASETS["moons"], seed=0)

@@ -179,6 +179,7 @@ class TestABentBlock:
 
 
 class TestARealFlow:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("chain", ["2", "learned"])
     def test_it_is_the_flow_as_it_would_be_scaled(self, chain):
         config = FlowConfig(blocks=3, width=8, norms=chain)

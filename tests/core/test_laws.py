@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import torch
 
-from resflow_core import log_det
+from resflow_core import branches, log_det  # noqa: F401  branches registers its own
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.fast import capped, plane
 from resflow_core.fast.broyden import solve_broyden
@@ -207,4 +207,5 @@ def test_every_entry_is_tried():
     assert {type(constraint) for constraint in CONSTRAINTS_TRIED} > {*capped.BY_HAND}
     assert {case["activation"] for case in CASES} == {*ACTIVATIONS, FORMULA}
     assert {case["constraint"] for case in CASES} == {*CONSTRAINTS_TRIED}
+    assert {case["branch"] for case in CASES} == {"residual", "dense"}
     assert len(CASES) < 30

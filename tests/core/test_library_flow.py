@@ -421,6 +421,7 @@ WAYS = {
 
 
 class TestKept:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("kind", MAKERS)
     def test_it_comes_back_bitwise(self, kind, tmp_path):
         flow = MAKERS[kind]()

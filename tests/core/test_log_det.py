@@ -166,6 +166,7 @@ ROULETTE_DESIGN = covering(
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", ROULETTE_DESIGN, ids=lambda row: "-".join(map(str, row.values())))
 def test_given_the_probes_roulette_is_unbiased_when_summed_over_n(row, every_n, one_probe):
     every_n()

@@ -141,6 +141,7 @@ class TestVariance:
         ]
         assert found == pytest.approx([gaussian, rademacher], abs=5e-9)
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_log_dets_is_mpmaths(self, kind):
         a = KINDS[kind]

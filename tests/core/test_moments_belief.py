@@ -118,6 +118,7 @@ BEYOND = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", BEYOND)
 def test_beyond_the_tail_ratio_the_expectation_is_finite_only_where_the_terms_fall(case):
     a, finite = BEYOND[case]

@@ -32,6 +32,7 @@ def ours(modules: set[str]) -> set[str]:
 
 
 class TestWhatIsLoaded:
+    @pytest.mark.thorough
     def test_each_part_loads_what_it_needs(self):
         package, name, ledger, peer, built = loaded_by(
             "import resflow_core as rf; dir(rf), rf.__all__",
@@ -57,6 +58,7 @@ class TestWhatIsLoaded:
         # Zuko is imported by who builds a peer alone.
         assert "zuko" not in peer and "zuko" in built
 
+    @pytest.mark.thorough
     def test_a_file_of_the_paper_loads_files_of_the_paper_only(self):
         (modules,) = loaded_by(
             "from resflow_core.flow import FlowConfig, Flow, IMPLEMENTATIONS\n"

@@ -151,7 +151,6 @@ class TestBothBounds:
             assert best <= upper
             assert value == pytest.approx(best, rel=1e-6)
 
-    @pytest.mark.thorough
     def test_duality_and_scaling(self):
         weights, scales = drawn(8, 3, 4), itertools.cycle([-1e-30, 1e30, 1e200])
         for (p, q), scale in zip(itertools.product(FEW, FEW), scales, strict=False):

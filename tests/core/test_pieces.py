@@ -71,6 +71,7 @@ def in_pieces(monkeypatch):
     return cut
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "backend"),
     [*((name, "torch") for name in CASES), *((name, "numba") for name in KERNELS)],
@@ -175,6 +176,7 @@ class TestLargeFlows:
         whole = Trainer(self.FLOW, TrainConfig(batch=50), DATASETS["moons"], 3)
         assert built.state_bytes() == whole.state_bytes() and built.step() == whole.step()
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("constraint", [Soft(), Hard(), Off()])
     def test_blocks_are_measured_in_pieces(self, constraint, some_at_a_time):
         flow = dataclasses.replace(self.FLOW, constraint=constraint).build(seeded(0))

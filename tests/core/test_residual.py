@@ -13,6 +13,7 @@ def branch(activation="lipswish", dim=2, budget=0.97, hidden=(16, 16)):
     return Branch([dim, *hidden, dim], activation, budget, seeded(0)).double()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("activation", "dim"), [*zip(ACTIVATIONS, itertools.cycle([2, 5]), strict=False)])
 def test_tangents_carry_the_jacobian_of_autograd(activation, dim):
     g, x = branch(activation, dim), 3 * points(8, dim)

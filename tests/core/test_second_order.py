@@ -35,6 +35,7 @@ def by_differences(function, x):
     return torch.stack(rows)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "case",
     in_turn(covering({"dim": [2, 3], "implementation": ["fused", "paper"]}), activation=SMOOTH),

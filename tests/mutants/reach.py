@@ -90,7 +90,7 @@ class Reached:
         return found
 
     def by_python(self, mutant: Mutant) -> list[str]:
-        """The test functions that may notice the mutant, those of the cheapest files first.
+        """The test functions that may notice the mutant: first those of a file of its name, then of the cheapest files.
 
         They reach its line. What is executed at import is reached by none: then they reach its file or, failing that,
         its folder.
@@ -99,23 +99,26 @@ class Reached:
             return []
         prefix = next((seen for place, seen in SEEN_THROUGH.items() if mutant.file.startswith(place)), None)
         if prefix:
-            return self.ordered(self._of_files(prefix))
+            return self.ordered(self._of_files(prefix), mutant)
         of_lines = self.lines.get(mutant.file, {})
         tests = set().union(*(of_lines.get(line, set()) for line in mutant.lines()))
-        return self.ordered(tests or self._of_files(mutant.file) or self._of_files(str(Path(mutant.file).parent)))
+        tests = tests or self._of_files(mutant.file) or self._of_files(str(Path(mutant.file).parent))
+        return self.ordered(tests, mutant)
 
     def by_browser(self, mutant: Mutant) -> list[str]:
         """The tests in the browser that reach its script, or all of them for what the server does."""
         if mutant.file.endswith(".js"):
-            return self.ordered(self.scripts[mutant.id])
-        return self.ordered({test for test in self.costs if test.startswith(BROWSER)})
+            return self.ordered(self.scripts[mutant.id], mutant)
+        return self.ordered({test for test in self.costs if test.startswith(BROWSER)}, mutant)
 
     def _of_files(self, prefix: str) -> set[str]:
         files = [of_lines for file, of_lines in self.lines.items() if file.startswith(prefix)]
         return set().union(*(tests for of_lines in files for tests in of_lines.values()))
 
-    def ordered(self, tests: set[str]) -> list[str]:
+    def ordered(self, tests: set[str], mutant: Mutant) -> list[str]:
         of_file: dict[str, float] = defaultdict(float)
         for test in tests:
             of_file[test.split("::")[0]] += self.costs[test]
-        return sorted(tests, key=lambda test: (of_file[test.split("::")[0]], test))
+        name = Path(mutant.file).stem
+        files = {test: test.split("::")[0] for test in tests}
+        return sorted(tests, key=lambda test: (name not in files[test], of_file[files[test]], test))
