@@ -52,7 +52,7 @@ def link(visitor):
 
 
 def sees(visitor, text):
-    expect(visitor.page.get_by_text(text).first).to_be_visible(timeout=60 * SECOND)
+    expect(visitor.page.get_by_text(text).first).to_be_visible(timeout=120 * SECOND)
 
 
 def quiet(visitor):
@@ -99,15 +99,15 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     visitor.page.get_by_role("combobox", name="Train with").click()
     visitor.page.get_by_role("option", name=OWN, exact=True).click()
     use = visitor.page.get_by_role("button", name="Use it")
-    expect(use).to_be_enabled(timeout=60 * SECOND)
+    expect(use).to_be_enabled(timeout=120 * SECOND)
     use.click()
     wait_for(lambda: link(visitor).get("activation") == f"={OWN}", "the formula in the link")
-    expect(use).to_be_disabled(timeout=60 * SECOND)
+    expect(use).to_be_disabled(timeout=120 * SECOND)
 
     # It trains: the gap to the truth falls.
     visitor.go("Explore")
     visitor.all_settings()
-    expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN, timeout=60 * SECOND)
+    expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN, timeout=120 * SECOND)
     numbers = "document.querySelector('[data-readout=gap]')"
     visitor.wait(f"root.dataset.step !== '' && {numbers}", "a picture and the numbers")
 

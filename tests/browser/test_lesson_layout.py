@@ -11,7 +11,7 @@ from app.lessons.shelf import shelf
 from tests.browser.test_lessons import commit, panel, press
 from tests.served import wait_for
 
-SLOW = 60_000
+SLOW = 120_000
 DESK = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SHORT = {"viewport": {"width": 1440, "height": 600}}

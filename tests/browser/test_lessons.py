@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.served import wait_for
 
-SLOW = 30_000
+SLOW = 120_000
 
 
 @pytest.fixture

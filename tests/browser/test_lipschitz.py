@@ -112,7 +112,7 @@ def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
     visitor.go("Explore")
     sees(visitor, re.compile(r"is scaled by .* on the screen Can it be undone"))
     visitor.press("Bring it back")
-    expect(visitor.page.get_by_text("on the screen Can it be undone")).to_have_count(0, timeout=60 * SECOND)
+    expect(visitor.page.get_by_text("on the screen Can it be undone")).to_have_count(0, timeout=120 * SECOND)
     visitor.go("Can it be undone?", "How it works")
     sees(visitor, GUARANTEED)
     assert quiet(visitor)

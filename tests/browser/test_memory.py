@@ -18,8 +18,8 @@ def measured(visitor):
     """Measure, and once all is there: the bytes of naive backpropagation and of both, against n."""
     visitor.page.get_by_role("button", name="Measure", exact=True).click()
     again = visitor.page.get_by_role("button", name="Measure again")
-    expect(again).to_be_visible(timeout=60 * SECOND)
-    expect(visitor.page.locator(".planes figure")).to_have_count(4, timeout=60 * SECOND)
+    expect(again).to_be_visible(timeout=120 * SECOND)
+    expect(visitor.page.locator(".planes figure")).to_have_count(4, timeout=120 * SECOND)
     folded = visitor.page.locator("details", has_text="How bytes, time and noise grow")
     if folded.get_attribute("open") is None:
         folded.locator("summary").click()

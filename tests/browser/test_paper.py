@@ -25,7 +25,7 @@ def paper(visit):
     def enter(**context):
         visitor = visit(query="", path="/paper", picture=False, **context)
         visitor.page.locator("[class*=st-key-after_]").last.wait_for(timeout=120 * SECOND)
-        visitor.page.locator(".st-key-paper .dots").nth(len(CLAIMS) - 1).wait_for(timeout=60 * SECOND)
+        visitor.page.locator(".st-key-paper .dots").nth(len(CLAIMS) - 1).wait_for(timeout=120 * SECOND)
         wait_for(lambda: visitor.page.locator(".st-key-paper .katex-display").count() == len(CLAIMS), "every equation")
         return visitor
 

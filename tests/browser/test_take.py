@@ -317,8 +317,8 @@ def test_a_comparison_is_one_archive(visit, tmp_path):
     visitor = visit("blocks=2&width=8&batch=50&compare.seeds=2&compare.steps=500", path="/compare", picture=False)
     visitor.press("1 step")
     page = visitor.page
-    page.locator(".planes .take-open").first.wait_for(timeout=60_000)
-    page.get_by_text(re.compile(r"^step 1\b")).first.wait_for(timeout=60_000)
+    page.locator(".planes .take-open").first.wait_for(timeout=120_000)
+    page.get_by_text(re.compile(r"^step 1\b")).first.wait_for(timeout=120_000)
     name, data = taken(page, "Tables, curves and weights", page.locator(".planes").first)
     assert name == "compare.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

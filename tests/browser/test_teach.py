@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-SLOW = 60_000
+SLOW = 120_000
 MILLIMETRES = 96 / 25.4  # pixels
 A4 = {"width": round(210 * MILLIMETRES), "height": round(297 * MILLIMETRES)}
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from itertools import dropwhile
 
 import numpy as np
 import pytest
@@ -292,13 +293,13 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     }}""")
     for calm in (False, True):
         visitor.page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
-        visitor.page.evaluate(FRAMES)  # for what is drawn anew by that
         visitor.page.evaluate("() => { window.drawn = []; }")
         visitor.page.get_by_role("button", name="Replay").click()
         visitor.wait(f"window.drawn.some(([step]) => step === {min(film)})", "the earliest picture")  # or it is over
         visitor.wait("root.dataset.time === 'now' && !root.live.time.replay", "the end of the replay")
         assert step_of(visitor) == newest
-        drawn = visitor.page.evaluate("window.drawn")
+        # The newest may be drawn once more before a replay begins, as by the pointer that leaves the loss.
+        drawn = list(dropwhile(lambda one: one[0] == newest, visitor.page.evaluate("window.drawn")))
         steps = [step for step, _ in drawn]
         assert steps[0] == min(film) and steps == sorted(steps) and set(steps) <= {*film, newest}
         assert any(share < 1 for step, share in drawn if step != newest) != calm
