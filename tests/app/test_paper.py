@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 from streamlit.testing.v1 import AppTest
 
 from app import engine, screens
+from app.engine import local
 from app.engine.reports import MOVING
 from app.estimates.settings import Bench
 from app.evidence import EVIDENCE, path_of, stored
@@ -610,7 +611,8 @@ class TestPage:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", CLAIMS)
-    def test_one_press_runs_it_live(self, name, local_engine):
+    def test_one_press_runs_it_live(self, name, local_engine, monkeypatch):
+        monkeypatch.setattr(local, "PLAY_STEPS", 1)  # that it has begun is enough
         page = opened()
         page = run(page.button(key=f"paper.run.{name}").click())
         claim = CLAIMS[name]

@@ -115,6 +115,7 @@ def test_what_is_painted_is_learnt_and_stands_in_the_link(visit):
     wait_for(lambda: "drawing" in visitor.query and drawing_in(visitor).rows == held["rows"], "the link")
     plane.press("Done")
     visitor.page.locator("[data-pane=data] .live-plot").wait_for()
+    visitor.press("Pause")  # or another browser has many steps to repeat
     assert visitor.page.locator(".painter").count() == 0
     visitor.wait("root.querySelector('.live-classes').innerText.match(/A\\s.*B/s)", "the classes in their order")
     assert "true density" in visitor.page.inner_text(".stMain")

@@ -75,7 +75,7 @@ def cpu_seconds() -> float:
 
 
 def pytest_runtest_setup(item):
-    if function_of(item.nodeid) in killers:
+    if KILLERS and function_of(item.nodeid) in killers:
         pytest.skip("another case has failed")
 
 
