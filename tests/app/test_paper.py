@@ -17,7 +17,6 @@ from sklearn.datasets import load_digits
 from streamlit.testing.v1 import AppTest
 
 from app import engine, screens
-from app.engine import local
 from app.engine.reports import MOVING
 from app.estimates.settings import Bench
 from app.evidence import EVIDENCE, path_of, stored
@@ -38,6 +37,7 @@ from app.ui.live_runs import RUNS
 from resflow_core.data.digits import to_levels
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.training.parameter_count import parameter_count
+from tests.app.held_back import answers_at_the_first_step
 from tests.app.pages import MAIN, keys, own, run
 
 assert screens.SCREENS  # they fill the registries
@@ -611,10 +611,10 @@ class TestPage:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", CLAIMS)
-    def test_one_press_runs_it_live(self, name, local_engine, monkeypatch):
-        monkeypatch.setattr(local, "PLAY_STEPS", 1)  # that it has begun is enough
+    def test_one_press_runs_it_live(self, name, local_engine):
         page = opened()
-        page = run(page.button(key=f"paper.run.{name}").click())
+        with answers_at_the_first_step(local_engine):
+            page = run(page.button(key=f"paper.run.{name}").click())
         claim = CLAIMS[name]
         live, settings = own(page), raw(claim.runs)["settings"]
         LIVE[name](live, settings)
