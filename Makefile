@@ -56,6 +56,7 @@ slow-alone: $(VENV)/tests-installed
 mutants: $(VENV)/tests-installed chromium
 	test -e build/mutants/core.coverage || $(BIN)/python -m tests.mutants reach
 	$(BIN)/python -m tests.mutants run
+	$(BIN)/python -m tests.mutants control
 	$(BIN)/python -m tests.mutants table
 
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that

@@ -76,10 +76,11 @@ def test_an_edit_of_what_is_not_there_changes_nothing(edited):
     job = job_after(1)
     demand = dataclasses.replace(OPENED, edited=edited)
     *_, found = pieces(job, "edits", demand)
-    np.testing.assert_allclose(found.density, found.trained, rtol=1e-5, atol=1e-9)
+    np.testing.assert_array_equal(found.density, found.trained)
     assert found.edited == edited
     *_, inversion = pieces(job, "inversion", wanting(demand, {"inversion": InversionRequest(1)}))
-    np.testing.assert_allclose(inversion.found.image, found.found.before, atol=1e-12)
+    # How arrays lie in memory decides how the last bit is rounded, on some processors.
+    np.testing.assert_allclose(inversion.found.image, found.found.before, rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize("activation", ["sine", "softplus"])

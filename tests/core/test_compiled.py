@@ -34,19 +34,8 @@ TOLERANCE = 2e-5
 FORMS = {name: closed_form(activation_named(name)) for name in ACTIVATIONS}
 NAMES = [name for name, form in FORMS.items() if form.is_elementwise and form.derivatives in activations.KINDS]
 # Kernels differ by the number of layers, and work on tiles of points. What an activation computes, they call.
-ROWS = in_turn(
-    covering(
-        {
-            "blocks": [1, 5],
-            "hidden_layers": [1, 2, 3],
-            "width": [5, 32],
-            "actnorm": [True, False],
-            "constraint": [Soft(), Hard()],
-            "batch": [1, 32, 77],
-        }
-    ),
-    activation=NAMES,
-)
+SHAPES = {"blocks": [1, 5], "hidden_layers": [1, 2, 3], "width": [5, 32], "actnorm": [True, False]}
+ROWS = in_turn(covering(SHAPES | {"constraint": [Soft(), Hard()], "batch": [1, 32, 77]}), activation=NAMES)
 
 
 def test_all_smooth_element_wise_activations_have_a_kernel():
@@ -140,18 +129,7 @@ def valued(**settings):
 
 
 VALUE_ROWS = in_turn(
-    covering(
-        {
-            "blocks": [1, 5],
-            "hidden_layers": [1, 2, 3],
-            "width": [5, 32],
-            "actnorm": [True, False],
-            "budget": [0.5, 0.99],
-            "norms": ["2", "learned"],
-            "batch": [1, 32, 301],
-        }
-    ),
-    activation=NAMES,
+    covering(SHAPES | {"budget": [0.5, 0.99], "norms": ["2", "learned"], "batch": [1, 32, 301]}), activation=NAMES
 )
 
 

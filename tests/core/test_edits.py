@@ -171,8 +171,8 @@ def test_without_an_edit_all_is_as_trained():
     flow = built()
     for edited in (None, Edited(0, 3.0, CHANGES)):  # of another block
         found = edited_block(flow, edited, 1, X)
-        # One calculation may round differently from one array to the next: how they lie in memory decides.
-        np.testing.assert_allclose(found.before, found.after, rtol=1e-13, atol=1e-13)
+        # How arrays lie in memory decides how the last bit is rounded, on some processors.
+        np.testing.assert_allclose(found.before, found.after, rtol=1e-14, atol=1e-15)
         assert found.certified[0] == found.certified[1] and found.scale == 1.0
         assert all((layer.raw == layer.asked).all() and (layer.used == layer.left).all() for layer in found.layers)
 

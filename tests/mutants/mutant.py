@@ -13,7 +13,6 @@ import yaml
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-KINDS = {"sign", "index", "factor", "order", "off-by-one", "guard", "mean-for-all", "axis", "other"}
 
 
 @dataclass(frozen=True)

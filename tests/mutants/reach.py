@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.mutants.mutant import ROOT, Mutant
-from tests.mutants.plugin import function_of
+from tests.mutants.plugin import file_of, function_of
 
 FOLDER = ROOT / "build" / "mutants"
 PARTS = {
@@ -72,11 +72,14 @@ class Reached:
 
         found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         for name in PARTS:
-            data = coverage.CoverageData(str(FOLDER / f"{name}.coverage"))
+            path = FOLDER / f"{name}.coverage"
+            if not path.exists():
+                raise FileNotFoundError(f"{path} is not there yet: run `python -m tests.mutants reach` first.")
+            data = coverage.CoverageData(str(path))
             data.read()
-            for path in data.measured_files():
-                file = Path(path).relative_to(ROOT).as_posix()
-                for line, tests in data.contexts_by_lineno(path).items():
+            for measured in data.measured_files():
+                file = Path(measured).relative_to(ROOT).as_posix()
+                for line, tests in data.contexts_by_lineno(measured).items():
                     found[file][line] |= {test for test in tests if "::" in test}
         return found
 
@@ -118,7 +121,6 @@ class Reached:
     def ordered(self, tests: set[str], mutant: Mutant) -> list[str]:
         of_file: dict[str, float] = defaultdict(float)
         for test in tests:
-            of_file[test.split("::")[0]] += self.costs[test]
+            of_file[file_of(test)] += self.costs[test]
         name = Path(mutant.file).stem
-        files = {test: test.split("::")[0] for test in tests}
-        return sorted(tests, key=lambda test: (name not in files[test], of_file[files[test]], test))
+        return sorted(tests, key=lambda test: (name not in file_of(test), of_file[file_of(test)], test))

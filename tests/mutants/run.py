@@ -6,8 +6,8 @@ import queue
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tests.mutants.mutant import HERE, Mutant, copied, planted
@@ -25,34 +25,40 @@ SECONDS = 300
 
 
 def run(mutants: list[Mutant], kept: Path, jobs: int = 2, browser: bool = True) -> None:
-    """Run the mutants that `kept` has no row of yet."""
+    """Run mutants, and add a row of each to `kept` as it ends."""
     reached, killed = Reached(), known()
-    done = {row["id"] for row in rows(kept)}
-    waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
-    for mutant in mutants:
-        if mutant.id not in done:
-            waiting.put(mutant)
-    lock = threading.Lock()
+    copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
 
-    def work() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = copied(Path(folder) / "checkout")
-            while True:
-                try:
-                    mutant = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                earlier = [test for of_state in killed.get(mutant.id, {}).values() for test in of_state]
-                row = result(mutant, copy, reached, earlier, browser)
-                with lock, kept.open("a") as file:
+    def one(mutant: Mutant) -> dict:
+        copy = copies.get()
+        try:
+            earlier = [test for of_state in killed.get(mutant.id, {}).values() for test in of_state]
+            return result(mutant, copy, reached, earlier, browser)
+        finally:
+            copies.put(copy)
+
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        for k in range(jobs):
+            copies.put(copied(Path(folder) / str(k)))
+        waiting = [pool.submit(one, mutant) for mutant in mutants]
+        try:
+            for ended in as_completed(waiting):
+                row = ended.result()
+                with kept.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-                    print(f"{row['id']}: {row['verdict']} by {len(row['killers'])}, {row['seconds']} s", flush=True)
+                print(f"{row['id']}: {row['verdict']} by {len(row['killers'])}, {row['seconds']} s", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
-    workers = [threading.Thread(target=work) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+
+def control() -> list[str]:
+    """The test functions that kill mutants now, and fail without one as well: none may."""
+    killers = sorted({test for of_mutant in known().values() for test in of_mutant.get("now", {})})
+    with tempfile.TemporaryDirectory() as folder:
+        copy = copied(Path(folder) / "checkout")
+        return failing([test for test in killers if (copy / file_of(test)).exists()], copy)
 
 
 def rows(kept: Path) -> list[dict]:

@@ -33,7 +33,9 @@ def write() -> None:
     found: Killers = {mutant.id: dict(stored.get(mutant.id, {})) for mutant in mutants}
     for name in NAMES:
         for row in rows(FOLDER / f"{name}.jsonl"):
-            if row["id"] in found and row["verdict"] != "gone":
+            if row["verdict"] == "gone":
+                found[row["id"]].pop(name, None)
+            else:
                 found[row["id"]][name] = row["killers"]
     (HERE / "killers.json").write_text(json.dumps(found, indent=1) + "\n")
     lines = [
