@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 180  # that a state may take to come on a busy machine
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from playwright.sync_api import expect
 from tests.browser.conftest import SMALL
 from tests.served import wait_for
 
-SECOND = 1000
 OWN = "tanh(z) + sin(3*z)/6"
 STORED = 2
 """Charts that the curves open with."""
@@ -52,7 +51,7 @@ def link(visitor):
 
 
 def sees(visitor, text):
-    expect(visitor.page.get_by_text(text).first).to_be_visible(timeout=120 * SECOND)
+    expect(visitor.page.get_by_text(text).first).to_be_visible()
 
 
 def quiet(visitor):
@@ -99,15 +98,15 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     visitor.page.get_by_role("combobox", name="Train with").click()
     visitor.page.get_by_role("option", name=OWN, exact=True).click()
     use = visitor.page.get_by_role("button", name="Use it")
-    expect(use).to_be_enabled(timeout=120 * SECOND)
+    expect(use).to_be_enabled()
     use.click()
     wait_for(lambda: link(visitor).get("activation") == f"={OWN}", "the formula in the link")
-    expect(use).to_be_disabled(timeout=120 * SECOND)
+    expect(use).to_be_disabled()
 
     # It trains: the gap to the truth falls.
     visitor.go("Explore")
     visitor.all_settings()
-    expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN, timeout=120 * SECOND)
+    expect(visitor.page.get_by_role("combobox", name="Activation", exact=True)).to_have_value(OWN)
     numbers = "document.querySelector('[data-readout=gap]')"
     visitor.wait(f"root.dataset.step !== '' && {numbers}", "a picture and the numbers")
 

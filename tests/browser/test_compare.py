@@ -8,7 +8,6 @@ from playwright.sync_api import expect
 from app.features.compare.settings import PICTURES
 from tests.served import wait_for
 
-SECOND = 1000
 # The preset of the i-ResNet that believes itself, in small.
 QUERY = (
     "data=8gaussians&blocks=2&width=8&budget=0.97&batch=50&compare.a=residual&compare.b=residual"
@@ -66,7 +65,7 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
     page = visitor.page
     for row, wanted in enumerate((BELIEF, [EXACT, CUT], CHARTS)):
         see(visitor, row, wanted)
-    expect(page.get_by_text("0 of 100 steps of every flow", exact=True)).to_be_visible(timeout=120 * SECOND)
+    expect(page.get_by_text("0 of 100 steps of every flow", exact=True)).to_be_visible()
     page.evaluate("""() => {
         const roots = [...document.querySelectorAll('.planes')];
         const parts = 'figure, .planes-plot, .planes-plot canvas';
@@ -77,9 +76,9 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
             .observe(document.body, { childList: true, subtree: true });
     }""")
     visitor.press("Play")
-    expect(page.get_by_text("100 of 100 steps of every flow: done.")).to_be_visible(timeout=120 * SECOND)
+    expect(page.get_by_text("100 of 100 steps of every flow: done.")).to_be_visible()
     wait_for(lambda: trace(visitor, ANSWER, 0, f"{CUT}: truth")[0][-1] == 100, "the last measurement")
-    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible(timeout=120 * SECOND)
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     assert page.evaluate("window.known.length") >= 18
     assert page.evaluate("window.known.every((node) => node.isConnected)") and page.evaluate("window.torn") == 0
     truth, belief = (trace(visitor, ANSWER, 0, f"{CUT}: {name}") for name in ("truth", "belief"))
@@ -98,5 +97,5 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
         if name == "samples":
             wait_for(lambda: (of := trace(visitor, PICTURED, 2, CUT)) and len(of[0]) == 500, "samples of the last flow")
         if name == "layers":
-            expect(page.locator("[data-testid=stMain] .katex-display")).to_have_count(2, timeout=120 * SECOND)
+            expect(page.locator("[data-testid=stMain] .katex-display")).to_have_count(2)
     assert quiet(visitor), visitor.problems

@@ -9,8 +9,6 @@ from playwright.sync_api import Error, expect
 from tests.browser.conftest import SMALL
 from tests.served import wait_for
 
-SECOND = 1000
-
 
 def quiet(visitor):
     """No complaint but Streamlit's own two searches for its server below the page's path."""
@@ -67,14 +65,14 @@ def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
             page.get_by_role("combobox", name="Largest d").click()
             return False
         with suppress(Error):
-            four.click(timeout=SECOND)
+            four.click(timeout=1000)
         return "dimensions.largest=4" in page.evaluate("location.search")
 
     wait_for(chosen, "four dimensions to be chosen")
     wait_for(lambda: "dimensions.largest=4" in page.evaluate("location.search"), "the range in the link")
     page.get_by_role("button", name="Measure", exact=True).click()
-    expect(page.get_by_text("A step by the estimate is").first).to_be_visible(timeout=120 * SECOND)
-    expect(page.get_by_role("button", name="Measure again")).to_be_visible(timeout=120 * SECOND)
+    expect(page.get_by_text("A step by the estimate is").first).to_be_visible()
+    expect(page.get_by_role("button", name="Measure again")).to_be_visible()
     page.get_by_text(re.compile("All numbers")).click()
     cells = page.locator("table tbody tr td:nth-child(2)").all_inner_texts()
     assert len(cells) == 2 and all(float(cell) > 0 for cell in cells)

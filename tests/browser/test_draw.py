@@ -27,7 +27,7 @@ class Plane:
     def __init__(self, visitor):
         self.visitor, self.page = visitor, visitor.page
         try:
-            self.page.locator(".painter-plane").wait_for(timeout=120_000)
+            self.page.locator(".painter-plane").wait_for()
         except PlaywrightTimeoutError as error:
             seen = self.page.locator("body").inner_text()
             raise AssertionError(f"no plane at {visitor.url}, {visitor.problems}, but {seen!r}") from error

@@ -11,8 +11,6 @@ from resflow_core.roulette import Geometric
 from tests.browser.conftest import SMALL, box_at_rest
 from tests.served import wait_for
 
-SECOND = 1000
-
 
 @pytest.fixture
 def bench(visit):
@@ -52,7 +50,7 @@ def trained(visitor):
     visitor.press("Train with my settings")
     root = spectrum(visitor)
     visitor.press("Pause")
-    visitor.page.get_by_role("button", name="Play", exact=True).wait_for(timeout=120 * SECOND)
+    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
 
     def is_of_the_last_step():
         said = visitor.page.get_by_text(re.compile(r"^step [\d,]+")).first.inner_text()
@@ -81,7 +79,7 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
     handle, before = root.element_handle(), int(root.get_attribute("data-drawn"))
     visitor.page.get_by_role("combobox", name="Law of N").click()
     visitor.page.get_by_role("option", name="Poisson").click()
-    visitor.page.get_by_text("an infinite variance everywhere").wait_for(timeout=120 * SECOND)
+    visitor.page.get_by_text("an infinite variance everywhere").wait_for()
     wait_for(lambda: int(root.get_attribute("data-drawn")) > before, "another picture")
     assert handle.evaluate("e => e.isConnected"), "it must not be built anew"
 
@@ -89,12 +87,12 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
     box = box_at_rest(place)
     place.click(position={"x": 46 + (box["width"] - 56) / 2, "y": 6 + (box["width"] - 56) / 2})
     chosen = visitor.page.get_by_text("At the point that you chose")
-    chosen.wait_for(timeout=120 * SECOND)
+    chosen.wait_for()
     before = chosen.inner_text()
     place.press("ArrowRight")
     wait_for(lambda: chosen.inner_text() != before, "the next node")
     visitor.press("Check this A by hand")
-    visitor.page.get_by_text("The matrix A").wait_for(timeout=120 * SECOND)
+    visitor.page.get_by_text("The matrix A").wait_for()
     assert visitor.page.get_by_label("A, row 1, column 1").input_value() != "0.45"
     assert quiet(visitor)
 
@@ -102,16 +100,16 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
 @pytest.mark.slow
 def test_draws_add_up_and_a_million_can_be_stopped(bench):
     visitor = bench("by_hand")
-    visitor.page.get_by_role("button", name="Draw 100", exact=True).wait_for(timeout=120 * SECOND)
-    visitor.page.get_by_text("Running means of stored draws").wait_for(timeout=120 * SECOND)
+    visitor.page.get_by_role("button", name="Draw 100", exact=True).wait_for()
+    visitor.page.get_by_text("Running means of stored draws").wait_for()
     visitor.press_late("Draw 100")
     value = draw_estimates(0.7 * np.eye(2), Geometric(0.3, 2), "gaussian", 100, 0).value
-    visitor.page.get_by_text(f"100 draws have the mean {value.mean():.2f}").wait_for(timeout=120 * SECOND)
+    visitor.page.get_by_text(f"100 draws have the mean {value.mean():.2f}").wait_for()
     visitor.press("A million")
-    expect(visitor.page.get_by_text("1,000,000 draws have the mean")).to_be_visible(timeout=120 * SECOND)
+    expect(visitor.page.get_by_text("1,000,000 draws have the mean")).to_be_visible()
     assert quiet(visitor)
     visitor.press("Clear")
-    visitor.page.get_by_text("Running means of stored draws").wait_for(timeout=120 * SECOND)
+    visitor.page.get_by_text("Running means of stored draws").wait_for()
     visitor.press("A million")
     # As soon as it is there: drawing a million takes a second or two.
     visitor.page.wait_for_function(

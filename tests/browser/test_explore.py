@@ -175,7 +175,7 @@ def test_100_steps_survive_a_killed_worker_the_page_says_so_and_reset_goes_back(
     (pid,) = server.worker_pids()
     os.kill(pid, signal.SIGKILL)
     notice = visitor.page.get_by_text("The training process was restarted; this run continues from step 100.")
-    notice.wait_for(timeout=120_000)
+    notice.wait_for()
     assert server.worker_pids() != [pid]
     visitor.press("1 step")
     visitor.wait("Number(root.dataset.step) === 101", "step 101")

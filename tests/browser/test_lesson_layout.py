@@ -11,7 +11,6 @@ from app.lessons.shelf import shelf
 from tests.browser.test_lessons import commit, panel, press
 from tests.served import wait_for
 
-SLOW = 120_000
 DESK = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SHORT = {"viewport": {"width": 1440, "height": 600}}
@@ -42,12 +41,12 @@ def is_seen(page, locator, least=150):
 
 def task(page):
     found = page.locator(TASK)
-    expect(found).to_have_count(1, timeout=SLOW)
+    expect(found).to_have_count(1)
     return found
 
 
 def settled(visitor):
-    expect(panel(visitor.page).locator(".st-key-lesson_turn")).to_be_visible(timeout=SLOW)
+    expect(panel(visitor.page).locator(".st-key-lesson_turn")).to_be_visible()
     visitor.wait_for_script()
 
 
@@ -55,14 +54,12 @@ def check(visitor):
     """The task is in sight with its answers and its button, and so is a picture, if need be by scrolling the screen."""
     page = visitor.page
     found = task(page)
-    page.wait_for_function(
-        f"() => document.querySelector('{TASK}')?.getBoundingClientRect().bottom <= innerHeight + 1", timeout=SLOW
-    )
+    page.wait_for_function(f"() => document.querySelector('{TASK}')?.getBoundingClientRect().bottom <= innerHeight + 1")
     buttons = found.get_by_role("button", name=re.compile("^(Commit|Check)$")).all()
     answers = [one.locator("xpath=ancestor::label[1]") for one in found.locator("input[type=radio]").all()]
     wait_for(lambda: all(is_in_sight(page, part) for part in (found, *buttons, *answers)), "the task in sight")
     picture = page.locator(f".st-key-beside_lesson {PICTURES}").first
-    picture.wait_for(timeout=SLOW)
+    picture.wait_for()
 
     def seen():
         """A picture may be drawn anew, in another place, while the screen is scrolled."""
@@ -84,11 +81,11 @@ def walk(visit, lesson, most=None):
     for step in steps:
         visitor.wait_for_query(step=step.id)
         settled(visitor)
-        page.wait_for_function(f"() => window.resflowReading?.step === '{lesson}.{step.id}'", timeout=SLOW)
+        page.wait_for_function(f"() => window.resflowReading?.step === '{lesson}.{step.id}'")
         if step.id == "suspect-a":  # its seven answers stand beside the draws that they are about
             press(visitor, "Draw 10,000")
-            expect(task(page).locator("input[type=radio]")).to_have_count(7, timeout=SLOW)
-            expect(page.locator(".st-key-beside_lesson .stVegaLiteChart").nth(2)).to_be_visible(timeout=SLOW)
+            expect(task(page).locator("input[type=radio]")).to_have_count(7)
+            expect(page.locator(".st-key-beside_lesson .stVegaLiteChart").nth(2)).to_be_visible()
             page.evaluate("document.querySelector('.stMain').scrollTo(0, 0)")
             charts = page.locator(".st-key-beside_lesson .stVegaLiteChart").all()[:3]
             wait_for(lambda charts=charts: all(is_in_sight(page, chart) for chart in charts), "the draws in sight")
@@ -113,23 +110,22 @@ def test_after_an_answer_its_verdict_is_in_sight_and_the_next_step_begins_at_its
     visitor = visit("lesson=believes&step=first", "/learn", picture=False, **PHONE)
     page = visitor.page
     settled(visitor)
-    expect(task(page)).to_be_visible(timeout=SLOW)
+    expect(task(page)).to_be_visible()
     task(page).locator("label").filter(has=page.locator("input[type=radio]")).first.click()
     commit(visitor)
     answered = page.locator(".stVerticalBlock.st-key-lesson-who")
-    expect(answered).to_be_visible(timeout=SLOW)
+    expect(answered).to_be_visible()
     page.wait_for_function(
         """() => {
           const one = document.querySelector('.stVerticalBlock.st-key-lesson-who').getBoundingClientRect();
           const panel = document.querySelector('.st-key-lesson').getBoundingClientRect();
           return one.top >= panel.top - 1 && one.top < panel.bottom - 60;
         }""",
-        timeout=SLOW,
     )
     page.evaluate("const panel = document.querySelector('.st-key-lesson'); panel.scrollTop = panel.scrollHeight")
     press(visitor, "Next")
-    expect(panel(page).get_by_role("heading", level=2)).to_have_text("Train on", timeout=SLOW)
-    page.wait_for_function("() => document.querySelector('.st-key-lesson').scrollTop === 0", timeout=SLOW)
+    expect(panel(page).get_by_role("heading", level=2)).to_have_text("Train on")
+    page.wait_for_function("() => document.querySelector('.st-key-lesson').scrollTop === 0")
 
 
 def typed(visitor, entries):
@@ -152,23 +148,23 @@ def test_a_verdict_goes_with_what_it_was_about_and_a_step_begins_at_the_top_of_i
     visitor.wait_for_script()
     typed(visitor, ("0.5", "0", "0", "0.5"))
     done = page.locator(".stVerticalBlock.st-key-lesson-forget-it")
-    expect(done).to_be_visible(timeout=SLOW)
+    expect(done).to_be_visible()
     typed(visitor, ("2", "0", "0", "0.5"))
     press(visitor, "Check")
     verdict = panel(page).get_by_test_id("stAlert")
-    expect(verdict).to_have_count(1, timeout=SLOW)
+    expect(verdict).to_have_count(1)
     typed(visitor, ("0.5", "0", "0", "0.5"))
-    expect(verdict).to_have_count(0, timeout=SLOW)
+    expect(verdict).to_have_count(0)
     scrolled = "document.querySelector('[data-testid=stMain]').scrollTop"
     page.evaluate(f"{scrolled} = 300")
     page.wait_for_function(f"() => {scrolled} > 200")
     press(visitor, "Next")
-    expect(panel(page).get_by_role("heading", level=2)).to_have_text("One determinant per place", timeout=SLOW)
-    page.wait_for_function(f"() => {scrolled} === 0", timeout=SLOW)
+    expect(panel(page).get_by_role("heading", level=2)).to_have_text("One determinant per place")
+    page.wait_for_function(f"() => {scrolled} === 0")
     press(visitor, "Back")
-    expect(panel(page).get_by_role("heading", level=2)).to_have_text("Forget the determinant", timeout=SLOW)
+    expect(panel(page).get_by_role("heading", level=2)).to_have_text("Forget the determinant")
     first = page.get_by_role("textbox", name="W, row 1, column 1", exact=True)
-    expect(first).to_have_value("0.5", timeout=SLOW)
+    expect(first).to_have_value("0.5")
 
 
 def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_above_the_next(visit):
@@ -180,20 +176,31 @@ def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_abo
     def task_covers():
         return box(task(page))[1] < box(page.locator(".stVerticalBlock.st-key-lesson-shear"))[3] - 1
 
+    def whole():
+        """Touched, for the panel may take the way to its top for one more turn by the hand."""
+        task(page).get_by_text("Predict.").dispatch_event("click")  # a click would scroll to it first
+        return is_in_sight(page, button)
+
     for size in (SHORT, PHONE):
         page.set_viewport_size(size["viewport"])
         lesson.evaluate("panel => { panel.scrollTop = 0; }")
         hides = "() => document.querySelector('.st-key-lesson').hasAttribute('data-hides')"
-        page.wait_for_function(hides, timeout=SLOW)
-        wait_for(lambda: is_in_sight(page, button), "the question in sight")
+        page.wait_for_function(hides)
+        wait_for(whole, "the question in sight")
         wait_for(task_covers, "the question over the text")
-        lesson.evaluate(  # as a finger does
-            """panel => {
-              panel.dispatchEvent(new WheelEvent("wheel", { bubbles: true }));
-              panel.scrollTop = document.querySelector(".stVerticalBlock.st-key-lesson-shear").offsetHeight;
-            }"""
-        )
-        wait_for(lambda: not task_covers(), "the question to give way")
+
+        def turned():
+            """As a finger does, and again where the panel was too busy to see that a hand moved it."""
+            lesson.evaluate(
+                """panel => {
+                  const end = document.querySelector(".stVerticalBlock.st-key-lesson-shear").offsetHeight;
+                  panel.dispatchEvent(new WheelEvent("wheel", { bubbles: true }));
+                  panel.scrollTop = panel.scrollTop === end ? end - 1 : end;
+                }"""
+            )
+            return not task_covers()
+
+        wait_for(turned, "the question to give way")
         assert not is_in_sight(page, button)
         task(page).get_by_text("Predict.").click()
         wait_for(lambda: is_in_sight(page, button), "the question to come back")
@@ -208,7 +215,6 @@ def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_abo
           const task = document.querySelector('.stVerticalBlock.st-key-lesson_task-turned')?.getBoundingClientRect();
           return said && task && said.bottom <= task.top + 12;
         }""",
-        timeout=SLOW,
     )
     lesson.hover()
 
@@ -246,7 +252,7 @@ def test_a_hint_that_is_opened_is_read_above_the_question(visit):
     settled(visitor)
     hint = panel(page).locator("details").first
     listens = "() => document.querySelector('.st-key-lesson').style.getPropertyValue('--ground')"
-    page.wait_for_function(listens, timeout=SLOW)  # the panel's own script may come after the panel
+    page.wait_for_function(listens)  # the panel's own script may come after the panel
     words = hint.get_by_text("standard deviation")
 
     def is_read():

@@ -7,8 +7,6 @@ from playwright.sync_api import expect
 
 from tests.served import wait_for
 
-SLOW = 120_000
-
 
 @pytest.fixture
 def student(visit):
@@ -17,7 +15,7 @@ def student(visit):
     def arrive(lesson):
         visitor = visit("", "/learn", picture=False)
         visitor.page.get_by_role("link", name=lesson).click()
-        expect(title(visitor.page, "Lesson")).to_be_visible(timeout=SLOW)
+        expect(title(visitor.page, "Lesson")).to_be_visible()
         return visitor
 
     return arrive
@@ -25,14 +23,14 @@ def student(visit):
 
 def only(locator):
     """For a moment, while it is drawn anew, a page may hold a part of itself twice."""
-    expect(locator).to_have_count(1, timeout=SLOW)
+    expect(locator).to_have_count(1)
     return locator.last  # the newer one, if that happens just now
 
 
 def press(visitor, name):
     """Once the panel of a lesson has moved to where a step begins: it must not move under the mouse."""
     visitor.wait_for_script()
-    visitor.page.wait_for_function("() => !window.resflowReading?.settling", timeout=SLOW)
+    visitor.page.wait_for_function("() => !window.resflowReading?.settling")
     only(visitor.page.get_by_role("button", name=name, exact=True)).click()
 
 
@@ -60,33 +58,33 @@ def commit(visitor, option=None):
 
 def on(visitor, to):
     press(visitor, "Next")
-    expect(panel(visitor.page).get_by_role("heading", name=to)).to_be_visible(timeout=SLOW)
+    expect(panel(visitor.page).get_by_role("heading", name=to)).to_be_visible()
 
 
 def check(visitor, says):
     press(visitor, "Check")
-    expect(panel(visitor.page).get_by_text(says)).to_be_visible(timeout=SLOW)
+    expect(panel(visitor.page).get_by_text(says)).to_be_visible()
 
 
 def is_done(page):
-    expect(panel(page).get_by_text("Done.").last).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("Done.").last).to_be_visible()
 
 
 def write(page, text):
     box = only(panel(page).get_by_role("textbox"))
     box.fill(text)
     box.press("Control+Enter")
-    expect(panel(page).get_by_text("Kept.")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("Kept.")).to_be_visible()
 
 
 def ended(visitor, title):
     """The end of a lesson: what to keep, and the list, which says that it is done."""
     expect(panel(visitor.page).get_by_role("heading", name="What to keep")).to_be_visible()
-    expect(panel(visitor.page).get_by_text("You have done all of this lesson.")).to_be_visible(timeout=SLOW)
+    expect(panel(visitor.page).get_by_text("You have done all of this lesson.")).to_be_visible()
     expect(panel(visitor.page).get_by_role("button", name="Next lesson")).to_be_visible()
     press(visitor, "All lessons")
     row = visitor.page.locator(".st-key-lessons .stHorizontalBlock", has=visitor.page.get_by_role("link", name=title))
-    expect(row.get_by_text("min, done").first).to_be_visible(timeout=SLOW)
+    expect(row.get_by_text("min, done").first).to_be_visible()
     assert not [problem for problem in visitor.problems if "404" not in problem]
 
 
@@ -94,19 +92,19 @@ def ended(visitor, title):
 def test_the_series_is_walked_from_end_to_end(student):
     visitor = student("The log det as a series")
     page = visitor.page
-    expect(page.get_by_text("The screen would show the answer.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("The screen would show the answer.")).to_be_visible()
     assert not page.locator(".stSidebar").is_visible()
     slide(page, 5)
     expect(panel(page).get_by_role("slider")).to_have_value("0.05")
     commit(visitor)
-    expect(panel(page).get_by_text("You said 0.05, the truth is 0.05391 nats")).to_be_visible(timeout=SLOW)
-    expect(panel(page).locator(".stVegaLiteChart")).to_be_visible(timeout=SLOW)
-    expect(page.get_by_role("heading", name="The series, term by term")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("You said 0.05, the truth is 0.05391 nats")).to_be_visible()
+    expect(panel(page).locator(".stVegaLiteChart")).to_be_visible()
+    expect(page.get_by_role("heading", name="The series, term by term")).to_be_visible()
     assert not page.get_by_role("button", name="Draw 1", exact=True).count()
 
     on(visitor, "How many terms are enough?")
     commit(visitor, "Each further term removes about the same amount.")
-    expect(panel(page).get_by_text("Not so.")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("Not so.")).to_be_visible()
     check(visitor, "Cut after term 1, it is still too far off")
     terms = only(page.locator(".st-key-beside_lesson").get_by_role("slider"))
     terms.focus()
@@ -118,7 +116,7 @@ def test_the_series_is_walked_from_end_to_end(student):
     on(visitor, "Nearer to 1")
     slide(page)
     commit(visitor)
-    expect(panel(page).get_by_text("Twice the radius is not twice the number of terms.")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("Twice the radius is not twice the number of terms.")).to_be_visible()
     write(page, "It cannot bend the plane strongly.")
     on(visitor, "Which way is it wrong?")
     commit(visitor, "Two eigenvalues of \N{MINUS SIGN}0.8")
@@ -126,7 +124,7 @@ def test_the_series_is_walked_from_end_to_end(student):
         field = page.locator(".st-key-matrix").get_by_role("textbox").nth(index - 1)
         field.fill("-0.8")
         field.press("Enter")
-        expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible(timeout=SLOW)
+        expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
     is_done(page)
     check(visitor, "times as likely as it really does")
     write(page, "It moves eigenvalues towards -1.")
@@ -139,9 +137,9 @@ def test_the_series_is_walked_from_end_to_end(student):
     assert set(kept["done"]) == {"more", "enough", "flatter", "flattered"}
     page.keyboard.press("Escape")
     press(visitor, "Back")
-    expect(panel(page).get_by_role("heading", name="Nearer to 1")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_role("heading", name="Nearer to 1")).to_be_visible()
     visitor.wait_for_script()
-    expect(only(panel(page).get_by_role("textbox"))).to_have_value("It cannot bend the plane strongly.", timeout=SLOW)
+    expect(only(panel(page).get_by_role("textbox"))).to_have_value("It cannot bend the plane strongly.")
     on(visitor, "Which way is it wrong?")
     ended(visitor, "The log det as a series")
 
@@ -153,7 +151,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     slide(page)
     commit(visitor)
     on(visitor, "One draw")
-    expect(page.get_by_text("The screen would show the answer.")).to_be_visible(timeout=SLOW)
+    expect(page.get_by_text("The screen would show the answer.")).to_be_visible()
     commit(visitor, "By at least 0.05 and less than 0.3 nats")
     press(visitor, "Draw 1")
     is_done(page)
@@ -161,7 +159,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     number.fill("100")
     number.press("Enter")
     commit(visitor)
-    expect(panel(page).get_by_text("You said 100, the truth is 3,918 draws")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("You said 100, the truth is 3,918 draws")).to_be_visible()
 
     on(visitor, "A hundred, ten thousand")
     seed = only(page.locator(".st-key-beside_lesson").get_by_role("spinbutton", name="Seed"))
@@ -170,7 +168,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     is_done(page)
     press(visitor, "Draw 100")
     press(visitor, "Draw 10,000")
-    expect(panel(page).get_by_text("Done.")).to_have_count(3, timeout=SLOW)
+    expect(panel(page).get_by_text("Done.")).to_have_count(3)
     check(visitor, "These draws give no sign of a bias.")
 
     on(visitor, "Can an error bar be trusted?")
@@ -227,31 +225,31 @@ def test_the_browsers_back_and_forward_go_a_step_over_another_screen_too(visit):
     visitor = visit("lesson=norms&step=certify", "/lipschitz", picture=False)
     # Where no numbers stand above, the row of Play goes on to say the step.
     row = visitor.page.locator(".stHorizontalBlock", has=visitor.page.locator(".st-key-play")).last
-    expect(row.get_by_text("step 0")).to_be_visible(timeout=SLOW)
+    expect(row.get_by_text("step 0")).to_be_visible()
     expect(visitor.page.locator(".st-key-lesson_settings").get_by_role("button", name="More")).to_be_visible()
 
     page = visitor.page
     step = panel(page).get_by_role("heading", level=2).first
-    expect(step).to_have_text("What is proven", timeout=SLOW)
+    expect(step).to_have_text("What is proven")
     press(visitor, "Back")
-    expect(step).to_have_text("What is its mass?", timeout=SLOW)
+    expect(step).to_have_text("What is its mass?")
     visitor.wait_for_script()
     page.wait_for_url("**step=mass**")
     page.go_back()
-    expect(step).to_have_text("What is proven", timeout=SLOW)
+    expect(step).to_have_text("What is proven")
     page.wait_for_url("**step=certify**")
     page.go_forward()
-    expect(step).to_have_text("What is its mass?", timeout=SLOW)
+    expect(step).to_have_text("What is its mass?")
 
 
 def test_a_lesson_opens_where_it_was_when_nothing_but_the_browser_remembers(visit):
     visitor = visit("lesson=series&step=terms", "/learn", picture=False)
     page = visitor.page
     commit(visitor, "Every few terms the error shrinks by about the same factor.")
-    expect(panel(page).get_by_text("As you said.")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("As you said.")).to_be_visible()
     visitor.wait_for_script()
     page.context.clear_cookies()  # by which the server would know the page again
     page.goto(page.url.split("/estimator")[0] + "/learn?lesson=series")
-    expect(panel(page).get_by_text("You are back where you were")).to_be_visible(timeout=SLOW)
-    expect(panel(page).get_by_role("heading", name="How many terms are enough?")).to_be_visible(timeout=SLOW)
-    expect(panel(page).get_by_text("As you said.")).to_be_visible(timeout=SLOW)
+    expect(panel(page).get_by_text("You are back where you were")).to_be_visible()
+    expect(panel(page).get_by_role("heading", name="How many terms are enough?")).to_be_visible()
+    expect(panel(page).get_by_text("As you said.")).to_be_visible()

@@ -16,7 +16,6 @@ from app.features.paper.claims import CLAIMS
 from tests.browser.test_take import MENU, SVG, rows_of, taken, texts_of
 from tests.served import wait_for
 
-SECOND = 1000
 MOST_PAGES = 4
 
 
@@ -24,8 +23,8 @@ MOST_PAGES = 4
 def paper(visit):
     def enter(**context):
         visitor = visit(query="", path="/paper", picture=False, **context)
-        visitor.page.locator("[class*=st-key-after_]").last.wait_for(timeout=120 * SECOND)
-        visitor.page.locator(".st-key-paper .dots").nth(len(CLAIMS) - 1).wait_for(timeout=120 * SECOND)
+        visitor.page.locator("[class*=st-key-after_]").last.wait_for()
+        visitor.page.locator(".st-key-paper .dots").nth(len(CLAIMS) - 1).wait_for()
         wait_for(lambda: visitor.page.locator(".st-key-paper .katex-display").count() == len(CLAIMS), "every equation")
         return visitor
 
@@ -98,11 +97,11 @@ def test_every_card_has_its_ways_fits_can_be_taken_and_is_printed_with_its_verdi
 def test_home_leads_here_and_a_press_leads_on_to_a_run(visit):
     visitor = visit(query="", path="/", picture=False)
     page = visitor.page
-    page.locator(".st-key-door_paper a").click(timeout=120 * SECOND)
-    page.get_by_role("heading", level=1, name="What does the paper claim").wait_for(timeout=120 * SECOND)
+    page.locator(".st-key-door_paper a").click()
+    page.get_by_role("heading", level=1, name="What does the paper claim").wait_for()
     assert not visitor.query
     visitor.wait_for_script()
-    page.locator(".st-key-claim_likelihood").get_by_role("button", name="Run it here").click(timeout=120 * SECOND)
+    page.locator(".st-key-claim_likelihood").get_by_role("button", name="Run it here").click()
     wait_for(lambda: page.evaluate("location.pathname") == "/explore", "Explore")
     visitor.wait_for_step(1)  # it trains
     wait_for(

@@ -82,9 +82,9 @@ def test_nothing_that_a_screen_needs_is_refused_and_all_of_it_is_heard_and_fits_
             visitor.problems.clear()
             page.set_viewport_size({"width": 1440, "height": 900})
             page.goto(f"{server.url}{path}?{query}")
-        page.locator(drawn).first.wait_for(timeout=120_000)
+        page.locator(drawn).first.wait_for()
         visitor.wait_for_script()
-        page.wait_for_function(DRAWN, timeout=120_000)
+        page.wait_for_function(DRAWN)
         try:
             heard(visitor)
             assert visitor.fits(390)

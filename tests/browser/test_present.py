@@ -51,7 +51,7 @@ def test_a_demonstration_by_keyboard_alone(visit):
     key(visitor, "Space")
     visitor.wait_for_step(3)
     key(visitor, "Space")
-    expect(button(visitor, "Play")).to_be_visible(timeout=120_000)
+    expect(button(visitor, "Play")).to_be_visible()
     for depth in ("x", "1", "2"):
         key(visitor, "PageDown")
         visitor.wait(f"root.dataset.depth === '{depth}'", f"depth {depth}")
@@ -163,12 +163,12 @@ def test_the_plane_with_the_focus_goes_by_arrows_and_after_a_click_space_plays(v
     visitor.wait("root.dataset.step === '1'", "one step")
     assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    expect(button(visitor, "Play")).to_be_visible(timeout=120_000)  # for it is Pause while the step is taken
+    expect(button(visitor, "Play")).to_be_visible()  # for it is Pause while the step is taken
     key(visitor, "Space")
-    expect(button(visitor, "Pause")).to_be_visible(timeout=120_000)
+    expect(button(visitor, "Pause")).to_be_visible()
     visitor.wait_for_step(2)
     key(visitor, "Space")
-    expect(button(visitor, "Play")).to_be_visible(timeout=120_000)
+    expect(button(visitor, "Play")).to_be_visible()
     visitor.wait_for_script()
     rests = "!root.live.scene.playing && String(root.live.scene.still?.step) === root.dataset.step"
     visitor.wait(rests, "the sharp picture of where it rests")
@@ -176,7 +176,7 @@ def test_the_plane_with_the_focus_goes_by_arrows_and_after_a_click_space_plays(v
     button(visitor, "1 step").focus()
     key(visitor, "Space")
     visitor.wait(f"root.dataset.step === '{before + 1}'", "one step more, and no second one")
-    expect(button(visitor, "Play")).to_be_visible(timeout=120_000)
+    expect(button(visitor, "Play")).to_be_visible()
     assert "st-key-step" in page.evaluate(f"{FOCUSED}.className")
 
     whole = visitor.range_of("data")
@@ -303,10 +303,10 @@ def test_the_presenters_view_fills_a_projector_with_large_text_gives_back_the_pl
 
 def test_space_plays_on_a_bench(visit):
     visitor = visit(path="/lipschitz", query=f"{SMALL}&lipschitz.view=enforced", picture=False)
-    expect(button(visitor, "Play")).to_be_visible(timeout=120_000)
+    expect(button(visitor, "Play")).to_be_visible()
     visitor.wait_for_script()
     key(visitor, "Space")
-    expect(button(visitor, "Pause")).to_be_visible(timeout=120_000)
+    expect(button(visitor, "Pause")).to_be_visible()
 
 
 def test_a_lesson_is_presented_with_its_picture_or_either_alone(visit):

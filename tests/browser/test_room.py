@@ -12,8 +12,6 @@ from tests.browser.conftest import MOST_MS
 from tests.browser.one_screen import wrong
 from tests.served import wait_for
 
-SLOW = 120_000  # milliseconds
-
 WALL = {"width": 1280, "height": 720}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 PHONES = 6  # of fewer votes than five nothing is saved
@@ -139,7 +137,7 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     expect(phone.locator("header")).to_contain_text(code)
     phone.locator("p.quiet a").last.click()
     phone.locator(".st-key-lesson_head").wait_for()
-    expect(phone.locator(".st-key-lesson")).to_contain_text(code, timeout=SLOW)
+    expect(phone.locator(".st-key-lesson")).to_contain_text(code)
     guess = phone.locator(".st-key-lesson").get_by_role("slider")
     expect(guess).to_have_count(1)
     guess.focus()

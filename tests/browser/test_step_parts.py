@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL, zoom_wheel
-from tests.served import DEADLINE_SECONDS, wait_for
+from tests.served import wait_for
 
 PARTS = 6
 NOTE_PARTS = """root => {
@@ -223,7 +223,6 @@ def test_by_touch_on_a_phone(visit):
                   const seen = Math.min(box.bottom, panel.top) - box.top;
                   return isAcross && panel.top >= 0 && panel.bottom <= 845 && box.top >= 0 && seen >= 0.6 * box.height;
                 }}""",
-                timeout=1000 * DEADLINE_SECONDS,
             )
             for button in page.locator(".live-parts button").all():
                 assert button.bounding_box()["height"] >= 44

@@ -290,7 +290,7 @@ class TestRun:
         seen.wait_for_step(STEP + 100)
         seen.page.get_by_role("button", name="Replay").and_(seen.page.locator(":enabled")).wait_for()
         seen.page.get_by_role("button", name=MENU).first.click()
-        with seen.page.expect_download(timeout=180_000) as download:
+        with seen.page.expect_download() as download:
             seen.page.get_by_role("menuitem", name="Film").locator("visible=true").click()
         data = download.value.path().read_bytes()
         assert download.value.suggested_filename.endswith(".webm")
@@ -317,8 +317,8 @@ def test_a_comparison_is_one_archive(visit, tmp_path):
     visitor = visit("blocks=2&width=8&batch=50&compare.seeds=2&compare.steps=500", path="/compare", picture=False)
     visitor.press("1 step")
     page = visitor.page
-    page.locator(".planes .take-open").first.wait_for(timeout=120_000)
-    page.get_by_text(re.compile(r"^step 1\b")).first.wait_for(timeout=120_000)
+    page.locator(".planes .take-open").first.wait_for()
+    page.get_by_text(re.compile(r"^step 1\b")).first.wait_for()
     name, data = taken(page, "Tables, curves and weights", page.locator(".planes").first)
     assert name == "compare.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -394,7 +394,7 @@ class TestReplay:
         self.at(home, 5)
         before = home.page.locator(".replay-told").inner_text()
         home.page.get_by_role("button", name=MENU).click()
-        with home.page.expect_download(timeout=180_000) as download:
+        with home.page.expect_download() as download:
             home.page.get_by_role("menuitem", name="Film").click()
         data = download.value.path().read_bytes()
         assert home.page.locator(".replay-told").inner_text() == before

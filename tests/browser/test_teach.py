@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-SLOW = 120_000
 MILLIMETRES = 96 / 25.4  # pixels
 A4 = {"width": round(210 * MILLIMETRES), "height": round(297 * MILLIMETRES)}
 
@@ -22,17 +21,17 @@ def test_from_the_lessons_to_a_paper_and_wrong_answers_come_when_they_are_comput
     visitor.wait_for_script()  # a click is lost while the page is being drawn
     page.get_by_role("link", name="For teachers").click()
     visitor.wait_for_script()
-    page.get_by_role("button", name="The log det as a series").click(timeout=SLOW)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("The log det as a series", timeout=SLOW)
+    page.get_by_role("button", name="The log det as a series").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("The log det as a series")
     visitor.wait_for_query(lesson="series")
     page.get_by_role("tab", name="Papers and slides").click()
     with page.context.expect_page() as other:
         page.get_by_role("link", name="Open").nth(1).click()
-    expect(other.value.get_by_role("heading", level=1)).to_contain_text("The log det as a series", timeout=SLOW)
+    expect(other.value.get_by_role("heading", level=1)).to_contain_text("The log det as a series")
     assert "/papers/series/exercises" in other.value.url
 
     page.get_by_role("tab", name="Wrong answers").click()
-    expect(page.locator("[data-testid=stExpander]").first).to_be_visible(timeout=SLOW)
+    expect(page.locator("[data-testid=stExpander]").first).to_be_visible()
     expect(page.locator("[data-testid=stAlert]")).to_have_count(0)
 
 
@@ -42,7 +41,7 @@ def test_a_paper_is_printed_black_on_white_within_its_page_and_one_that_there_is
     page.emulate_media(media="print")
     for paper in ("handout", "exercises", "solutions"):
         page.goto(f"{server.url}/papers/series/{paper}")
-        expect(page.locator("math").first).to_be_visible(timeout=SLOW)
+        expect(page.locator("math").first).to_be_visible()
         colours = page.evaluate(
             "(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))"
         )
@@ -69,8 +68,8 @@ def test_a_slide_shows_the_live_step_and_folds_its_answers(opened):
     page = visitor.page
     page.locator("#title nav a").last.click()
     step = page.frame_locator("#start iframe")
-    expect(step.locator(".st-key-lesson_head")).to_contain_text("The log det as a series", timeout=SLOW)
-    expect(step.get_by_text("Step 1 of 4")).to_be_visible(timeout=SLOW)
+    expect(step.locator(".st-key-lesson_head")).to_contain_text("The log det as a series")
+    expect(step.get_by_text("Step 1 of 4")).to_be_visible()
     answer = page.locator("#start details").first
     assert answer.get_attribute("open") is None
     answer.locator("summary").click()

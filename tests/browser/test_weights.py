@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL, box_at_rest
-from tests.browser.test_lipschitz import SECOND, link, quiet, sees, step
+from tests.browser.test_lipschitz import link, quiet, sees, step
 from tests.served import wait_for
 
 QUERY = f"{SMALL}&data=moons&lipschitz.view=weights&lipschitz.block=2"
@@ -237,5 +237,5 @@ def test_it_can_be_read_in_both_schemes_and_what_is_changed_is_said_elsewhere(ne
         visitor.go("Explore")
         sees(visitor, re.compile("has 1 changed weight on the screen Can it be undone"))
         visitor.press("Bring it back")
-        expect(visitor.page.get_by_text("on the screen Can it be undone")).to_have_count(0, timeout=120 * SECOND)
+        expect(visitor.page.get_by_text("on the screen Can it be undone")).to_have_count(0)
         assert quiet(visitor)
