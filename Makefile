@@ -18,7 +18,7 @@ app: $(VENV)/app-installed $(if $(CLUSTER),$(VENV)/ray-installed)
 QUICK := $(BIN)/python -m pytest --quiet -m "not slow and not thorough"
 .PHONY: quick-core quick-app
 quick: $(VENV)/tests-installed
-	$(MAKE) --jobs 2 --keep-going --output-sync=target lint quick-app quick-core
+	$(MAKE) --jobs 2 --keep-going --output-sync=target quick-app quick-core lint-paper lint-known lint-style
 
 quick-core: $(VENV)/tests-installed
 	$(QUICK) tests/core tests/test_*.py
@@ -62,10 +62,18 @@ mutants: $(VENV)/tests-installed chromium
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that
 # are known, of which there may only be fewer; after mending some: make lint-baseline. They are known of Python 3.11: with
 # the NumPy of newer ones mypy finds others.
-lint: $(VENV)/tests-installed
+.PHONY: lint-style lint-paper lint-known
+lint:
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target lint-style lint-paper lint-known
+
+lint-style: $(VENV)/tests-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+lint-paper: $(VENV)/tests-installed
 	$(BIN)/mypy --cache-dir .mypy_cache/strict --strict --allow-untyped-calls --no-warn-return-any --follow-imports silent resflow_core/*.py
+
+lint-known: $(VENV)/tests-installed
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
 		then $(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline filter; \
 		else echo "mypy is compared with the known errors on Python 3.11 only."; fi

@@ -88,6 +88,7 @@ def test_the_error_of_the_series_is_not_shown_before_it_is_asked_how_it_falls():
     assert drawn_step(page) == "start" and told() == {True}
 
 
+@pytest.mark.slow
 def test_across_settings_shows_what_the_lesson_on_variance_has_asked_alone():
     page = opened(lesson="variance", step="parts")
 

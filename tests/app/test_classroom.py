@@ -183,6 +183,7 @@ def test_a_class_of_draws_lies_on_the_exact_distribution(probe):
 
 
 @pytest.mark.parametrize(("probe", "promised"), [("gaussian", True), ("rademacher", False)])
+@pytest.mark.slow
 def test_a_shared_n_makes_error_bars_too_short_as_told(probe, promised):
     """600 members with 2,000 draws each: their share is within 4.5 standard errors (and 1.5 % for so few batches) of
     the formula's. With signs it is 62 %, and far from the 95 % that their own N keep."""

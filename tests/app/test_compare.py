@@ -289,6 +289,7 @@ def test_presets_train_and_their_numbers_are_those_of_the_flows(name, small_pres
     assert {arm.data for arm in comparison(page).experiment.arms} == {preset.data}
 
 
+@pytest.mark.slow
 def test_a_preset_leads_to_the_other_one_and_is_marked_as_long_as_it_is_one(small_presets, local_engine, monkeypatch):
     with monkeypatch.context() as patch:
         builds_nothing(local_engine, patch)

@@ -222,6 +222,7 @@ def test_a_link_whose_drawing_is_damaged_says_so_and_opens_with_the_rest():
     assert plane(page) is None
 
 
+@pytest.mark.slow
 def test_other_data_put_the_plane_down_and_the_drawing_comes_back():
     page = sent(drawing_to_paint(), ONE)
     before, entry = link(page), str(own(page).entry)
@@ -237,6 +238,7 @@ def test_other_data_put_the_plane_down_and_the_drawing_comes_back():
     assert own(page).setup.own.choice.name == "points.csv" and np.array_equal(values(page), TWO.points)
 
 
+@pytest.mark.slow
 def test_a_drawing_in_one_colour_has_no_classes_to_tell_apart_and_two_have():
     page = go(done(sent(drawing_to_paint(**{"joint.view": "paper", "joint.seeds": "1"}), ONE)), JOINT)
     assert any({"drawing", "second"} <= named(text) for text in said(page))

@@ -408,6 +408,7 @@ def test_there_are_at_most_as_many_workers_as_cores_or_as_the_cluster_has(monkey
             engine_package.worker_count(text)
 
 
+@pytest.mark.slow
 def test_an_export_from_a_worker_that_dies_is_none_at_once(engine, monkeypatch):
     """The last one here: there is no other worker after it."""
     monkeypatch.setattr(remote, "EXPORT_SECONDS", 2 * DEADLINE)

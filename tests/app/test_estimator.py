@@ -476,6 +476,7 @@ class TestAcrossSettings:
             assert products.tail.ratio == Poisson().tail_ratio == 0  # its cheapest is looked for among geometric ones
             assert any("**p" in text for text in said(page)) and pane(page, "Variance ×")["areas"]
 
+    @pytest.mark.slow
     def test_a_preset_sets_the_bench_and_its_widgets(self):
         page = opened(view="settings", probe="rademacher", n_probes="4")
         self.variance_is_drawn(page)
@@ -497,6 +498,7 @@ class TestAcrossSettings:
         assert bench_of(page) == Bench(view="settings", n_terms=10)
         assert page.selectbox(key="bench.law").value == "geometric"
 
+    @pytest.mark.slow
     def test_the_flow_in_training(self):
         page = opened(view="settings", subject="flow")
         assert Products not in kinds(page)  # there is no verdict on an untrained one

@@ -213,6 +213,7 @@ class TestSentences:
 
 
 class TestAcrossSettings:
+    @pytest.mark.slow
     def test_the_sentence_has_the_costs_of_the_core(self):
         page = opened(view="settings")
         subject = subject_of(Bench(), None)
@@ -242,6 +243,7 @@ class TestAcrossSettings:
         assert page.button(key="across.best").disabled
         assert page.select_slider(key="bench.law.n_exact").value == 1
 
+    @pytest.mark.slow
     def test_it_says_so_where_the_papers_is_infinite_or_nothing_is_finite(self):
         for matrix, words in (((0.9, 0.3, 0.1, -0.2), "infinite"), ((0.99, 0.0, 0.0, 0.0), "no p")):
             bench = Bench(matrix=matrix)
@@ -286,6 +288,7 @@ class TestOnPlane:
         titles = [one["title"] for one in panes(page)]
         assert len(titles) == 2 and "seed 0" in titles[0]
 
+    @pytest.mark.slow
     def test_the_primary_action_trains_the_stored_flow(self, monkeypatch):
         monkeypatch.setattr(local, "PLAY_STEPS", 1)  # a poll: its 24 blocks are not to be trained, only begun
         page = opened(view="plane", arrives=True)

@@ -391,6 +391,7 @@ def test_every_step_opens_on_its_screen_with_its_controls(lesson):
             followed(press(page, "lesson.next"))
 
 
+@pytest.mark.slow
 def test_a_lesson_asks_for_the_bug_itself_and_what_was_thrown_in_a_step_is_there_when_somebody_comes_back():
     page, thrown = opened(lesson="bugs", step="sound"), []
     for suspect in ("none", "a"):

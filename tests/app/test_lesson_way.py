@@ -259,6 +259,7 @@ def reaches(page, step):
     )
 
 
+@pytest.mark.slow
 def test_while_a_flow_moves_the_text_says_of_which_step_it_is(local_engine):
     page = opened(lesson="believes", step="first")
     page.radio(key="lesson.believes.who").set_value("lower").run()
@@ -270,6 +271,7 @@ def test_while_a_flow_moves_the_text_says_of_which_step_it_is(local_engine):
     assert any("from step" not in texts(checked(page.run())) for _ in range(400)), "once it rests"
 
 
+@pytest.mark.slow
 def test_a_step_that_was_done_with_a_flow_that_is_gone_says_so(short, local_engine):
     page = opened(lesson="believes", step="on")
     done = own(page).progress.of("believes")

@@ -273,6 +273,7 @@ class TestInverse:
         np.testing.assert_array_equal(decode(steps["heat"]["level"]) == NO_NUMBER, np.isnan(found.steps))
         assert x["heat"]["range"][1] == pytest.approx(np.abs(found.det).max(), rel=1e-4)
 
+    @pytest.mark.slow
     def test_it_opens_with_the_block_that_folds_first_and_follows_training_block_and_iteration(self, trained):
         found = inverse_of(trained)
         page = begun()
@@ -329,6 +330,7 @@ class TestInverse:
         assert (link(page)["lipschitz.block"], link(page)["lipschitz.scale"]) == ("2", "1.995")
         assert finding(page, Inverted).bound == pytest.approx(1.995 * 0.99, abs=5e-3)
 
+    @pytest.mark.slow
     def test_what_is_scaled_is_said_on_all_screens_and_can_be_brought_back_there(self):
         page = press(begun(), "lipschitz.folded")
         assert "bring_back" not in keys(page) and "lipschitz.back" in keys(page)
@@ -347,6 +349,7 @@ class TestInverse:
         assert page.select_slider(key="lipschitz.scale").value == 1
         assert not finding(page, Inverted).refusal
 
+    @pytest.mark.slow
     def test_a_link_repeats_block_scale_z_and_iteration(self, trained):
         asked = {"block": "1", "scale": "2.5", "chosen": "True", "z": "0.4 -0.3", "method": "chord"}
         page = begun(**asked)
@@ -371,6 +374,7 @@ class TestInverse:
         assert own(page).report.state is State.PAUSED
         assert finding(page, Inverted).block == 0
 
+    @pytest.mark.slow
     def test_a_link_that_scales_the_first_to_fold_does_so_and_a_run_that_stopped_says_why(self):
         page = begun(scale="3.0")
         assert bench(page).block == 2 and finding(page, Inverted).bound == pytest.approx(2.97, abs=5e-3)

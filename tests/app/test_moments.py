@@ -76,6 +76,7 @@ WRONG = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_at_the_moment_that_its_browser_looks_at_play_says_that_it_continues_from_there(page, browser):
     assert play_label(page) == "Play"
     page = browser.looks_at(page, EARLIER)

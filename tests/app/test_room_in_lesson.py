@@ -147,6 +147,7 @@ def says(page, key, **values):
     return any(wording().say(key, **values) in caption.value for caption in page.caption)
 
 
+@pytest.mark.slow
 def test_draws_of_the_bench_are_pooled(drawing, monkeypatch):
     monkeypatch.setattr(pool, "MOST_DRAWS", MOST_DRAWS)
     page = checked(with_draws(drawing, 7).run())

@@ -259,6 +259,7 @@ class TestTraining:
         np.testing.assert_array_equal(*trained)
         assert found.trained == pytest.approx(trained[0][4, 1], rel=1e-6)
 
+    @pytest.mark.slow
     def test_at_play_the_picture_follows(self):
         page = press(opened(block="2", weights="w1.5.2=3"), "play")
         before = own(page).report.arms[0].step

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -82,6 +83,7 @@ def test_a_clocks_call_that_crosses_an_answer_undoes_nothing(visit):
     visitor.page.get_by_text(re.compile(r": folded\.")).first.wait_for()
 
 
+@pytest.mark.slow
 def test_a_page_lives_on_where_two_calls_cross_the_end_of_a_run(visit):
     """Lessons, and back to Explore, before the browser hears of the Lessons. It has all large parts of Explore then."""
     wire = Wire()

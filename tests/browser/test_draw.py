@@ -130,6 +130,7 @@ def test_what_is_painted_is_learnt_and_stands_in_the_link(visit):
     assert not trouble(visitor) and not trouble(other)
 
 
+@pytest.mark.slow
 def test_by_keys_alone_undo_clear_what_cannot_be_learnt_and_the_most_points(visit):
     visitor = visit(query=f"{SMALL}&data=drawing", path="/explore", picture=False)
     plane, keyboard = Plane(visitor), visitor.page.keyboard

@@ -96,6 +96,7 @@ def walk(visit, lesson, most=None):
             press(visitor, "Next")
 
 
+@pytest.mark.slow
 def test_the_questions_of_lesson_10_are_in_sight_with_their_answers_and_the_evidence(visit):
     walk(visit, "bugs", 2)
 

@@ -192,6 +192,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     ended(visitor, "Russian roulette")
 
 
+@pytest.mark.slow
 def test_beside_a_lesson_the_planes_or_the_loss_are_large_and_settings_stand_in_the_row_of_play(visit, server):
     visitor = visit("lesson=believes&step=mass", viewport={"width": 1440, "height": 900})
     settings, row = visitor.page.locator(".st-key-lesson_settings"), visitor.page.locator(".st-key-play")

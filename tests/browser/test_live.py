@@ -126,6 +126,7 @@ def test_the_slider_goes_through_the_stages_of_a_still_picture_without_the_serve
     assert visitor.problems == []
 
 
+@pytest.mark.slow
 def test_one_picture_turns_into_the_next_but_for_who_wants_no_motion(see):
     visitor = see("playing=yes&swings=yes")
     here = POINTS[0, 0] * (1 - (BLOCKS + 1) / 10)

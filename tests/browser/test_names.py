@@ -54,6 +54,7 @@ def test_links_with_hostile_names_fetch_nothing_and_lead_nowhere(visit, server):
         visitor.page.context.close()
 
 
+@pytest.mark.slow
 def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     kinds = ("markup", "image", "anchor", "formula", "html")
     points = np.random.default_rng(0).normal(size=(60, 2))

@@ -41,6 +41,7 @@ CARDS = {f"claim_{name}": claim for name, claim in CLAIMS.items()} | {
 }
 
 
+@pytest.mark.slow
 def test_every_card_has_its_ways_fits_can_be_taken_and_is_printed_with_its_verdict(paper):
     visitor = paper()
     page = visitor.page

@@ -309,6 +309,7 @@ def test_space_plays_on_a_bench(visit):
     expect(button(visitor, "Pause")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_lesson_is_presented_with_its_picture_or_either_alone(visit):
     query = "lesson=believes&step=first&view=present"
     visitor = visit(query=query, viewport={"width": 1280, "height": 720})

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL, zoom_wheel
@@ -49,6 +50,7 @@ def kinds(visitor, pane):
     return picture(visitor, pane, "picture.layers.filter(l => l.visible !== false).map(l => l.name ?? l.kind)")
 
 
+@pytest.mark.slow
 def test_a_step_goes_through_its_parts_by_itself_or_one_at_a_time_for_who_wants_no_motion(visit):
     visitor = visit()
     visitor.picture().evaluate(NOTE_PARTS)

@@ -357,6 +357,7 @@ class TestReplay:
         home.page.get_by_role("switch").set_checked(cut)
         home.page.get_by_role("slider", name="Step of training").fill(str(place))
 
+    @pytest.mark.slow
     def test_a_sheet_its_numbers_and_its_programs_are_those_of_the_nearest_stored_step(self, home):
         self.at(home, 23)
         found = stored(NAME).found
@@ -390,6 +391,7 @@ class TestReplay:
         cells = json.loads(taken(home.page, "Notebook: the exact log det")[1])["cells"]
         assert any("trainer.step()" in "".join(cell["source"]) for cell in cells)
 
+    @pytest.mark.slow
     def test_a_film_leaves_the_replay_where_it_was_and_menus_work_from_page_to_page(self, home):
         self.at(home, 5)
         before = home.page.locator(".replay-told").inner_text()

@@ -63,6 +63,7 @@ def test_a_paper_is_printed_black_on_white_within_its_page_and_one_that_there_is
         assert page.locator("script").count() == 0, path
 
 
+@pytest.mark.slow
 def test_a_slide_shows_the_live_step_and_folds_its_answers(opened):
     visitor = opened("/papers/series/slides")
     page = visitor.page

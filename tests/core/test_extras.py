@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 # Runs in a Python of its own, where the rest of the app's requirements cannot be imported.
@@ -72,6 +74,7 @@ print("done")
 '''
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_and_a_flow_is_trained_without_them():
     found = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS], cwd=ROOT, capture_output=True, text=True)
     assert found.stdout == "done\n", found.stderr
