@@ -105,9 +105,4 @@ def test_a_large_file_is_judged_by_its_beginning():
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_the_time_grows_as_the_length_of_a_file(attack):
-    assert steepest(answered, attack, 1_024, 2**13) <= MOST_GROWTH
-
-
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_so_it_is_up_to_the_largest_file(attack):
-    assert steepest(answered, attack, 2**13, MOST_BYTES // 2) <= MOST_GROWTH
+    assert steepest(answered, attack, 1_024, MOST_BYTES // 2) <= MOST_GROWTH
