@@ -28,7 +28,8 @@ def seconds(answer: Callable[[Any], object], given: Any, repeats: int = REPEATS)
 
 def steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
     """The largest factor by which the time grows as an attack becomes `LONGER` times as long, again and again from
-    `least` up to `most`: as far as it takes long enough to matter and to be measured, else 1. It ends beyond `MOST_GROWTH`."""
+    `least` up to `most`: as far as it takes long enough to matter and to be measured, else 1. It ends beyond
+    `MOST_GROWTH`."""
     gc.collect()
     gc.freeze()  # what there was before is looked through at no answer's expense
     try:
