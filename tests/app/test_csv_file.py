@@ -210,6 +210,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize(("data", "what"), FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.thorough
 def test_what_is_no_text_is_named(data, what):
     with pytest.raises(CsvError) as error:
         read_csv("points.csv", data)

@@ -60,6 +60,7 @@ def errors(page):
 KINDS = tuple("ab" * 20)
 
 
+@pytest.mark.thorough
 def test_columns_stay_chosen_while_another_data_set_is_looked_at(local_engine, monkeypatch):
     page = upload(opened(), "points.csv", csv("a,b,c,kind", KINDS))
     for part, value in (("x", "c"), ("y", "a"), ("label", "kind")):
@@ -74,6 +75,7 @@ def test_columns_stay_chosen_while_another_data_set_is_looked_at(local_engine, m
     assert [experiment.arms[0].data.names for experiment in began] == [("c", "a")]
 
 
+@pytest.mark.thorough
 def test_the_next_file_keeps_the_columns_that_it_has_and_both_axes_differ():
     page = upload(opened(), "first.csv", csv("a,b,c"))
     page = upload(page, "second.csv", csv("b,d,e"))
@@ -85,6 +87,7 @@ def test_the_next_file_keeps_the_columns_that_it_has_and_both_axes_differ():
     assert run_id(run(page)) == before
 
 
+@pytest.mark.thorough
 def test_the_vertical_axis_makes_way_for_the_horizontal_one():
     page = upload(opened(), "points.csv", csv("a,b,c"))
     page = run(page.selectbox(key="csv.x").set_value("b"))

@@ -398,6 +398,7 @@ def test_the_held_out_kl_is_measured_where_the_truth_is_known():
     assert (len(wine.held_nll), wine.held_kl.shape, wine.held_kl_se.shape) == (2, (0,), (0,))
 
 
+@pytest.mark.thorough
 def test_the_masses_of_a_flow_that_stands_still_are_weighed_and_of_its_settings_as_they_are():
     engine = engine_without_time()
     id = engine.create(Experiment((dataclasses.replace(ARM, train=FAST),), 0))
@@ -646,6 +647,7 @@ def test_an_inversion_of_a_flow_that_moves_is_of_one_moment():
     same_inversion(found.found, expected.found)
 
 
+@pytest.mark.thorough
 def test_another_inversion_draws_nothing_else_and_the_last_one_stays():
     engine = engine_without_time()
     id = engine.create(Experiment((ARM,), seed=0))

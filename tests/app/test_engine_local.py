@@ -14,6 +14,7 @@ ARM = Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=20), "moons")
 
 
 @pytest.mark.parametrize("arms", [1, 3])
+@pytest.mark.thorough
 def test_each_poll_of_what_plays_takes_its_steps_also_where_a_step_takes_long(arms, monkeypatch):
     step = Trainer.pieces
 

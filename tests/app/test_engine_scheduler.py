@@ -310,6 +310,7 @@ class TestBesideThreeThatAreSlow:
 
         return Bench(Scheduler(clock, cpu=clock, new_job=new_job, memory=lambda: 0), clock)
 
+    @pytest.mark.thorough
     def test_nobody_waits_for_more_than_a_piece_of_work_or_two(self, slow):
         """Neither while they are built, nor in training, nor while they are measured. When all three have just come,
         each may have a turn."""
@@ -444,6 +445,7 @@ def test_pictures_take_at_most_their_share_of_the_time_and_all_pages_get_some(be
     assert 5 <= min(counts) <= 8 * 20 + 1
 
 
+@pytest.mark.thorough
 def test_where_thirty_train_each_page_has_two_pictures_a_second(bench, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "FRAME_COST", 0.004)
     quick = Experiment((Arm(FlowConfig(), TrainConfig(batch=200), "moons"),), seed=0)

@@ -110,6 +110,7 @@ def test_a_report_has_the_parts_as_long_as_the_flow_stands_at_this_step():
     assert engine.poll(id, VIEW).arms[0].parts is None
 
 
+@pytest.mark.thorough
 def test_what_plays_pauses_first_and_one_step_is_taken():
     engine, id = begun()
     engine.play(id)

@@ -82,6 +82,7 @@ def test_it_opens_with_the_picture_of_a_flow_at_step_0_and_names_the_device_and_
     assert "CPU" in named(line.proto.help) and report.device_reason in line.proto.help
 
 
+@pytest.mark.thorough
 def test_100_steps_are_100_steps_of_the_trainer():
     page = press(opened(data="8gaussians", seed="3"), "steps")
     trainer = Trainer(FLOW, TRAIN, DATASETS["8gaussians"], seed=3)
@@ -100,6 +101,7 @@ def test_100_steps_are_100_steps_of_the_trainer():
     assert step_of(page) == shown["still"]["step"] == 100
 
 
+@pytest.mark.thorough
 def test_one_step_then_reset_then_play_and_pause():
     page = press(opened(), "step")
     assert step_of(page) == 1
@@ -117,6 +119,7 @@ def test_one_step_then_reset_then_play_and_pause():
     assert step_of(checked(page.run())) == step
 
 
+@pytest.mark.thorough
 def test_training_settings_change_live_and_a_flow_setting_builds_another_that_goes_on_playing():
     page = press(opened(), "step")
     before = scene(page)["run"]
@@ -129,6 +132,7 @@ def test_training_settings_change_live_and_a_flow_setting_builds_another_that_go
     assert scene(page)["playing"]
 
 
+@pytest.mark.thorough
 def test_the_link_follows_every_setting():
     page = opened(data="moons", seed="5")
     page = checked(page.selectbox(key="log_det").set_value("roulette").run())
@@ -225,6 +229,7 @@ def test_whoever_opens_the_copied_link_sees_the_same_run_bit_by_bit(local_engine
     assert saved_flow(again, local_engine)[1] == saved_flow(page, local_engine)[1]
 
 
+@pytest.mark.thorough
 def test_a_change_of_ones_own_keeps_what_was_planned_from_coming(local_engine):
     page = press(press(opened(changes="1:batch=32;3:batch=16"), "step"), "step")
     page = checked(page.run())
@@ -251,6 +256,7 @@ def test_a_saved_flow_goes_on_where_it_was_and_reset_goes_back_to_it(local_engin
     assert saved_flow(page, local_engine)[1] == tensors
 
 
+@pytest.mark.thorough
 def test_own_data_are_learnt_and_shown_in_their_units(local_engine):
     draw = np.random.default_rng(1)
     rows = draw.normal([170, 70], [3, 5], (400, 2)) + draw.choice([-10, 10], (400, 1))
@@ -267,6 +273,7 @@ def test_own_data_are_learnt_and_shown_in_their_units(local_engine):
     assert scene(press(page, "steps"))["loss"]["held_nll"][-1] < before
 
 
+@pytest.mark.thorough
 def test_the_blocks_are_shown_in_numbers_when_they_are_unfolded(local_engine):
     page = press(opened(log_det="roulette"), "step")
     assert not any("| block |" in m.value for m in page.markdown)

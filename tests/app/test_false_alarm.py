@@ -58,6 +58,7 @@ def test_ten_draws_go_wrong_far_more_often_than_the_normal_law_says():
 
 
 @pytest.mark.parametrize("n", [400, 10_000])
+@pytest.mark.thorough
 def test_the_expansion_of_a_known_skew_law(n):
     """Of the squares of normal draws, whose probe is Gaussian and whose matrix is diagonal: simulated by others."""
     found = false_alarm(Bench(), KNOWN_LOG_DET, n, 3.0).value

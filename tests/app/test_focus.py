@@ -125,6 +125,7 @@ def test_one_setting_that_is_offered_has_its_control_alone(screen, view, name, s
     assert own(page).offered == {name} and "fixed" in keys(page)
 
 
+@pytest.mark.thorough
 def test_without_such_a_link_the_same_helpers_find_controls_of_every_kind():
     page = opened("estimator", "by_hand")
     assert {"bench.view", "bench.law", "bench.fractions", "bench.throw", "paste.csv"} <= set(drawn(page))
@@ -155,6 +156,7 @@ def test_buttons_stay_where_all_that_they_change_is_offered():
     assert own(page).benches[Lipschitz] == Lipschitz(block=1, scale=1.0)
 
 
+@pytest.mark.thorough
 def test_what_is_offered_can_be_changed_and_the_rest_stays_through_screens_and_undo():
     page = opened("explore", controls="blocks", batch="32", **{"lipschitz.method": "newton"})
     page = run(page.button(key="step").click())
@@ -178,6 +180,7 @@ def test_nobody_is_locked_in():
     assert "show_all" not in {button.key for button in page.button}
 
 
+@pytest.mark.thorough
 def test_a_teacher_chooses_what_stays_and_gets_the_link():
     page = opened("estimator", "by_hand", batch="32", **{"bench.probe": "sphere", "dimensions.view": "memory"})
     page.session_state["share.bench"], page.session_state["share.section.bench"] = True, "For a class"

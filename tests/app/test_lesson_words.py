@@ -56,6 +56,7 @@ def test_each_language_has_what_the_panel_says_and_nothing_else(language):
         check_measured(found, measured(shelf().originals.values()))
 
 
+@pytest.mark.thorough
 def test_every_text_is_said_somewhere_and_every_text_that_is_said_is_there():
     files = [
         file for place in SPEAKING for path in [ROOT / "app" / place] for file in sorted(path.rglob("*.py")) or [path]

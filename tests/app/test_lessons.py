@@ -479,6 +479,7 @@ class TestObservables:
         turn = situation(matrix="0.3 -0.5 0.5 0.3", probe="rademacher")
         assert (turn.value("factor"), turn.value("variance") < 0.01) == (math.inf, True)
 
+    @pytest.mark.thorough
     def test_what_was_measured_of_another_scale_step_or_block_is_not_known(self):
         player = with_small_flow({"constraint": "off", "lipschitz.block": "2"})
         at = player.situation({"masses": True} | INVERSION)

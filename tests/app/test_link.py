@@ -193,6 +193,7 @@ def links_to_all(kind, prefix=""):
             yield from links_to_all(part.default_factory, prefix)
 
 
+@pytest.mark.thorough
 def test_every_choice_of_every_setting_and_every_limit_can_be_linked_to():
     asked = set()
     for prefix, kind in {"": Setup, **link.BENCHES}.items():

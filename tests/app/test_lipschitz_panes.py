@@ -159,6 +159,7 @@ class TestInverse:
             shown = np.maximum(found.walks[name].error[: len(walk)], pictures.ROUNDING)
             np.testing.assert_allclose(walk[:, 1], shown, rtol=1e-5)
 
+    @pytest.mark.thorough
     def test_panes_of_a_folded_block(self, folded):
         steps, x, errors = sent(drawn(folded))
         np.testing.assert_allclose(*curves(steps), folded.fold_image, rtol=1e-5)

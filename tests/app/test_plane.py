@@ -103,6 +103,7 @@ def test_a_law_that_is_infinite_everywhere_says_so():
     assert [name for name, _ in scene(page)["circles"]] == ["1", "L"]
 
 
+@pytest.mark.thorough
 def test_the_steepest_point_can_be_taken_to_the_bench():
     page = opened()
     jacobians = of_trainer()

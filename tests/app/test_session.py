@@ -378,6 +378,7 @@ def test_a_link_to_columns_that_are_not_there_says_so(scripted):
     assert len(scripted.experiments) == 1
 
 
+@pytest.mark.thorough
 def test_the_file_that_a_link_needs_may_also_be_given_in_the_sidebar(scripted):
     page = choose_own(changed_by_plan(opened(linked()), scripted))
     page = upload(page, "csv", "other.csv", CSV + b"\n1,2,3,x")

@@ -370,6 +370,7 @@ class TestPresets:
                     assert ("undecided" in text) <= (kind == "at the limit")
                 assert crossing(subject, bench) >= 0 or kind == "at the limit"
 
+    @pytest.mark.thorough
     def test_the_best_law_can_be_typed_whatever_the_radius(self):
         # A radius above 0.95 makes the table end with the largest ratio that is allowed, in spite of rounding.
         rng = np.random.default_rng(0)

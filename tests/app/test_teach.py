@@ -369,6 +369,7 @@ def test_an_unknown_lesson_is_said_and_the_list_is_there(page, asked):
     assert all(app.button(key=f"teach.{id}") for id in LESSONS)
 
 
+@pytest.mark.thorough
 def test_notes_stand_in_no_lesson(page):
     app = page("learn", lesson="series")
     app.switch_page(SCREENS[shown_step(app).screen].script)

@@ -326,6 +326,7 @@ class TestBlockTable:
         assert (table.tail_ratio, table.beyond) == (None, None)
         assert block_table(flow, evaluate(flow, x), Roulette()).beyond.shape == (3,)
 
+    @pytest.mark.thorough
     def test_the_largest_norm_need_not_be_where_the_bound_is_largest(self):
         """200 matrices whose interpolated bound lies 2 % and more above their norm, and one that is at its bound."""
         for p, near in ((1.3, 1.0), (3.0, math.inf), (8.0, math.inf)):

@@ -308,6 +308,7 @@ class TestNumbers:
             pairs(x, out)
         return x.astype(float), out.astype(float)
 
+    @pytest.mark.thorough
     def test_exp(self):
         x, found = self.applied(numbers.exp, np.linspace(-87, 87, 300_001))
         np.testing.assert_allclose(found, np.exp(x), rtol=2e-7)

@@ -87,6 +87,7 @@ def test_moons_are_normals_averaged_over_half_circles():
     compare("moons", oracle)
 
 
+@pytest.mark.thorough
 def test_swiss_roll_is_normals_averaged_over_its_angle():
     low, high = 1.5 * np.pi, 4.5 * np.pi
     t = np.linspace(low, high, SIMPSON)

@@ -142,6 +142,7 @@ def test_a_flows_bits_are_those_of_all_its_jacobian():
     assert found.standard_error == pytest.approx(np.std(expected, ddof=1) / math.sqrt(3), rel=1e-3)
 
 
+@pytest.mark.thorough
 def test_the_gaussians_are_scipys():
     found = gaussian_bits(DIGITS)
     noise = seeded(bits.GAUSSIAN_SEED)
@@ -154,6 +155,7 @@ def test_the_gaussians_are_scipys():
     assert found.value < math.log2(LEVELS)
 
 
+@pytest.mark.thorough
 def test_it_is_learnt_by_roulette_without_an_exact_log_det(monkeypatch):
     config = FlowConfig(blocks=2, width=16, budget=0.9, dim=DIM)
     train = TrainConfig(log_det=Roulette(probe="rademacher", shared=True), batch=64, warmup=0, average=0.0)

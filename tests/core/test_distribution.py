@@ -70,6 +70,7 @@ def check_draws(matrix, probe, bug):
 @pytest.mark.parametrize(
     ("probe", "variance", "reach"), [("gaussian", 0.3917271732, 20.0), ("rademacher", 0.0014856049, 1.5)]
 )
+@pytest.mark.thorough
 def test_its_moments_are_those_in_closed_form(probe, variance, reach):
     """By sums over 3,000 cells about the mean. Beyond them is nothing that counts; within one, all is at its middle."""
     x = np.linspace(0.6 - reach, 0.6 + reach, 3_001)

@@ -37,6 +37,7 @@ def test_the_snippet_finds_the_same_numbers(law, probe):
 
 
 @pytest.mark.parametrize(("a", "probe"), [*zip(itertools.cycle(LARGER), PROBES, strict=False)], ids=str)
+@pytest.mark.thorough
 def test_larger_matrices(a, probe):
     found = {}
     with contextlib.redirect_stdout(io.StringIO()):

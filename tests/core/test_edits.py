@@ -86,6 +86,7 @@ def test_a_weight_that_is_set_keeps_its_value_in_a_row_that_is_scaled_in_any_ord
 
 
 @pytest.mark.parametrize("constraint", [Soft(), Hard(), Bjorck(), Power(), Off()], ids=lambda c: type(c).__name__)
+@pytest.mark.thorough
 def test_norms_before_and_after_the_constraint_are_numpys(constraint):
     flow = built(constraint=constraint)
     found = edited_block(flow, Edited(1, 2.0, CHANGES), 1, X)

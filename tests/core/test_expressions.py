@@ -153,6 +153,7 @@ class TestDerivatives:
     @given(trees(FUNCTIONS), st.integers(0, 10**6))
     @example(parse("min(z, 0)^(1/2)", ARITY), 0)
     @example(parse("sqrt(relu(z))", ARITY), 0)
+    @pytest.mark.thorough
     def test_value_slope_and_curvature_are_those_of_autograd(self, tree, seed):
         t = 4 * torch.rand(40, generator=seeded(seed), dtype=torch.float64) - 2
         expected = differentiated(lambda t: oracle(tree, t), t)
@@ -482,6 +483,7 @@ class TestRefusals:
                 assert str(refused.value).rstrip()[-1] in ".?"
                 assert len(str(refused.value)) < 500
 
+    @pytest.mark.thorough
     def test_what_is_told_to_be_written_is_the_same_function_and_can_be_had(self):
         t = torch.linspace(-4, 4.01, 50, dtype=torch.float64)
         for text, name in WRITTEN_OUT.items():

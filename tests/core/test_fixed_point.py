@@ -43,6 +43,7 @@ def at_its_cap(activation, budget, dim=2):
         )
     ],
 )
+@pytest.mark.thorough
 def test_the_true_error_is_within_the_tolerance(solve, activation, budget, dim, tolerance):
     branch, x = at_its_cap(activation, budget, dim), 3 * points(200, dim)
     with torch.no_grad():
@@ -89,6 +90,7 @@ def test_a_point_that_is_not_a_number_is_the_one_that_is_named(solve):
 
 
 @pytest.mark.parametrize("budget", [0.97, 0.99, 0.999])
+@pytest.mark.thorough
 def test_far_preimages_are_found_in_float32(solve, budget):
     # f shrinks by 1 - L here: x lies up to 1,000 times as far out as z, and rounding is in proportion to x.
     branch = LinearBranch(-budget * (1 - 1e-5) * torch.eye(2))

@@ -63,6 +63,7 @@ class TestInside:
             here = part(here)
 
 
+@pytest.mark.thorough
 def test_the_density_integrates_to_one(trained):
     n, window = 500, ((-8.0, 8.0), (-8.0, 8.0))
     density = measure.density_grid(trained, window, n).astype(float)

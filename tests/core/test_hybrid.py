@@ -138,6 +138,7 @@ def test_the_weight_may_change_while_it_trains_and_a_state_goes_on():
     assert torch.equal(torch.cat([p.detach().flatten() for p in trainer.evaluated_model.parameters()]), runs[1.0])
 
 
+@pytest.mark.thorough
 def test_both_parts_are_learned():
     trainer = Trainer(HybridConfig(FlowConfig(blocks=2, width=16)), HybridTrainConfig(batch=128), MOONS, seed=0)
     x, y = MOONS.held_out(), MOONS.held_out_classes()

@@ -233,6 +233,7 @@ class TestDataToTrainOn:
         with pytest.raises(ValueError, match=said):
             Trainer(config, TrainConfig(batch=50), data, seed=0)
 
+    @pytest.mark.thorough
     def test_a_later_batch_that_is_not_finite_is_named_as_the_cause(self):
         trainer = Trainer(CONFIG, TrainConfig(batch=50), Drawn(GOOD, GOOD, BAD), seed=0)
         trainer.step()

@@ -75,6 +75,7 @@ class TestTraces:
         assert found.x.shape == (8, 6, dim) and found.residual.shape == (8, 6)
 
     @pytest.mark.parametrize("method", ITERATIONS)
+    @pytest.mark.thorough
     def test_they_end_where_scipy_finds_the_root(self, method):
         g, z = BRANCHES["sine"], 2 * points(10, 2, seed=4)
         ends = trace(ITERATIONS[method], g, z, 150).x[-1].numpy()

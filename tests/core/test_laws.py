@@ -105,6 +105,7 @@ def alike(flows, outputs_of, *inputs):
 
 
 class TestFlows:
+    @pytest.mark.thorough
     def test_points_jacobians_and_exact_densities(self, flows, x):
         def outputs_of(flow):
             block_by_block = flow.forward_and_log_dets(x)

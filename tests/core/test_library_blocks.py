@@ -212,6 +212,7 @@ class TestMoments:
         ("law", "probe"),
         [("geometric", "gaussian"), (rf.Custom((1.0, 0.7, 0.4)), "rademacher")],
     )
+    @pytest.mark.thorough
     def test_the_variance_is_that_of_estimates(self, law, probe):
         """The sample variance of 200,000 estimates, within 5 standard errors by 20 groups (t with 19: below 1e-4)."""
         a = np.array([[0.5, 0.3], [-0.2, 0.4]])

@@ -46,6 +46,7 @@ def test_every_method_has_an_example(kind):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.thorough
 def test_the_listing_of_readme_runs_as_it_is_written(tmp_path, monkeypatch, dtype, capsys):
     monkeypatch.chdir(tmp_path)
     names = {}

@@ -64,6 +64,7 @@ def matrices(draw):
 class TestTheNorm:
     @settings(max_examples=100)
     @given(matrices())
+    @pytest.mark.thorough
     def test_it_is_certified_whatever_the_matrix(self, weights):
         assert_certified(weights)
         s, u, v = top_singular_triples(weights)

@@ -297,6 +297,7 @@ class TestSubject:
 
 
 class TestCost:
+    @pytest.mark.thorough
     def test_the_variance_is_that_of_the_gradients_of_the_same_draws(self):
         flow, x = flow_and_points(blocks=2)
         *pieces, found = cost(flow, x, Truncated(4), seeded(5), draws=20)
@@ -324,6 +325,7 @@ class TestCost:
         *_, found = cost(flow, x, NoLogDet(), seeded(5), draws=4)
         assert found.variance.value == pytest.approx(0, abs=1e-10)
 
+    @pytest.mark.thorough
     def test_the_standard_error_is_how_far_repetitions_lie_apart(self):
         # Gradients with mean (1, ..., 1) and covariance s^2 I: the true ratio is s^2.
         draws = 1 + 0.7 * torch.randn(200, 24, 30, generator=seeded(0), dtype=torch.float64)

@@ -154,6 +154,7 @@ class TestVariance:
 
     @pytest.mark.parametrize("probe", PROBES)
     @pytest.mark.parametrize(("quantity", "make"), [("neumann", neumann_remainders), ("plain", plain_remainders)])
+    @pytest.mark.thorough
     def test_the_gradients_is_mpmaths(self, quantity, make, probe):
         law, b = Geometric(0.5, 2), [[0.7, -0.2], [0.3, 0.1]]
         for kind in ("known", "symmetric", "defective", "nilpotent"):
@@ -640,6 +641,7 @@ class TestParameters:
             torch.testing.assert_close(found[:, column], (sides[0] - sides[1]) / (2 * h), rtol=1e-5, atol=1e-8)
 
     @pytest.mark.parametrize("gradient", ["neumann", "plain"])
+    @pytest.mark.thorough
     def test_the_whole_gradients_variance_is_the_estimators(self, gradient):
         # 500 gradients at one point, each of a copy of it; a variance that is off by a fifth shows.
         branch, law = Branch([2, 3, 2], "sine", 0.6, seeded(0)).double(), Geometric(0.5, 1)

@@ -99,6 +99,7 @@ class TestNames:
         assert flow.log_prob(torch.zeros(3, 2)).shape == (3,)
 
 
+@pytest.mark.thorough
 def test_the_example_of_the_help_runs():
     (example,) = doctest.DocTestFinder(recurse=False).find(rf, "resflow_core", globs={})
     assert len(example.examples) == 5

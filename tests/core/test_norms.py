@@ -102,6 +102,7 @@ def test_what_is_no_stack_is_refused():
 class TestBothBounds:
     @settings(max_examples=120)
     @given(stacks(), orders, orders)
+    @pytest.mark.thorough
     def test_the_upper_one_is_above_and_the_lower_one_is_attained(self, weights, p, q):
         upper, (lower, x) = upper_bound(weights, p, q), lower_bound(weights, p, q, starts=6, steps=8)
         assert (lower <= upper).all()
@@ -123,6 +124,7 @@ class TestBothBounds:
             stretched = numpy_norm(points @ w.T, q) / numpy_norm(points, p)
             assert stretched.max() <= bound
 
+    @pytest.mark.thorough
     def test_two_columns_against_dense_directions(self):
         weights = torch.cat([drawn(8, 5, 2), drawn(8, 5, 2, seed=1) * torch.tensor([1.0, 1e-3])])
         for p, q in itertools.product(ORDERS, ORDERS):
@@ -140,6 +142,7 @@ class TestBothBounds:
         np.testing.assert_allclose(lower_bound(weights, INF, q, starts=30)[0], brute, rtol=1e-12)
 
     @pytest.mark.parametrize(("p", "q"), [(3, 3), (1.5, 4), (4, 1.5)])
+    @pytest.mark.thorough
     def test_scipy_finds_no_vector_that_is_stretched_more(self, p, q):
         for w in drawn(3, 4, 3):
             value, upper = float(lower_bound(w[None], p, q)[0]), float(upper_bound(w[None], p, q))
@@ -151,6 +154,7 @@ class TestBothBounds:
             assert best <= upper
             assert value == pytest.approx(best, rel=1e-6)
 
+    @pytest.mark.thorough
     def test_duality_and_scaling(self):
         weights, scales = drawn(8, 3, 4), itertools.cycle([-1e-30, 1e30, 1e200])
         for (p, q), scale in zip(itertools.product(FEW, FEW), scales, strict=False):
@@ -260,6 +264,7 @@ class TestPowerMethod:
         if steps == 300:
             np.testing.assert_allclose(value, np.linalg.norm(weights.numpy(), 2, (1, 2)), rtol=1e-6)
 
+    @pytest.mark.thorough
     def test_its_vectors_are_units_and_attain_a_lower_bound_that_never_falls(self):
         for p, q in itertools.product(FEW, FEW):
             with told((p, q)):

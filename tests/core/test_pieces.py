@@ -104,6 +104,7 @@ def test_the_gradient_is_that_of_the_whole_batch(name, in_pieces):
 
 
 @pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.thorough
 def test_what_is_saved_between_two_pieces_is_the_state_before_the_step(pieces, in_pieces):
     case = CASES[str(Roulette())]
     in_pieces()

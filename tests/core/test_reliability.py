@@ -42,6 +42,7 @@ def test_a_known_answer():
     assert found.ece == pytest.approx((2 * (1 - 0.575) + 3 * (2.9 / 3 - 2 / 3)) / 6)
 
 
+@pytest.mark.thorough
 def test_noise_is_the_ece_of_a_calibrated_classifier():
     rng = np.random.default_rng(0)
     confidence = rng.uniform(0.5, 1, 400)

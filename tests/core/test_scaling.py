@@ -87,6 +87,7 @@ class TestSubject:
             assert piece.squared_norm == pytest.approx(float(g.square().sum()), rel=1e-4)
             assert not piece.is_exact and piece.dim == 4
 
+    @pytest.mark.thorough
     def test_their_mean_is_the_closed_variance_of_two_equally_likely_probes(self):
         # In the plane Rademacher's probes are (1, 1) and (1, -1) up to their sign: one point, two estimates.
         plan = dataclasses.replace(

@@ -30,6 +30,7 @@ def stacks(draw):
 
 @settings(max_examples=100)
 @given(stacks())
+@pytest.mark.thorough
 def test_all_of_them_enclose_the_norm(weights):
     norms = numpy_norms(weights)
     np.testing.assert_allclose(exact(weights), norms, rtol=1e-12)

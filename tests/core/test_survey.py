@@ -24,6 +24,7 @@ def results(plan, pieces=None):
     return tuple(list(subjects.piece(k))[-1] for k in range(plan.pieces if pieces is None else pieces))
 
 
+@pytest.mark.thorough
 def test_every_way_is_measured_at_the_same_places():
     survey = Survey(PLAN, results(PLAN))
     assert survey.complete and survey.step == PLAN.pieces

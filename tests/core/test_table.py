@@ -178,6 +178,7 @@ def test_the_limits_are_accepted():
     st.tuples(st.integers(-320, 110), st.integers(-20, 20)),
     st.dictionaries(st.integers(0, 49), st.floats(), max_size=2),
 )
+@pytest.mark.thorough
 def test_any_numbers_are_refused_or_can_be_trained_on(values, exponents, cells):
     values = values * [float(f"1e{exponent}") for exponent in exponents]
     for cell, value in cells.items():

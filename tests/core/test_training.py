@@ -40,6 +40,7 @@ def test_the_reported_nll_is_exact_and_not_the_estimate():
     assert rough.step() == pytest.approx(exact.step(), abs=1e-6)  # same weights, same batch
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_run_and_another_seed_another():
     train = TrainConfig(log_det=Roulette(), batch=50)
     assert run(trainer(train), 5) == run(trainer(train), 5)
