@@ -49,6 +49,15 @@ def test_changes_since_the_checkpoint_are_sent_again_in_their_order(memo):
     assert memo.start()[1:] == []
 
 
+def test_steps_that_were_asked_for_are_counted_from_the_checkpoint(memo):
+    memo.note(Step("id", 10))
+    memo.receive(saved(4, 1))
+    memo.receive(Report("id", State.STEPPING, (ArmReport(7, 0.0, 0.0, train=A),), handled=1, steps_left=3))
+    memo.lose()
+    (create,) = memo.start()
+    assert (create.checkpoint.step, create.steps) == (4, 6)
+
+
 def test_a_run_of_another_server_moves_until_it_is_saved_at_its_goal(memo):
     memo.note(Step("id", 5))
     again = ExperimentRecord.again("id", memo.kept(), memo.clock)
