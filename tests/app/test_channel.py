@@ -244,6 +244,7 @@ def test_what_is_no_hello_ends_the_connection(told, client, hello):
         ("https://Flows.example.org", "flows.EXAMPLE.org", True),
         ("http://localhost:8502", "localhost:8501", False),
         ("http://localhost:8501.example.org", "localhost:8501", False),
+        ("http://elsewhere.localhost:8501", "localhost:8501", False),
         ("http://elsewhere.example/localhost:8501", "localhost:8501", False),
         (None, "localhost:8501", False),
         ("http://localhost", None, False),

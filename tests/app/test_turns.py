@@ -48,7 +48,9 @@ def test_so_many_have_a_turn_and_the_others_follow_in_their_order():
         crowd.end(name)
         wait_for(lambda number=number: len(crowd.order) == number, "the next")
     assert crowd.order == list("abcdef")
-    crowd.end("e", "f")
+    crowd.come("g")  # turns that were handed over are not free besides
+    assert crowd.order == list("abcdef") and crowd.turns.waiting == 1
+    crowd.end("e", "f", "g")
 
 
 def test_a_turn_within_a_turn_is_the_same_one():

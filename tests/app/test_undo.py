@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from app import examples
 from app.engine.reports import State
 from app.engine.stored import Stored
 from app.session import kept
+from app.session.page import Past
 from resflow_core.flow import FlowConfig
 from tests.app.pages import MAIN, named, own
 
@@ -222,6 +224,18 @@ def test_several_levels_are_kept_and_flows_without_a_step_are_passed_over(page):
         assert own(page).setup.flow.blocks == blocks
         assert page.select_slider(key="blocks").value == blocks
     assert not offered(page)
+
+
+def test_of_ten_flows_that_are_kept_the_oldest_makes_way(monkeypatch):
+    page = SimpleNamespace(past=[], setup=SimpleNamespace(start=None))
+    steps = iter(range(1, 13))
+    monkeypatch.setattr(kept, "current", lambda: page)
+    monkeypatch.setattr(kept, "_steps", lambda: next(steps))
+    monkeypatch.setattr(kept, "_stored", lambda step: Past(page.setup, step, True, None, goes_on=True))
+    for _ in range(12):
+        kept.remember()
+    assert [past.steps for past in page.past] == [*range(3, 13)]
+    assert kept.past() is page.past[-1]
 
 
 @pytest.mark.slow
