@@ -15,7 +15,7 @@ from resflow_core.fast.closed_forms import closed_form
 from tests.hostile.formulas import BY_HAND, KINDS, few, hostile
 
 LONGEST_MESSAGE = 500
-ALL, PIECE = 1_800, 300
+ALL, PIECE = 600, 300
 SAMPLED = 1_000
 LONG = (
     *BY_HAND[:2],
