@@ -34,10 +34,10 @@ PLAYED = """async data => {
   const [width, height] = [video.videoWidth, video.videoHeight];
   const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
   const seen = () => { pen.drawImage(video, 0, 0); return pen.getImageData(0, 0, width, height).data; };
+  const before = seen(); // of the first picture, which is there now; a page that nobody sees may present none
   const ended = on("ended");
-  const first = new Promise(done => video.requestVideoFrameCallback(() => done(seen())));
   await video.play();
-  const [before] = await Promise.all([first, ended]);
+  await ended;
   const after = seen();
   let changed = 0;
   for (let i = 0; i < after.length; i += 4) changed += Math.abs(after[i] - before[i]) > 16;
