@@ -1,13 +1,13 @@
 """The activation screen in a real browser: curves that are bent, a formula that is trained with, and what follows."""
 
 import re
-from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import SMALL
+from tests.browser.test_lipschitz import link, sees
 from tests.served import wait_for
 
 OWN = "tanh(z) + sin(3*z)/6"
@@ -44,14 +44,6 @@ def trace(visitor, pane, name):
             f"box => (t => t && [[...t.x], [...t.y]])(box.surface?.picture?.layers.find(t => t.name === {name!r}))"
         )
     )
-
-
-def link(visitor):
-    return {name: values[0] for name, values in parse_qs(visitor.page.evaluate("location.search.slice(1)")).items()}
-
-
-def sees(visitor, text):
-    expect(visitor.page.get_by_text(text).first).to_be_visible()
 
 
 def quiet(visitor):

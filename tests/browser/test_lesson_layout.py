@@ -121,7 +121,7 @@ def test_after_an_answer_its_verdict_is_in_sight_and_the_next_step_begins_at_its
           const one = document.querySelector('.stVerticalBlock.st-key-lesson-who').getBoundingClientRect();
           const panel = document.querySelector('.st-key-lesson').getBoundingClientRect();
           return one.top >= panel.top - 1 && one.top < panel.bottom - 60;
-        }""",
+        }"""
     )
     page.evaluate("const panel = document.querySelector('.st-key-lesson'); panel.scrollTop = panel.scrollHeight")
     press(visitor, "Next")
@@ -215,7 +215,7 @@ def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_abo
           const said = document.querySelector('.stVerticalBlock.st-key-lesson-sign')?.getBoundingClientRect();
           const task = document.querySelector('.stVerticalBlock.st-key-lesson_task-turned')?.getBoundingClientRect();
           return said && task && said.bottom <= task.top + 12;
-        }""",
+        }"""
     )
     lesson.hover()
 

@@ -32,7 +32,6 @@ def ours(modules: set[str]) -> set[str]:
 
 
 class TestWhatIsLoaded:
-    @pytest.mark.thorough
     @pytest.mark.slow
     def test_each_part_loads_what_it_needs(self):
         package, name, ledger, peer, built = loaded_by(

@@ -27,9 +27,8 @@ def seconds(answer: Callable[[Any], object], given: Any, repeats: int = REPEATS)
 
 
 def steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
-    """The largest factor by which the time grows as an attack becomes `LONGER` times as long, again and again from
-    `least` up to `most`: as far as it takes long enough to matter and to be measured, else 1. It ends beyond
-    `MOST_GROWTH`."""
+    """The largest factor by which the time grows when an attack becomes `LONGER` times as long, from `least` up to
+    `most`: as far as it takes long enough to matter and to be measured, else 1. It ends beyond `MOST_GROWTH`."""
     gc.collect()
     gc.freeze()  # what there was before is looked through at no answer's expense
     try:
@@ -40,16 +39,14 @@ def steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], leas
 
 def _steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
     largest, length = 1.0, least
-    shorter = attack(length)
-    before = seconds(answer, shorter)
     while LONGER * length <= most and largest <= MOST_GROWTH:
-        longer = attack(LONGER * length)
-        now = seconds(answer, longer)
+        shorter, longer = attack(length), attack(LONGER * length)
+        before, now = seconds(answer, shorter), seconds(answer, longer)
         for _ in range(MOST_TRIES):  # what else the machine does makes one of them longer, and never shorter
             if before < LEAST_SECONDS or now < WORTH_SECONDS or now <= MOST_GROWTH * before:
                 break
             before, now = min(before, seconds(answer, shorter, 1)), min(now, seconds(answer, longer, 1))
         if before >= LEAST_SECONDS and now >= WORTH_SECONDS:
             largest = max(largest, now / before)
-        shorter, before, length = longer, now, LONGER * length
+        length *= 2
     return largest
