@@ -305,7 +305,10 @@ def lecture(html: str, port: int = 0) -> Iterator[int]:
         def log_message(self, *_):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", port), Page) as site:
+    # Chromium opens connections on which it asks nothing; one after the other, they would keep the site from answering.
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Page) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
-        yield site.server_port
-        site.shutdown()
+        try:
+            yield site.server_port
+        finally:
+            site.shutdown()
