@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.test_take import MENU, SVG, taken_by
+from tests.served import wait_for
 
 FIGURES = ".dots, .stVegaLiteChart, .planes"
 MARKS = {f"{SVG}{name}" for name in ("path", "circle", "rect", "line", "image")}
@@ -69,6 +70,7 @@ def test_every_file_under_every_figure_opens(visit, path, query):
         visitor.wait_for_script()
     buttons = page.get_by_role("button", name=MENU)
     page.locator(FIGURES).last.locator("visible=true").wait_for()
+    wait_for(lambda: buttons.count() >= page.locator(FIGURES).count(), "the menus, which come after the figures")
     with_picture = 0
     for at in range(buttons.count()):
         buttons.nth(at).click()
