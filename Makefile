@@ -38,13 +38,13 @@ test-python: $(VENV)/tests-installed
 test-browser: $(VENV)/tests-installed chromium
 	$(PYTEST) --dist loadfile -m "not slow" tests/browser
 
-# What takes longer. Crowds of visitors and killed processes come alone, for they load the whole machine.
-ALONE := tests/hostile/test_cluster.py tests/hostile/test_crowd.py tests/hostile/test_memory.py tests/hostile/test_worker.py
+# What takes longer. A crowd of visitors comes alone, for it loads the whole machine.
+ALONE := tests/hostile/test_crowd.py
 slow: $(VENV)/tests-installed
 	+@.ci/parts slow-python slow-browser slow-alone
 
 slow-python: $(VENV)/tests-installed
-	$(PYTEST) --dist loadgroup -m slow tests/core tests/app tests/golden tests/hostile tests/wheel $(addprefix --ignore ,$(ALONE))
+	$(PYTEST) --dist loadgroup -m slow tests/core tests/app tests/golden tests/hostile tests/wheel --ignore $(ALONE)
 
 slow-browser: $(VENV)/tests-installed chromium
 	$(PYTEST) --dist loadfile -m slow tests/browser

@@ -33,8 +33,9 @@ from app.setup import Setup
 from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 
 A = KNOWN_A.numpy()
-FILES = sorted(FOLDER.glob("[0-9]*.md"))
-TRAIN_LONG = ("02-block.de", "03", "07", "08", "09")  # a translation asks of the flow what the original does
+# A translation asks of the flow what its original does.
+FILES = sorted(path for path in FOLDER.glob("[0-9]*.md") if path.name.count(".") == 1)
+TRAIN_LONG = ("03", "07", "08", "09")
 FRONT = """---
 title: A lesson
 level: any

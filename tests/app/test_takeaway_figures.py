@@ -395,6 +395,7 @@ def few_told():
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("few labels")  # it is made once
 @pytest.mark.parametrize(("at", "weight"), [(0, 0.0), (1, 1.0)])
 def test_few_labels(at, weight, few_told, tmp_path):
     """A cell without noise, and one with it."""

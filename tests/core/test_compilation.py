@@ -82,34 +82,30 @@ def copied(tmp_path):
     )
 
 
-def run(command, folder, **environment):
-    environment = {**os.environ, "PYTHONPATH": str(folder), **environment}
-    return subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=True
-    )
-
-
 @pytest.mark.slow
-def test_a_read_only_installation_keeps_them_in_the_users_cache(tmp_path):
+def test_of_several_processes_of_a_read_only_installation_one_compiles_for_the_users_cache(tmp_path):
     """Root may write everywhere, so the folder beside the kernels is a file."""
     copied(tmp_path)
     (tmp_path / "resflow_core" / "fast" / "kernel" / "__pycache__").write_text("in the way")
     home = tmp_path / "home"
     home.mkdir()
-    run(["-m", "resflow_core.training.compilation"], tmp_path, HOME=str(home), XDG_CACHE_HOME=str(home / "cache"))
-    folder, kept, *_ = run(["-c", SAYS], tmp_path, HOME=str(home), XDG_CACHE_HOME=str(home / "cache")).stdout.split()
-    assert Path(folder).is_relative_to(home) and kept == "True"
-
-
-@pytest.mark.slow
-def test_of_several_processes_one_compiles(tmp_path):
-    copied(tmp_path)
-    cache = tmp_path / "cache"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / "cache"),
+        "NUMBA_DEBUG_CACHE": "1",
+    }
     command = [sys.executable, "-m", "resflow_core.training.compilation"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(cache), "NUMBA_DEBUG_CACHE": "1"}
     several = [
         subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
     said = [process.communicate()[0] for process in several]
     assert [process.returncode for process in several] == [0, 0, 0]
     assert sum("data saved to" in text for text in said) == 1
+    del environment["NUMBA_DEBUG_CACHE"]
+    asked = subprocess.run(
+        [sys.executable, "-c", SAYS], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    folder, kept, *_ = asked.stdout.split()
+    assert Path(folder).is_relative_to(home) and kept == "True"

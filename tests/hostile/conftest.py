@@ -15,7 +15,7 @@ def server(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """Attacks take long, all of them; that of ten minutes begins first, so that nothing waits for its end."""
+    """Attacks take long, all of them; the longest begins first, so that nothing waits for its end."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)

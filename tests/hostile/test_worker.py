@@ -23,7 +23,7 @@ ONE = Experiment((ARM,), 0)
 COMPARISON = Experiment(tuple(Arm(FlowConfig(blocks=4, width=w), TrainConfig(), "moons") for w in (8, 16, 32)), 0)
 DIGIT_FLOW = Arm(FlowConfig(blocks=2, width=32, dim=64), TrainConfig(batch=32, log_det=Roulette()), DIGITS)
 VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40)
-KILLS = 20
+KILLS = 10
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
     wait_for(lambda: engine.poll(culprit, VIEW_REQUEST).state is State.PLAYING, "it to be tried again")
 
 
-def test_twenty_kills_lose_nothing_and_leave_short_gaps(engine):
+def test_ten_kills_lose_nothing_and_leave_short_gaps(engine):
     """With a comparison and digits in training, a process is killed whenever all move again."""
     ids = started(engine, ONE, COMPARISON, Experiment((DIGIT_FLOW,), 0))
     gaps = []
