@@ -387,21 +387,15 @@ def test_joint_models(tmp_path):
     says("comparison", tmp_path, lines, arms, (2,), 40)
 
 
-@pytest.fixture(scope="module")
-def few_told():
-    """A table of few labels, as it is made where there is little time."""
-    made = joint_evidence.make_labels(small=True)
-    return Stored("joint-labels", made.found, made.settings, made.seeds, made.backend, "")
-
-
 @pytest.mark.slow
-@pytest.mark.xdist_group("few labels")  # it is made once
-@pytest.mark.parametrize(("at", "weight"), [(0, 0.0), (1, 1.0)])
-def test_few_labels(at, weight, few_told, tmp_path):
-    """A cell without noise, and one with it."""
-    cell = joint_evidence.few_told(few_told, at, weight)
-    assert (cell.noise > 0) == (at == 1)
-    says("few labels", tmp_path, [f"Accuracy: {cell.accuracy:.4f} %"], cell)
+def test_few_labels(tmp_path):
+    """A cell without noise, and one with it, of a table as it is made where there is little time."""
+    made = joint_evidence.make_labels(small=True)
+    table = Stored("joint-labels", made.found, made.settings, made.seeds, made.backend, "")
+    for at, weight in ((0, 0.0), (1, 1.0)):
+        cell = joint_evidence.few_told(table, at, weight)
+        assert (cell.noise > 0) == (at == 1)
+        says("few labels", tmp_path, [f"Accuracy: {cell.accuracy:.4f} %"], cell)
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ OPENS = {"png": picture, "svg": vectors, "csv": table, "zip": archive, "ipynb": 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path, query", [("/paper", ""), ("/estimator", "bench.view=settings"), ("/joint", "")])
+@pytest.mark.parametrize("path, query", [("/paper", ""), ("/joint", "")])
 def test_every_file_under_every_figure_opens(visit, path, query):
     visitor = visit(query, path=path, picture=False)
     page = visitor.page

@@ -13,7 +13,7 @@ from resflow_core.fast.closed_forms import closed_form
 from tests.hostile.formulas import BY_HAND, KINDS, few, hostile
 
 LONGEST_MESSAGE = 500
-MANY = 300
+MANY = 150
 SAMPLED = 1_000
 LONG = (
     *BY_HAND[:2],
