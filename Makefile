@@ -31,7 +31,8 @@ quick-app: $(VENV)/tests-installed
 test: $(VENV)/tests-installed
 	+@.ci/parts lint test-python test-browser
 
-PYTEST := $(BIN)/python -m pytest --numprocesses 2
+# A process that ends, as one that stands still is made to, ends its part: another would begin with the same test.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --max-worker-restart 0
 test-python: $(VENV)/tests-installed
 	$(PYTEST) --dist loadfile -m "not slow" tests/core tests/app tests/golden tests/test_*.py
 
