@@ -103,6 +103,16 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     wait_for(lambda: changes(visitor).get("r1.3") == 2, "the row")
     answered(visitor)
 
+    # A weight of that row is asked to be twice what it was trained to.
+    visitor.page.mouse.move(0, 0)
+    root(visitor).locator("[data-part=column]").select_option("0")
+    found = wait_for(lambda: re.search(r"unit 3.*trained ([−\d.]+)", told(visitor)), "a weight of the row")
+    own, asked = (
+        float(text.replace("−", "-")) for text in (found[1], root(visitor).locator("[type=text]").input_value())
+    )
+    assert asked == pytest.approx(2 * own, rel=0.02) and own != 0
+    root(visitor).locator("[data-part=column]").select_option("row")
+
     root(visitor).get_by_role("button", name="Bring this one back").click()
     wait_for(lambda: changes(visitor).keys() == {name, "b1.3"}, "the row to be brought back")
     visitor.page.reload()
