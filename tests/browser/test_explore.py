@@ -156,7 +156,8 @@ def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit
 @pytest.mark.slow
 def test_two_browsers_run_independently_and_what_a_link_does_not_get_is_named(visit):
     playing, resting = visit(), visit(query=SMALL + "&data=moons&seed=1&budget=2")
-    assert "budget = 2: use a value from 0.05 to 0.999. It stays at 0.99." in resting.page.inner_text(".stMain")
+    said = "budget = 2: use a value from 0.05 to 0.999. It stays at 0.99."
+    wait_for(lambda: said in resting.page.inner_text(".stMain"), "what is said of the link")
     playing.press("Play")
     playing.wait_for_step(30)
     assert resting.step == 0
@@ -253,10 +254,12 @@ def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
 
 def test_the_settings_need_no_scrolling_at_first_and_a_telephone_shows_everything_in_one_column(visit):
     visitor = visit()
+    tiles = visitor.page.get_by_role("radio")
+    tiles.last.wait_for()  # the picture may be there before the settings are
+    visitor.wait_for_script()
     sidebar = "document.querySelector('[data-testid=stSidebarContent]')"
     assert visitor.page.evaluate(f"{sidebar}.scrollHeight - {sidebar}.clientHeight") <= 0
-    sides = [box["width"] for box in (t.bounding_box() for t in visitor.page.get_by_role("radio").all())]
-    assert min(sides) > 40
+    assert min(tile.bounding_box()["width"] for tile in tiles.all()) > 40
     visitor.all_settings()
     visitor.page.get_by_role("combobox", name="Activation").wait_for()
     visitor.press("Play")

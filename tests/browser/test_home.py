@@ -78,9 +78,9 @@ def test_who_wants_no_motion_sees_its_end_and_drags_it_and_trusts_five_terms(vis
 def test_a_link_to_the_glossary_goes_to_its_word(visit, server):
     visitor = visit(query="", path="/glossary", picture=False)
     visitor.page.locator("#variance").wait_for()
-    assert visitor.page.evaluate("[...document.querySelectorAll('h2')].map(h => h.id)") == [e.slug for e in entries()]
-    visitor.page.locator(".katex").last.wait_for()  # formulas come later than their text
-    assert visitor.page.locator(".katex").count() > 50
+    ids, slugs = "[...document.querySelectorAll('h2')].map(h => h.id)", [entry.slug for entry in entries()]
+    wait_for(lambda: visitor.page.evaluate(ids) == slugs, "all entries in their order")
+    wait_for(lambda: visitor.page.locator(".katex").count() > 50, "formulas, which come later than their text")
     assert visitor.page.locator(".katex-error").count() == 0
     (target,) = re.findall(r"\]\((\S+) ", linked("the survival function"))
     visitor.page.goto("about:blank")
