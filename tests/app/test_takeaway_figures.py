@@ -395,7 +395,8 @@ def test_few_labels(tmp_path):
     for at, weight in ((0, 0.0), (1, 1.0)):
         cell = joint_evidence.few_told(table, at, weight)
         assert (cell.noise > 0) == (at == 1)
-        says("few labels", tmp_path, [f"Accuracy: {cell.accuracy:.4f} %"], cell)
+        (folder := tmp_path / str(at)).mkdir()
+        says("few labels", folder, [f"Accuracy: {cell.accuracy:.4f} %"], cell)
 
 
 @pytest.mark.slow
