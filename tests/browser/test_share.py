@@ -24,8 +24,9 @@ def opened(visitor):
 
 
 def tab_to(visitor, words):
-    """Press Tab until what has the focus says these words."""
-    for _ in range(40):
+    """Press Tab until what has the focus says these words: around the whole page if the focus was lost to it."""
+    visitor.wait_for_script()
+    for _ in range(200):
         visitor.page.keyboard.press("Tab")
         said = visitor.page.evaluate(f"{FOCUSED}.getAttribute('aria-label') || {FOCUSED}.textContent")
         if said.startswith(words):
