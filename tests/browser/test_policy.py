@@ -70,7 +70,7 @@ def heard(visitor):
         steps = zip([1, *levels], levels, strict=False)
         return levels.count(1) == 1 and all(level <= before + 1 for before, level in steps)
 
-    wait_for(in_order, "headings in order")
+    wait_for(in_order, "one first heading, and no level skipped")
     wait_for(lambda: visitor.page.evaluate(UNHEARD) == [], "pictures with names")
 
 

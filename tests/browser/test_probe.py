@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.app.pages import number
 from tests.browser.conftest import SMALL, box_at_rest
 from tests.browser.test_take import rows_of, taken, texts_of
 from tests.served import ROOT, wait_for
@@ -28,10 +29,6 @@ def pinned(visitor):
 def place_in(visitor, pane, u, v):
     box = box_at_rest(visitor.page.locator(f"[data-pane={pane}] .live-plot"))
     return box["x"] + u * box["width"], box["y"] + v * box["height"]
-
-
-def number(text):
-    return float(text.replace("−", "-"))
 
 
 def uncaught(visitor):

@@ -59,9 +59,9 @@ OPENS = {"png": picture, "svg": vectors, "csv": table, "zip": archive, "ipynb": 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path, query", [("/paper", ""), ("/joint", "")])
-def test_every_file_under_every_figure_opens(visit, path, query):
-    visitor = visit(query, path=path, picture=False)
+@pytest.mark.parametrize("path", ["/paper", "/joint"])
+def test_every_file_under_every_figure_opens(visit, path):
+    visitor = visit("", path=path, picture=False)
     page = visitor.page
     page.locator(".dots, .planes canvas").first.wait_for()
     visitor.wait_for_script()

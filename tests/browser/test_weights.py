@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import expect
 
+from tests.app.pages import number
 from tests.browser.conftest import SMALL, box_at_rest
 from tests.browser.test_lipschitz import link, quiet, sees, step
 from tests.served import wait_for
@@ -80,7 +81,7 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     visitor.page.mouse.move(*at)
     before_told = wait_for(lambda: "unit 12" in told(visitor) and told(visitor), "the line below the pointer")
     pull(visitor, at, 150)
-    value = 3 + float(re.search(r"trained ([−\d.]+)", before_told)[1].replace("−", "-"))
+    value = 3 + number(re.search(r"trained ([−\d.]+)", before_told)[1])
     wait_for(lambda: changes(visitor) == {"w1.12.1": pytest.approx(value, abs=0.03)}, "the change in the address")
     ((name, value),) = changes(visitor).items()
     sees(visitor, LEFT)
@@ -107,9 +108,7 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     visitor.page.mouse.move(0, 0)
     root(visitor).locator("[data-part=column]").select_option("0")
     found = wait_for(lambda: re.search(r"unit 3.*trained ([−\d.]+)", told(visitor)), "a weight of the row")
-    own, asked = (
-        float(text.replace("−", "-")) for text in (found[1], root(visitor).locator("[type=text]").input_value())
-    )
+    own, asked = number(found[1]), number(root(visitor).locator("[type=text]").input_value())
     assert asked == pytest.approx(2 * own, rel=0.02) and own != 0
     root(visitor).locator("[data-part=column]").select_option("row")
 

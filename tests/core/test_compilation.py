@@ -76,17 +76,12 @@ def test_the_fingerprint_names_all_that_digits_depend_on(monkeypatch):
     assert compilation.fingerprint("numba") != found
 
 
-def copied(tmp_path):
-    return shutil.copytree(
-        ROOT / "resflow_core", tmp_path / "resflow_core", ignore=shutil.ignore_patterns("__pycache__")
-    )
-
-
 @pytest.mark.slow
 def test_of_several_processes_of_a_read_only_installation_one_compiles_for_the_users_cache(tmp_path):
     """Root may write everywhere, so the folder beside the kernels is a file."""
-    copied(tmp_path)
-    (tmp_path / "resflow_core" / "fast" / "kernel" / "__pycache__").write_text("in the way")
+    core = tmp_path / "resflow_core"
+    shutil.copytree(ROOT / "resflow_core", core, ignore=shutil.ignore_patterns("__pycache__"))
+    (core / "fast" / "kernel" / "__pycache__").write_text("in the way")
     home = tmp_path / "home"
     home.mkdir()
     environment = {
@@ -94,16 +89,15 @@ def test_of_several_processes_of_a_read_only_installation_one_compiles_for_the_u
         "PYTHONPATH": str(tmp_path),
         "HOME": str(home),
         "XDG_CACHE_HOME": str(home / "cache"),
-        "NUMBA_DEBUG_CACHE": "1",
     }
-    command = [sys.executable, "-m", "resflow_core.training.compilation"]
+    command, told = [sys.executable, "-m", "resflow_core.training.compilation"], {"NUMBA_DEBUG_CACHE": "1"}
     several = [
-        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)
+        subprocess.Popen(command, cwd=tmp_path, env=environment | told, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
     ]
     said = [process.communicate()[0] for process in several]
     assert [process.returncode for process in several] == [0, 0, 0]
     assert sum("data saved to" in text for text in said) == 1
-    del environment["NUMBA_DEBUG_CACHE"]
     asked = subprocess.run(
         [sys.executable, "-c", SAYS], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )

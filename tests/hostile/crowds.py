@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -71,9 +71,9 @@ async def visit(url: str, visitor: Visitor, until: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def crowd(url: str, size: int, screens: Sequence[str] = SCREENS) -> AsyncIterator[list[Visitor]]:
+async def crowd(url: str, size: int) -> AsyncIterator[list[Visitor]]:
     """So many visitors, who all come at once, and leave when the context ends."""
-    visitors = [Visitor(screens[k % len(screens)]) for k in range(size)]
+    visitors = [Visitor(SCREENS[k % len(SCREENS)]) for k in range(size)]
     leave = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for visitor in visitors:

@@ -9,7 +9,7 @@ from tests.hostile.memory import resident_mib
 from tests.served import Server, app_served
 
 SECONDS, EVERY_SECONDS = 60, 5
-MOST_GROWTH = 1.04  # in half of the time; without a leak it is 1.002
+MOST_GROWTH = 1.04  # from the second quarter to the last; without a leak it is 1.002
 
 
 async def watched(server: Server) -> tuple[list[tuple[float, float]], list[int]]:
