@@ -1,15 +1,17 @@
 """The engine on the real core, in this process."""
 
 import dataclasses
+import gc
 import itertools
 import math
 import pickle
+import weakref
 
 import numpy as np
 import pytest
 import torch
 
-from app.engine.commands import ViewRequest
+from app.engine.commands import Close, Create, Play, Poll, Reset, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.frames import density_pieces, render
 from app.engine.history import MOST, History
@@ -19,6 +21,7 @@ from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
 from app.engine.reports import FRAME_WINDOW, State
+from app.engine.scheduler import DROP_SECONDS, Scheduler
 from app.quantise import to_shares, to_u16
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -244,6 +247,32 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     report = engine.poll(id, PICTURES)
     assert (report.state, report.arms[0].step, report.message) == (State.PAUSED, 7, "")
     assert np.isfinite(report.arms[0].loss.batch_nll).all()
+
+
+@pytest.mark.parametrize("end", [Close, Reset, None], ids=["closed", "begun anew", "dropped"])
+def test_flows_of_a_run_that_ended_leave_the_memory(end):
+    """Beside another run that goes on, after steps, pictures and measurements."""
+    now = 0.0
+    scheduler = Scheduler(attendance=lambda: now)
+    looked = dataclasses.replace(wanting(VIEW_REQUEST, {"activity": "all"}), still_grid=0)
+    for id in "ab":
+        scheduler.handle(Create(id, Experiment((ARM, ARM), 0)))
+        scheduler.handle(Play(id))
+        scheduler.handle(Poll(id, looked))
+    while min(run.step for run in scheduler._runs.values()) < 20:
+        scheduler.tick()
+    flows = weakref.WeakSet(job.flow for job in scheduler._runs["a"].arms.jobs)
+    assert len(flows) == 2
+    if end:
+        scheduler.handle(end("a"))
+    else:
+        now = DROP_SECONDS + 1
+        scheduler.handle(Poll("b", looked))
+    before = scheduler._runs["b"].step
+    while scheduler._runs["b"].step < before + 20:
+        scheduler.tick()
+    gc.collect()
+    assert not flows
 
 
 def run_to(engine, id, step, demand=LOSSES):
