@@ -16,8 +16,8 @@ ARRIVAL_SECONDS = 600.0  # until a whole crowd has been answered, on a busy mach
 STAY_SECONDS = AWAY_SECONDS + 5.0  # longer than a page may be silent
 TIDY_SECONDS = 20.0
 REST_SECONDS = 300.0
-# Flows are held until their pages have been away for ten minutes, and checkpoints longer. What is let go of leaves the
-# memory (`test_engine_scheduler`), but for gaps between what stays.
+# The training process holds flows until their pages have been away for ten minutes, and checkpoints longer. What is let
+# go of leaves the memory (`test_engine_job`), but for gaps between what stays.
 HELD_MIB = 2.5  # for each flow: it takes 1.9
 MOST_GROWTH, KEPT_MIB = 1.4, (stored.MOST_BYTES + dropped.MOST_BYTES) / 2**20
 
@@ -68,16 +68,16 @@ def test_a_crowd_loses_no_run_and_leaves_little_behind(tmp_path):
         before = resident_mib(server)
         found = asyncio.run(burst(server.url, SIZE))
         assert_no_run_is_lost(found)
-        left = KEPT_MIB + HELD_MIB * found.states.count("step")
+        held = (0.0, HELD_MIB * found.states.count("step"))
+        limits = [MOST_GROWTH * was + KEPT_MIB + flows for was, flows in zip(before, held, strict=True)]
         after = resident_mib(server)
         wait_for(lambda: answers(server.url), "the server's health")
 
         def rested():
-            now = resident_mib(server)
-            return all(mib <= MOST_GROWTH * was + left for mib, was in zip(now, before, strict=True))
+            return all(mib <= limit for mib, limit in zip(resident_mib(server), limits, strict=True))
 
         try:
-            wait_for(rested, f"{MOST_GROWTH} times {before} MiB and {left:g}", REST_SECONDS)
+            wait_for(rested, f"at most {limits} MiB", REST_SECONDS)
         finally:
             print(f"\nMiB of server and training process: {before} before, {after} when all had left,", end=" ")
             print(f"{resident_mib(server)} at the end")
