@@ -1,14 +1,14 @@
 """A setup as the text of a link, and back. What a link asks for and does not get is named."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
 from app.drawing import Drawing, DrawingError
 from app.numbers import parsed_number
-from app.setup import Changes, CsvChoice, FlowFile, OwnData, Setup, differences, drawn, entries, parts
+from app.setup import Changes, CsvChoice, Entry, FlowFile, OwnData, Setup, differences, drawn, entries, parts
 from app.text import plain
 from resflow_core.settings import Setting, name_of, refusal
 from resflow_core.training.trainer import TrainConfig
@@ -55,6 +55,8 @@ class Link:
     """How far its run has gone; 0: it is yet to begin."""
     made_by: str = ""
     """What the digits of its run depend on, beside the settings (`ArmReport.fingerprint`); "" where it does not say."""
+    named: frozenset[str] = field(default=frozenset(), compare=False)
+    """The settings of benches that it names."""
 
 
 def prefix_of(bench: Any) -> str:
@@ -92,15 +94,20 @@ def query_of(
     controls: Iterable[str] | None = None,
     made_by: str = "",
     step: int = 0,
+    chosen: Collection[str] = (),
 ) -> dict[str, str]:
-    """Every setting as text, of benches only where one differs from how it comes. Own files are known by name and
-    digest; `csv` and `flow` are asked for in their place. `controls`: the names of the settings whose controls are
-    offered, where not all are. A drawing that is too long for a link is asked for as its file. `made_by` and `step`: as
-    in a `Link`."""
+    """Every setting as text. A bench is left out if nothing of it was chosen, and whole if something was. If only its
+    settings `ASIDE` were chosen, the link has these alone. `chosen` are the names of what was chosen, also where it is
+    as it comes. Own files are known by name and digest; `csv` and `flow` are asked for in their place. `controls`: the
+    names of the settings whose controls are offered, where not all are. A drawing that is too long for a link is asked
+    for as its file. `made_by` and `step`: as in a `Link`."""
     query = {key: _text(value) for key, _, value in entries(setup)}
     for bench in benches:
-        if bench != type(bench)():
-            query |= {key: _text(value) for key, _, value in entries(bench, prefix_of(bench))}
+        said = {key: _text(value) for key, _, value in entries(bench, prefix_of(bench))}
+        if is_chosen(bench, chosen):
+            query |= said
+        elif any(_chosen(bench, chosen)):
+            query |= {key: said[key] for key in _aside(bench)}
     drawing = setup.own.drawing if setup.own and not csv else None
     if drawing and drawing.text:
         query |= {"data": DRAWING, DRAWING: drawing.text}
@@ -122,15 +129,40 @@ def query_of(
     return query
 
 
+def is_chosen(bench: Any, named: Collection[str]) -> bool:
+    """Whether anything was chosen of a bench, by these names or because it differs from how it comes, but for its
+    settings `ASIDE`: a screen that opens with an example opens with it as long as nothing was."""
+    aside = _aside(bench)
+    return any(key not in aside for key, _, _ in _chosen(bench, named))
+
+
+def _aside(bench: Any) -> list[str]:
+    """The names of its settings that say nothing of the example that a screen opens with."""
+    return [f"{prefix_of(bench)}{name}" for name in getattr(bench, "ASIDE", ())]
+
+
+def _chosen(bench: Any, named: Collection[str]) -> Iterator[Entry]:
+    """The settings of a bench that are named, or differ from how they come."""
+    prefix = prefix_of(bench)
+    other = {key for key, _, _ in differences(type(bench)(), bench, prefix)}
+    return (entry for entry in entries(bench, prefix) if entry[0] in other or entry[0] in named)
+
+
 def shortened(query: Mapping[str, str]) -> dict[str, str]:
     """The same link without what it may leave out, because that is so without it: a link for a board. Other defaults
     would make another link of it, so links that are kept say everything."""
-    wanted, kept = read_link(query), dict(query)
+    wanted, kept = _asked(query), dict(query)
     for name in query:
         fewer = {other: value for other, value in kept.items() if other != name}
-        if not name.startswith(VIEW) and read_link(fewer) == wanted:
+        if not name.startswith(VIEW) and _asked(fewer) == wanted:
             kept = fewer
     return kept
+
+
+def _asked(query: Mapping[str, str]) -> tuple[Link, list[bool]]:
+    """What a query asks for, and of which benches it chooses anything."""
+    link = read_link(query)
+    return link, [is_chosen(bench, link.named) for bench in link.benches]
 
 
 def read_link(query: Mapping[str, str]) -> Link:
@@ -141,6 +173,7 @@ def read_link(query: Mapping[str, str]) -> Link:
         for name, value in query.items()
         if ALIASES.get(name) not in query and not name.startswith(VIEW)
     }
+    named = frozenset(name for name in unread if name.startswith(tuple(BENCHES)) and name in names())
     csv = None
     if unread.get("data") == OWN_DATA:
         del unread["data"]
@@ -158,7 +191,7 @@ def read_link(query: Mapping[str, str]) -> Link:
         setup = replace(setup, train=train, changes=changes)
     controls = None if offered is None else _read_controls(offered, refused)
     refused += _unknown(unread)
-    return Link(setup, tuple(refused), csv, flow, benches, controls, draws, step, made_by)
+    return Link(setup, tuple(refused), csv, flow, benches, controls, draws, step, made_by, named)
 
 
 def _read_drawing(unread: dict[str, str], refused: list[str]) -> tuple[OwnData | None, bool]:

@@ -30,6 +30,7 @@ from app.features.estimator.live import RUNS as ESTIMATOR_RUNS
 from app.features.estimator.matrix_observables import MATRIX
 from app.features.explore.observables import FLOW
 from app.features.home.evidence import EVIDENCE as HOME_EVIDENCE
+from app.features.home.observables import FOOLED
 from app.features.joint import arrival as joint
 from app.features.joint.evidence import EVIDENCE as JOINT_EVIDENCE
 from app.features.joint.live import RUNS as JOINT_RUNS
@@ -39,6 +40,7 @@ from app.features.lipschitz import live as lipschitz_live
 from app.features.lipschitz.evidence import EVIDENCE as LIPSCHITZ_EVIDENCE
 from app.features.lipschitz.observables import LIPSCHITZ as LIPSCHITZ_OBSERVABLES
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
+from app.features.paper.controls import EVIDENCE as CONTROLS_EVIDENCE
 from app.features.paper.evidence import EVIDENCE as PAPER_EVIDENCE
 from app.features.paper.evidence import LIKELIHOOD, NORMS
 from app.features.paper.evidence import SETUP as PAPER_SETUP
@@ -98,7 +100,7 @@ class Screen:
 WORKS, COSTS, GOOD, REFERENCE = "How it works", "What it costs", "How good is it?", "Reference"
 
 SCREENS: dict[str, Screen] = {
-    "": Screen("Home", "home", has_flow=False, sidebar=False, evidence=HOME_EVIDENCE),
+    "": Screen("Home", "home", observables=FOOLED, has_flow=False, sidebar=False, evidence=HOME_EVIDENCE),
     "learn": Screen(
         "Lessons",
         "learn",
@@ -122,7 +124,7 @@ SCREENS: dict[str, Screen] = {
         doors={"paper": ("The paper", "Its abstract, claim by claim, and what each comes to here.")},
         has_flow=False,
         sidebar=False,
-        evidence=PAPER_EVIDENCE,
+        evidence=PAPER_EVIDENCE | CONTROLS_EVIDENCE,
     ),
     "lipschitz": Screen(
         "Can it be undone?",
@@ -209,7 +211,7 @@ SCREENS: dict[str, Screen] = {
 
 DOORS_IN_ORDER = ("draw", "explore", "learn", "check", "paper")
 
-observables.SCREENS |= set(SCREENS) - {""}
+observables.SCREENS |= set(SCREENS)
 for address, screen in SCREENS.items():
     observables.OBSERVABLES |= screen.observables
     observables.MOVED |= {former: Moved(address, settings) for former, settings in screen.former.items()}

@@ -66,6 +66,11 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.() -]+", "_", plain(text)).strip(" .") or "_"
 
 
+def listed(parts: Sequence[str]) -> str:
+    """Parts in a sentence: "a", "a and b", "a, b and c"."""
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
 def signed(text: str) -> str:
     """Text with its numbers as they are written by hand: with a minus sign, and 3.8·10⁻⁵ for 3.8e-05."""
     return re.sub(r"-(?=[\d.\N{INFINITY}])", "\N{MINUS SIGN}", EXPONENT.sub(_power_of_ten, text))

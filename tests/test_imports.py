@@ -17,8 +17,8 @@ ROOMS = [
     "streamlit_internals",
     "text", "turns", "clockwork", "security", "network", "numbers", "words", "csv_cells", "csv_text", "csv_file",
     "drawing", "quantise",
-    "engine", "metrics", "setup", "link", "components", "channel", "estimates", "examples", "evidence", "takeaway",
-    "lessons", "classroom", "session", "ui", "features", "screens", "page", "main",
+    "engine", "metrics", "contests", "setup", "link", "components", "channel", "estimates", "examples", "evidence",
+    "takeaway", "lessons", "classroom", "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
 PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}

@@ -10,6 +10,7 @@ __all__ = ["declared"]
 
 
 def declared(folder: Path) -> Callable[..., Any]:
-    """The component `resflow_<folder>`."""
+    """The component `resflow_<folder>`. Its HTML stands in the page itself, so its rules of style must name its root. A
+    shadow root would hide it from the script that keeps popovers open to the keyboard (`browser/popovers.js`)."""
     html, css, js = ((folder / f"{folder.name}.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
-    return st.components.v2.component(f"resflow_{folder.name}", html=html, css=css, js=js)
+    return st.components.v2.component(f"resflow_{folder.name}", html=html, css=css, js=js, isolate_styles=False)

@@ -120,6 +120,12 @@ def _apart(bench: Bench, n: int) -> int:
     return math.ceil(n / bench.estimator.batch) * bench.estimator.batch
 
 
+def share_of_bars(values: np.ndarray, truth: float) -> float:
+    """Of the error bars mean +- 1.96 standard errors, each of n draws, (bars, n), those that contain the truth."""
+    error = values.std(1, ddof=1) / values.shape[1] ** 0.5
+    return float((np.abs(values.mean(1) - truth) <= 1.96 * error + 1e-12).mean())
+
+
 def coverage(bench: Bench, truth: float) -> tuple[list[float], list[float]]:
     """How often mean +- 1.96 standard errors contains the truth, for each of `THROWS_EACH`, and the standard error of
     that share; from `repetitions(bench)` independent repetitions. They have a seed of their own: it belongs to the
@@ -132,9 +138,7 @@ def _coverage(bench: Bench, truth: float) -> tuple[list[float], list[float]]:
     shares, errors, start = [], [], FIRST_REPETITION
     for n, repeated in zip(THROWS_EACH, repetitions(bench), strict=True):
         size = repeated * _apart(bench, n)
-        values = drawn(bench, size, start).value.reshape(repeated, -1)[:, :n]
-        error = values.std(1, ddof=1) / n**0.5
-        share = float((np.abs(values.mean(1) - truth) <= 1.96 * error + 1e-12).mean())
+        share = share_of_bars(drawn(bench, size, start).value.reshape(repeated, -1)[:, :n], truth)
         shares.append(share)
         errors.append((share * (1 - share) / repeated) ** 0.5)
         start += size

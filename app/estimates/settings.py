@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -126,6 +126,8 @@ class Bench:
         "The estimator that draws. Each of the estimators A to D has a bug: find it.",
         choices=SUSPECTS,
     )
+
+    ASIDE: ClassVar[tuple[str, ...]] = ("view",)
 
     def __post_init__(self):
         check(self)

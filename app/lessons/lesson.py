@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from app.estimates.false_alarm import Rate, normal_tail
+from app.estimates.power import draws_needed
 from app.lessons.expression import Expression, Unknown
-from app.lessons.observables import OBSERVABLES, Situation
+from app.lessons.observables import OBSERVABLES, Observable, Situation
 from app.lessons.words import Wording, wording
 
 
@@ -146,14 +147,19 @@ class Action:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a check: None while the observable is not known; `tolerance` in the observable's unit."""
+    """Of a check: None while the observable is not known, or is of fewer draws than the check needs; `tolerance` in the
+    observable's unit."""
 
     passed: bool | None
     value: Any = None
     wanted: Any = None
     tolerance: float = 0.0
+    draws: int = 0
+    needed: int = 0  # draws, where there are fewer
 
     def __str__(self) -> str:
+        if self.needed:
+            return f"it needs {self.needed} draws, and there are {self.draws}"
         if self.passed is None:
             return "it is not known yet"
         give_or_take = f" give or take {self.tolerance:g}" if self.tolerance else ""
@@ -172,7 +178,9 @@ class Remark:
 class Check(Block):
     """`observable compare value`, give or take a tolerance, which may be a number of standard errors. A larger or
     smaller one must be so by more than the tolerance. Where it fails, the first of `remarks` whose condition holds is
-    said, and `fails` where none does. `wrong` are actions after which it must fail."""
+    said, and `fails` where none does. `wrong` are actions after which it must fail. A check of draws says which
+    difference it `sees`, in the observable's unit, or how many `draws` it needs: with fewer it finds nothing, because
+    it would find the same where something is wrong."""
 
     observable: Expression
     compare: str
@@ -184,6 +192,24 @@ class Check(Block):
     remarks: tuple[Remark, ...] = ()
     wrong: tuple[Action, ...]
     false_alarm: float | None = None
+    sees: Expression | None = None
+    draws: int = 0
+
+    @property
+    def of(self) -> Observable:
+        """The observable that it is about."""
+        return OBSERVABLES[self.observable.names[0][0]]
+
+    def needed(self, at: Situation) -> int | None:
+        """How many draws it needs; 0: it is not about draws; None: not known. Raises ValueError if no number of draws
+        is enough."""
+        if self.sees is None:
+            return self.draws
+        difference, deviation = self.sees.of(at), Expression(self.of.deviation).of(at)
+        if difference is None or deviation is None:
+            return None
+        by = {"errors": self.tolerance} if self.errors else {"limit": self.tolerance}
+        return draws_needed(difference, deviation, **by)
 
     @property
     def chance(self) -> float:
@@ -198,8 +224,7 @@ class Check(Block):
 
     def rate(self, at: Situation) -> Rate | None:
         """`by_chance` with as many draws as there are now."""
-        alarm = OBSERVABLES[self.observable.names[0][0]].alarm
-        if self.errors and alarm:
+        if self.errors and (alarm := self.of.alarm):
             try:
                 return alarm(at, self.tolerance, self.compare)
             except Unknown:
@@ -215,12 +240,15 @@ class Check(Block):
         wanted = self.value.of(at) if isinstance(self.value, Expression) else self.value
         if found is None or wanted is None:
             return Outcome(None)
+        if self.of.draws and (needed := self.needed(at)) != 0:
+            draws = self.of.draws(at)
+            if needed is None or draws < needed:
+                return Outcome(None, draws=draws, needed=needed or 0)
         if isinstance(wanted, str | bool):
             return Outcome((found == wanted) == (self.compare == "is"), found, wanted)
         tolerance = self.tolerance
         if self.errors:
-            name, _ = self.observable.names[0]
-            error = Expression(OBSERVABLES[name].error).of(at)
+            error = Expression(self.of.error).of(at)
             if error is None:
                 return Outcome(None)
             tolerance *= error

@@ -23,7 +23,8 @@ class Observable:
     measurements of the engine it is not known: what is wanted of each by its name, or a function that finds that in the
     benches; None where no flow is needed. `alarm` is how often a test by so many standard errors tells it from what it
     is, with as many draws as there are: (situation, standard errors, how it is compared) -> rate; without it the normal
-    law's tail is taken. `is_of_curves`: whether it is read off the course of the loss."""
+    law's tail is taken. `draws` counts the draws that it is computed from, and `deviation` names the observable that is
+    the standard deviation of one of them. `is_of_curves`: whether it is read off the course of the loss."""
 
     title: str
     read: Callable[..., Any]
@@ -32,6 +33,8 @@ class Observable:
     error: str = ""
     wants: Mapping[str, Any] | None = None
     alarm: Callable[["Situation", float, str], Rate] | None = None
+    draws: Callable[["Situation"], int] | None = None
+    deviation: str = ""
     is_of_curves: bool = False
 
 

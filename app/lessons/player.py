@@ -123,6 +123,7 @@ class Untrue(Enum):
 
     NOT_FAILED = "the check `{block}` does not fail after the actions that are stated to be wrong: {outcome}."
     NOT_PASSED = "the check `{block}` does not pass after the solution: {outcome}."
+    UNTOUCHED = "the check `{block}` passes although nothing was done: {outcome}."
     DONE_BEFORE = "`{block}` is done from the start, before any action."
     NOT_DONE = "`{block}` is not done by the solution."
     TRUTH_UNKNOWN = "the truth of `{block}` is not known after the solution."
@@ -178,6 +179,7 @@ def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Itera
         player.open(step)
         open_truths: list[Predict] = []
         came_true: set[str] = set()
+        began = player.situation(wants)
         for number, block in enumerate(step.blocks):
             if isinstance(block, Do) and block.until.of(player.situation(wants)):
                 yield Problem(block.line, Untrue.DONE_BEFORE, block.id)
@@ -195,11 +197,24 @@ def _plays(player: Player, step: Step, wants: Mapping[str, Any] | None) -> Itera
     except ValueError as error:
         yield Problem(step.line, Untrue.IMPOSSIBLE, error=str(error))
         return
+    yield from _untouched(step, began, at)
     for block in step.blocks:
         try:
             yield from _untrue(block, at, block in open_truths, came_true)
         except ValueError as error:
             yield Problem(block.line, Untrue.IMPOSSIBLE, block.id, error=str(error))
+
+
+def _untouched(step: Step, began: Situation, ended: Situation) -> Iterator[Problem]:
+    """Checks that pass when a step begins, and that find the same once all of it is done: what they find has nothing to
+    do with what is asked for."""
+    for check in (block for block in step.blocks if isinstance(block, Check)):
+        try:
+            first, last = check.outcome(began), check.outcome(ended)
+        except ValueError:
+            continue  # it is told with the block
+        if first.passed and first == last:
+            yield Problem(check.line, Untrue.UNTOUCHED, check.id, first)
 
 
 def _is_so(block: Do | Check, at: Situation) -> bool:

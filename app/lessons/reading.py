@@ -286,10 +286,32 @@ def _check(raw: Raw, common: dict[str, Any]) -> Check:
         remarks=remarks,
         wrong=_actions(fields, "wrong"),
         false_alarm=fields.get("false_alarm", int, float, default=None),
+        sees=_sees(fields, name),
+        draws=fields.get("draws", int, default=0),
     )
     if check.errors and not 0.8 * check.chance <= (check.false_alarm or 0) <= 1.25 * check.chance:
         raise fields.wrong("false_alarm", f"state `false_alarm: {check.chance:.2g}`: {given} goes wrong so often.")
     return check
+
+
+def _sees(fields: Fields, name: str) -> Expression | None:
+    """The difference that a check of draws has to notice; None where it says itself how many draws it needs, or is of
+    none."""
+    given, observable = fields.get("sees", str, int, float, default=None), OBSERVABLES[name]
+    if observable.draws is None:
+        for said in ("sees", "draws"):
+            if said in fields.values:
+                raise fields.wrong(said, f"`{said}`: `{name}` is not about draws.")
+        return None
+    if observable.deviation:
+        if given is None or "draws" in fields.values:
+            told = "say with `sees` which difference the check has to notice: how many draws it needs follows."
+            raise fields.wrong("draws" if "draws" in fields.values else "observable", f"`{name}` is of draws: {told}")
+        return _expression(fields, "sees", str(given))
+    if given is not None or fields.get("draws", int, default=0) < 2:
+        told = "say with `draws` how many the check needs, two at least."
+        raise fields.wrong("sees" if given is not None else "observable", f"`{name}` is of draws: {told}")
+    return None
 
 
 def _failures(fields: Fields) -> tuple[str, tuple[Remark, ...]]:
@@ -346,7 +368,10 @@ KINDS: dict[str, Kind] = {
     "explain": _plain(Explain),
     "check": Kind(
         _check,
-        ("observable", "compare", "value", "tolerance", "pass", "fail", "when", "wrong", "false_alarm"),
+        (
+            *("observable", "compare", "value", "tolerance", "pass", "fail", "when", "wrong", "false_alarm"),
+            *("sees", "draws"),
+        ),
         ("pass", "fail"),
     ),
     "hint": _plain(Hint),

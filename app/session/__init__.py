@@ -1,7 +1,7 @@
 """The only owner of `st.session_state`: what a page has set, the files it was given, and the runs that it has."""
 
 from app.session.address import made_by, query
-from app.session.benches import apply_bench, bench, benches, show_bench, view
+from app.session.benches import apply_bench, bench, benches, choose, is_chosen, show_bench, view
 from app.session.brought import Bringing, bring, bringing
 from app.session.classroom import Followed, Unpooled, enter_room, follow_room, vote
 from app.session.comparisons import adopt, compare, exported, is_compared, pictures, poll_comparison

@@ -20,7 +20,7 @@ def query(controls: Iterable[str] | None, by: str = "") -> dict[str, str]:
     made its digits; "": what the link says of them."""
     page, at = current(), current().wanted or step()
     by = by or made_by()
-    address = query_of(run_setup(), page.link.csv, page.link.flow, page.benches.values(), controls, by, at)
+    address = query_of(run_setup(), page.link.csv, page.link.flow, page.benches.values(), controls, by, at, page.chosen)
     if page.lesson:
         place = zip(PLACE, (page.lesson.lesson, page.lesson.step, page.lesson.language), strict=True)
         address |= {name: value for name, value in place if value}

@@ -22,7 +22,7 @@ from app.lessons.shelf import shelf
 from app.lessons.words import wording
 from app.link import BENCHES
 from app.session.address import PLACE, new_entry
-from app.session.benches import show_bench
+from app.session.benches import choose, show_bench
 from app.session.estimator import sample
 from app.session.kept import remember
 from app.session.page import AsLeft, Place, Resumed, current, show
@@ -137,9 +137,14 @@ def leave_step() -> None:
     """Keep the benches of the step that is open, and its throws, for whoever comes back to it."""
     page = current()
     if page.lesson and page.lesson.opened and (step := step_open()):
-        prefixes = {prefix_in(name) for name in (*step.settings, *step.controls)}
-        benches = {kind: page.benches[kind] for prefix, kind in BENCHES.items() if prefix in prefixes}
+        benches = {kind: page.benches[kind] for kind in _benches_of(step)}
         page.as_left[page.lesson.lesson, step.id] = AsLeft(benches, sample())
+
+
+def _benches_of(step: Step) -> list[type]:
+    """Those that a step sets, or offers controls of."""
+    prefixes = {prefix_in(name) for name in (*step.settings, *step.controls)}
+    return [kind for prefix, kind in BENCHES.items() if prefix in prefixes]
 
 
 def _chosen(lesson: Lesson, step_id: str, done: LessonProgress) -> Step:
@@ -268,6 +273,8 @@ def leave_lesson() -> None:
     """All controls are back, and what was done in it stays."""
     page = current()
     leave_step()
+    if step := step_open():
+        choose(*_benches_of(step))
     page.language = spoken()
     page.lesson, page.turned, page.stale = None, "learn", True
 

@@ -134,6 +134,7 @@ class Page(Training):
     setup: Setup
     benches: dict[type, Any]  # the settings of each bench
     picked: str  # the data set that is marked: `OWN_DATA` even before there is a file
+    chosen: set[str] = field(default_factory=set)  # settings of benches that a link named or somebody changed
     comparisons: dict[str, Comparison] = field(default_factory=dict)  # by their names, the one used last at the end
     watched: str = ""  # the run that is looked at
     language: str = ""  # of the lessons, where none is open

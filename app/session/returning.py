@@ -42,6 +42,7 @@ def come_back(query: str, entry: str) -> None:
 def _show(link: Link) -> None:
     page, link = current(), _with_files(link)
     page.benches |= {type(bench): bench for bench in link.benches}
+    page.chosen = set(link.named)
     if link.setup != run_setup():
         remember()
         page.notice, page.link = "", link

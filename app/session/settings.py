@@ -52,7 +52,8 @@ def _open(query: Mapping[str, str]) -> None:
     lesson, step, language = (query.get(name, "") for name in PLACE)
     asked = {name: text for name, text in query.items() if name not in PLACE}
     link = read_link(asked)
-    page = Page(link, link.setup, {type(bench): bench for bench in link.benches}, link.setup.data, address=dict(query))
+    benches = {type(bench): bench for bench in link.benches}
+    page = Page(link, link.setup, benches, link.setup.data, set(link.named), address=dict(query))
     st.session_state.page = page
     page.attached = not st.context.headers  # without a browser there is no history to wait for
     page.lesson = Place(lesson, step, language, opened=not names().keys().isdisjoint(asked)) if lesson else None

@@ -9,7 +9,7 @@ from app.engine.experiment import Arm
 from app.engine.schedule import Schedule
 from app.takeaway.of_run import has_truth
 from app.takeaway.source import Source, literal, mapped, program
-from app.takeaway.training import POINTS, Run, arithmetic, changed, data_lines, files
+from app.takeaway.training import POINTS, Run, arithmetic, backend, changed, data_lines, files
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Truncated
@@ -101,7 +101,7 @@ def _measures(source: Source, arms: Mapping[str, Arm], data: Any, joint: bool) -
 
 
 def _training(source: Source, arms: Mapping[str, Arm], seeds: Sequence[int], run: Run) -> str:
-    arguments = "flow, train, data, seed" + (f", backend={literal(run.backend)}" if run.backend != "torch" else "")
+    arguments = ", ".join(["flow", "train", "data", "seed", *backend(source, run)])
     changes = {label: dict(found) for label, arm in arms.items() if (found := Schedule.of(arm).changes(run.step - 1))}
     lines = ["# Every flow from every seed."]
     if changes:

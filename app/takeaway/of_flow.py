@@ -128,6 +128,7 @@ def of_inverse(run: Run, wanted: InversionRequest) -> str:
     """The inverse of one block as it is drawn, and the walk to the x of one z. `run.edited` scales the block."""
     source = Source()
     source.use("inversion", of="resflow_core.measure")
+    source.need("measure")
     source.use("in_double", of="resflow_core.measure.inversion")
     edited = run.edited if run.edited is not None and run.edited.block == wanted.block else None
     scale, changed = (edited.scale, edited.changes) if edited else (1.0, ())

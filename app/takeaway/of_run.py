@@ -22,8 +22,6 @@ A residual flow (Chen, Behrmann, Duvenaud & Jacobsen, NeurIPS 2019) maps data x 
 Lip(g) < 1. Its density is (equation 2)
 
     log p(x) = log N(f(x); 0, I) + sum over the blocks of log det(I + A),    A = dg/dx
-
-It needs torch, numpy and resflow_core.
 """
 
 

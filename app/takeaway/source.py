@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import resflow_core as rf
+from resflow_core.extras import EXTRAS
 
 WIDTH = 100
 """A call that is longer has a line for each argument."""
@@ -25,6 +26,7 @@ class Source:
     def __init__(self) -> None:
         self._modules: dict[str, set[str]] = {}
         self._plain: set[str] = {"resflow_core as rf", "torch"}
+        self._extras: set[str] = set()
 
     def use(self, *names: str, of: str) -> None:
         """The program uses these names of a module."""
@@ -33,6 +35,10 @@ class Source:
     def use_module(self, module: str) -> None:
         """The program uses a module, such as "numpy as np"."""
         self._plain.add(module)
+
+    def need(self, extra: str) -> None:
+        """The program needs the libraries of an extra (`resflow_core.extras`)."""
+        self._extras.add(extra)
 
     def value(self, value: Any) -> str:
         """An expression that equals the value. A configuration has only the fields that differ from its defaults."""
@@ -51,9 +57,19 @@ class Source:
         if name in rf.NAMES and getattr(rf, name) is kind:
             return f"rf.{name}"
         package = kind.__module__.rpartition(".")[0]
+        if package == "resflow_core.baselines":
+            self.need("baselines")
         offered = getattr(import_module(package), name, None) is kind  # such as `resflow_core.measure`
         self.use(name, of=package if offered else kind.__module__)
         return name
+
+    @property
+    def environment(self) -> str:
+        """What installs all that the program needs."""
+        lines = ["It needs Python 3.11 or newer, and what this installs in the folder of resflow_core:", ""]
+        if packages := [package for extra in sorted(self._extras) for package in EXTRAS[extra]]:
+            lines.append(f"    pip install {' '.join(packages)}")
+        return "\n".join([*lines, "    pip install ."])
 
     def imports(self, code: str) -> str:
         """The lines that import all of it, in isort's order: of modules those that the code uses."""
@@ -75,7 +91,8 @@ def program(about: str, source: Source, *sections: str) -> str:
     """One script: what it is about, its imports, and its sections. Each section begins with a comment, which is its
     head."""
     code = "\n\n".join(section.strip() for section in sections if section.strip())
-    return "\n\n".join([f'"""{about.strip()}\n"""', source.imports(code), code]) + "\n"
+    head = f'"""{about.strip()}\n\n{source.environment}\n"""'
+    return "\n\n".join([head, source.imports(code), code]) + "\n"
 
 
 def call(name: str, arguments: Iterable[str]) -> str:

@@ -16,7 +16,8 @@ from app.engine.results import DIGITS
 from app.engine.schedule import Schedule
 from app.setup import Changes, Setup
 from app.takeaway.source import Source, call, comment, literal, mapped
-from resflow_core.data import Table
+from resflow_core.data import DATASETS, Table
+from resflow_core.data.real import Columns
 from resflow_core.hybrid import HybridConfig
 from resflow_core.measure import Edited
 from resflow_core.training.trainer import TrainConfig
@@ -93,6 +94,8 @@ def arithmetic(fingerprint: str) -> str:
 
 def data_lines(source: Source, data: Any, *, labelled: bool) -> list[str]:
     """The lines that make `data`. Somebody's own points are read from the file `POINTS`."""
+    if isinstance(data, str) and (data == DIGITS or isinstance(DATASETS[data], Columns)):
+        source.need("data")
     if isinstance(data, str) and data == DIGITS:
         source.use("DIGITS", of="resflow_core.data.digits")
         return ["data = DIGITS"]
@@ -120,11 +123,19 @@ def settings(source: Source, run: Run) -> str:
     return "\n".join(lines)
 
 
+def backend(source: Source, run: Run) -> list[str]:
+    """What tells a trainer to compute as the run was computed."""
+    if run.backend == "torch":
+        return []
+    source.need("fast")
+    return [f"backend={literal(run.backend)}"]
+
+
 def training(source: Source, run: Run) -> str:
     """The section that trains. Sets `trainer`."""
     arguments = ["config", "train", "data", f"seed={run.seed}", f"device={literal(run.device)}"]
     arguments += ["exact_losses=False"] if run.arm.flow.dim != 2 else []
-    arguments += [f"backend={literal(run.backend)}"] if run.backend != "torch" else []
+    arguments += backend(source, run)
     lines = [
         "# Maximum likelihood (section 3 of the paper): each step lowers the mean of -log p(x) over a batch, by Adam.",
         f"trainer = {call('rf.Trainer', arguments)}",

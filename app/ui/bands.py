@@ -1,5 +1,6 @@
-"""Several flows that differ in their seed alone: their fits as bands, and what the bands say. Pure: reports in."""
+"""Several flows that differ in their seed alone: their fits as bands, and what the seeds say. Pure: reports in."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -7,6 +8,7 @@ from enum import Enum, auto
 import numpy as np
 
 from app.components.planes import Chart, Path
+from app.contests import LEVEL, Contest, nearest, of_kl, of_loss, with_others
 from app.engine.experiment import Arm
 from app.engine.reports import ArmReport, LossCurves
 from app.text import signed
@@ -14,9 +16,7 @@ from app.ui.side_by_side import style
 from app.words import number
 from resflow_core.data import Dataset
 
-# Fewer seeds say nothing about how far results scatter.
-LEAST_SEEDS = 3
-
+KL = "KL"
 Groups = Mapping[str, Sequence[ArmReport]]
 """The reports of all seeds of each flow, by its label."""
 
@@ -54,13 +54,14 @@ class Fits:
     seconds: np.ndarray  # (seeds, k), of training
     values: np.ndarray  # (seeds, k)
 
-    def at_step(self, step: int) -> Band:
-        return band(self.values[:, np.searchsorted(self.steps, step)])
+    def at_step(self, step: int) -> list[float]:
+        """Seed by seed."""
+        return self.values[:, np.searchsorted(self.steps, step)].tolist()
 
-    def at_seconds(self, seconds: float) -> Band:
-        """Between two measurements on the line through them."""
+    def at_seconds(self, seconds: float) -> list[float]:
+        """Seed by seed, between two measurements on the line through them."""
         pairs = zip(self.seconds, self.values, strict=True)
-        return band([float(np.interp(seconds, times, values)) for times, values in pairs])
+        return [float(np.interp(seconds, times, values)) for times, values in pairs]
 
 
 def _three_digits(value: float) -> str:
@@ -74,7 +75,7 @@ def band(values: Sequence[float]) -> Band:
 
 def measure_of(dataset: Dataset) -> tuple[str, str]:
     """By what a fit to these data is measured: in short, and as an axis has it."""
-    return ("KL", "KL(data ‖ flow), nats") if dataset.truth else ("NLL", "held-out NLL, nats")
+    return (KL, "KL(data ‖ flow), nats") if dataset.truth else ("NLL", "held-out NLL, nats")
 
 
 def fit_values(dataset: Dataset, curves: LossCurves) -> np.ndarray:
@@ -149,17 +150,23 @@ class Outcome(Enum):
     NOT_TRAINED = auto()
     NOT_A_NUMBER = auto()  # the fit of a flow, in some seed
     FEW_SEEDS = auto()
-    AHEAD = auto()  # the best, in all seeds
-    OVERLAP = auto()  # the best band and another one
+    AHEAD = auto()  # the best, of all others
+    EQUAL = auto()  # all, within 25 %
+    NOT_DECIDED = auto()
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well flows fit after equally many steps or, with `seconds`, after equally long training."""
+    """How well flows fit after equally many steps or, with `seconds`, after equally long training.
+
+    Nobody has said before which flow is to be the best. So the best of k flows is ahead if it is so of each other one
+    at 5 % / k (`app.contests`; Bonferroni).
+    """
 
     measure: str  # by which they are compared: KL or NLL
     seeds: int  # of each flow
-    fits: Mapping[str, Band]  # in nats, by the flow's label; empty unless there are two flows and all are measured
+    # In nats, seed by seed, by the flow's label; empty unless there are two flows and all are measured.
+    values: Mapping[str, Sequence[float]]
     steps: int = 0  # that all flows have been trained for
     seconds: float | None = None  # of training; as many as the quickest took
 
@@ -171,9 +178,25 @@ class Ranking:
             return Outcome.NOT_TRAINED
         if self.lost:
             return Outcome.NOT_A_NUMBER
-        if self.seeds < LEAST_SEEDS:
+        if self.seeds < self.least_seeds:
             return Outcome.FEW_SEEDS
-        return Outcome.AHEAD if self.fits[self.best].high < self.fits[self.nearest].low else Outcome.OVERLAP
+        if max(one.p_ahead for one in self.contests(self.best).values()) <= LEVEL / len(self.fits):
+            return Outcome.AHEAD
+        pairs = [one for label in self.values for one in self.contests(label).values()]
+        return Outcome.EQUAL if max(one.p_equal for one in pairs) <= LEVEL else Outcome.NOT_DECIDED
+
+    @property
+    def least_seeds(self) -> int:
+        """With fewer, no flow can be ahead."""
+        return math.ceil(math.log2(len(self.values) / LEVEL))
+
+    @property
+    def fits(self) -> dict[str, Band]:
+        return {label: band(values) for label, values in self.values.items()}
+
+    def contests(self, label: str) -> dict[str, Contest]:
+        """Of one flow with each other, by the KL or the NLL."""
+        return with_others(self.values, label, of_kl if self.measure == KL else of_loss)
 
     @property
     def lost(self) -> list[str]:
@@ -187,9 +210,8 @@ class Ranking:
 
     @property
     def nearest(self) -> str:
-        """The other flow whose band begins lowest. Its mean need not be the second best."""
-        others = (label for label in self.fits if label != self.best)
-        return min(others, key=lambda label: (self.fits[label].low, self.fits[label].mean))
+        """The other flow of which the best is ahead least. Its mean need not be the second best."""
+        return nearest(self.contests(self.best))
 
 
 def by_steps(dataset: Dataset, groups: Groups) -> Ranking:
@@ -207,7 +229,7 @@ def by_time(dataset: Dataset, groups: Groups) -> Ranking:
         return ranking
     found = all_fits(dataset, groups)
     seconds = min(float(fits.seconds[:, -1].min()) for fits in found.values())
-    return replace(ranking, fits={label: fits.at_seconds(seconds) for label, fits in found.items()}, seconds=seconds)
+    return replace(ranking, values={label: fits.at_seconds(seconds) for label, fits in found.items()}, seconds=seconds)
 
 
 def in_words(found: Ranking) -> str:
@@ -223,11 +245,13 @@ def in_words(found: Ranking) -> str:
     best, nearest, seeds = found.best, found.nearest, found.seeds
     compared = f"{best} has {found.measure} {found.fits[best]}, {nearest} {found.fits[nearest]} {when}"
     if found.outcome is Outcome.FEW_SEEDS:
-        few = f"over {seeds} seed{'s' * (seeds > 1)}. Take {LEAST_SEEDS} or more."
+        few = f"over {seeds} seed{'s' * (seeds > 1)}. Take {found.least_seeds} or more."
         return f"**Too few seeds to decide**: {compared}, {few}"
     if found.outcome is Outcome.AHEAD:
-        return f"**{best} is ahead in all {seeds} seeds**: {compared}. No other band touches its band."
-    return f"**The seeds do not decide**: {compared}, over {seeds} seeds. The bands overlap."
+        return f"**{best} is ahead**: {compared}, over {seeds} seeds (exact test, p ≤ {LEVEL:g} / {len(found.values)})."
+    if found.outcome is Outcome.EQUAL:
+        return f"**They are equal within 25\N{NO-BREAK SPACE}%**: {compared}, over {seeds} seeds."
+    return f"**The seeds do not decide**: {compared}, over {seeds} seeds."
 
 
 def _seeds(groups: Groups) -> int:

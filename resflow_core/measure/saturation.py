@@ -57,6 +57,7 @@ class Saturation:
     share: np.ndarray  # (blocks, layers) of units and points that are saturated
     by_block: np.ndarray  # (blocks,) the same over all layers of a block
     overall: float  # the same over the whole flow
+    straight: float  # share of units and points of the whole flow that are straight, steep or not
     scales: np.ndarray  # (blocks, layers): beta
     constants: np.ndarray  # (blocks, layers): the constants by which raw is divided
     delta: float
@@ -73,11 +74,12 @@ def saturation(
     reach is the next of 1, 2, 5, 10, ... that contains 99 % of its layer.
     """
     flow = copy.deepcopy(flow)  # it may be trained between two pieces
-    blocks, quantiles, shares, scales, constants = [], [], [], [], []
+    blocks, quantiles, shares, straight, scales, constants = [], [], [], [], [], []
     for branch, layers in _passed(flow, x):
         blocks.append([t for t, _ in layers])
         quantiles.append([np.quantile(t.numpy(), QUANTILES) for t in blocks[-1]])
         shares.append([float(_saturated(*layer, delta, epsilon).double().mean()) for _, layer in layers])
+        straight.append([float((curvature <= epsilon).double().mean()) for _, (_, curvature) in layers])
         scales.append(branch.scales.cpu().numpy())
         orders = branch.orders[1:-1] if isinstance(branch, DenseBranch) else branch.orders[:-1]
         constants.append([closed_form(branch.activation).lipschitz(p) for p in orders])
@@ -98,6 +100,7 @@ def saturation(
         share=share,
         by_block=by_block,
         overall=float(by_block.mean()),
+        straight=float((np.array(straight) @ units / units.sum()).mean()),
         scales=np.array(scales),
         constants=np.array(constants),
         delta=delta,

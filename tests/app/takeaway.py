@@ -1,13 +1,13 @@
-"""Programs as a reader runs them: in a process and a folder of their own, with nothing of the app."""
+"""Programs as a reader runs them: in an environment of their own, with nothing of the app."""
 
 import ast
 import os
+import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.environment import python
 
 
 def imported(program: str) -> set[str]:
@@ -21,22 +21,26 @@ def imported(program: str) -> set[str]:
     return found
 
 
-def core_alone(folder: Path) -> Path:
-    """A folder with nothing but the library to import."""
-    there = folder / "library"
-    there.mkdir()
-    (there / "resflow_core").symlink_to(ROOT / "resflow_core")
-    return there
+def installed_by(program: str) -> list[str]:
+    """The packages that its head says to install beside the library."""
+    (found,) = re.findall(r"^It needs .*:\n\n(?:    pip install (.*)\n)?    pip install \.$", program, re.MULTILINE)
+    return found.split()
 
 
 def run(program: str, folder: Path, files: Mapping[str, bytes] | None = None) -> str:
-    """What a program prints that runs in this folder, which has these files."""
+    """What a program prints that runs in this folder, which has these files, where nothing is installed but what its
+    head names."""
     for name, data in (files or {}).items():
         (folder / name).write_bytes(data)
     (folder / "program.py").write_text(program, encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(core_alone(folder)), "PYTHONIOENCODING": "utf-8"}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "program.py"], cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
+        [python(*installed_by(program)), "program.py"],
+        cwd=folder,
+        env=environment | {"PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -5,7 +5,7 @@ import pytest
 
 from app.engine.reports import ArmReport, LossCurves
 from app.ui import bands
-from app.ui.bands import Band, Outcome, band, by_steps, by_time, in_words
+from app.ui.bands import Band, Outcome, Ranking, band, by_steps, by_time, in_words
 from resflow_core.data import DATASETS
 from tests.app.requests import reported
 
@@ -63,8 +63,8 @@ class TestFits:
     def test_at_a_time_they_are_on_the_line_between_two_measurements(self):
         arms = [report([1.0, 0.5, 0.1], seconds=[0, 2, 4]), report([1.0, 0.6, 0.4], seconds=[0, 1, 2])]
         found = bands.fits(arms, lambda curves: curves.held_kl)
-        assert found.at_seconds(1.5) == Band(pytest.approx((0.625 + 0.5) / 2), pytest.approx(0.5), pytest.approx(0.625))
-        assert found.at_step(100) == Band(pytest.approx(0.55), pytest.approx(0.5), pytest.approx(0.6))
+        assert found.at_seconds(1.5) == pytest.approx([0.625, 0.5])
+        assert found.at_step(100) == pytest.approx([0.5, 0.6])
 
 
 class TestBand:
@@ -113,20 +113,41 @@ def near(mean, low, high):
 
 
 class TestRanking:
-    def test_bands_apart(self):
-        found = by_steps(DATA, groups(A=[0.5, 0.6, 0.7], B=[0.1, 0.2, 0.3], C=[0.8, 0.9, 0.9]))
+    def test_one_flow_is_ahead_of_all_others(self):
+        found = by_steps(DATA, groups(A=[0.5, 0.6, 0.7] * 3, B=[0.1, 0.2, 0.3] * 3, C=[0.8, 0.9, 0.9] * 3))
         assert (found.outcome, found.best, found.nearest) == (Outcome.AHEAD, "B", "A")
-        assert (found.measure, found.seeds, found.steps, found.seconds) == ("KL", 3, 100, None)
+        assert (found.measure, found.seeds, found.steps, found.seconds) == ("KL", 9, 100, None)
         assert (found.fits["B"], found.fits["A"]) == (near(0.2, 0.1, 0.3), near(0.6, 0.5, 0.7))
 
-    def test_the_band_that_comes_nearest_counts_and_not_the_second_best(self):
-        found = by_steps(DATA, groups(A=[1.0, 1.1, 1.2], B=[1.3, 1.31, 1.32], C=[1.15, 1.6, 1.6]))
-        assert (found.outcome, found.best, found.nearest) == (Outcome.OVERLAP, "A", "C")
-        assert (found.fits["A"], found.fits["C"]) == (near(1.1, 1.0, 1.2), near(1.45, 1.15, 1.6))
+    def test_the_flow_that_it_is_ahead_of_least_counts_and_not_the_second_best(self):
+        found = by_steps(DATA, groups(A=[1.0] * 8, B=[1.3] * 8, C=[*[0.9] * 3, *[1.7] * 5]))
+        assert (found.outcome, found.best, found.nearest) == (Outcome.NOT_DECIDED, "A", "C")
 
-    def test_bands_that_overlap(self):
-        found = by_steps(DATA, groups(A=[0.25, 0.6, 0.7], B=[0.1, 0.2, 0.3]))
-        assert (found.outcome, found.best, found.measure) == (Outcome.OVERLAP, "B", "KL")
+    def test_the_best_is_named_after_looking_so_it_takes_more_for_each_flow(self):
+        two = {"A": [0.5] * 5, "B": [0.1] * 5}
+        found = by_steps(DATA, groups(**two))
+        assert (found.outcome, found.least_seeds) == (Outcome.FEW_SEEDS, 6)
+        six = {label: [*values, values[0]] for label, values in two.items()}
+        assert by_steps(DATA, groups(**six)).outcome is Outcome.AHEAD
+        four = by_steps(DATA, groups(**six, C=[0.6] * 6, D=[0.7] * 6))
+        assert (four.outcome, four.least_seeds) == (Outcome.FEW_SEEDS, 7)
+
+    def test_flows_that_are_nearly_the_same_are_equal(self):
+        found = by_steps(DATA, groups(A=[0.5 + 0.01 * k for k in range(8)], B=[0.57 - 0.01 * k for k in range(8)]))
+        assert found.outcome is Outcome.EQUAL
+
+    def test_one_seed_that_is_far_ahead_decides_nothing(self):
+        found = by_steps(DATA, groups(A=[0.5] * 8, B=[0.01, *[0.51] * 7]))
+        assert (found.outcome, found.best, found.measure) == (Outcome.NOT_DECIDED, "B", "KL")
+
+    def test_of_equal_flows_one_is_seldom_called_ahead(self):
+        """2,000 results of eight seeds of three equal flows: at most in 5 %, with 4 standard errors of 0.5 %. It is
+        what Bonferroni promises; without it there would be 9 %."""
+        rng, ahead = np.random.default_rng(3), 0
+        for _ in range(2_000):
+            values = {label: np.exp(0.2 * rng.standard_normal(8)).tolist() for label in "ABC"}
+            ahead += Ranking("KL", 8, values, 100).outcome is Outcome.AHEAD
+        assert ahead / 2_000 < 0.05 + 4 * 0.005
 
     def test_of_what_is_no_number_nothing_is_said_but_that(self):
         arms = groups(A=[0.1, 0.2, 0.3], B=[0.5, np.nan, 0.6], C=[0.8, 0.8, 0.9])
@@ -137,32 +158,33 @@ class TestRanking:
     @pytest.mark.parametrize("seeds", [1, 2])
     def test_few_seeds_say_nothing_however_far_apart(self, seeds):
         found = by_steps(DATA, groups(A=[0.6] * seeds, B=[0.1] * seeds))
-        assert (found.outcome, found.seeds, bands.LEAST_SEEDS) == (Outcome.FEW_SEEDS, seeds, 3)
+        assert (found.outcome, found.seeds) == (Outcome.FEW_SEEDS, seeds)
         assert (found.best, found.nearest) == ("B", "A")
         assert found.fits == {"A": near(0.6, 0.6, 0.6), "B": near(0.1, 0.1, 0.1)}
         said = in_words(found)
-        assert f"over {seeds} seed{'s' * (seeds > 1)}." in said and "3 or more" in said
+        assert f"over {seeds} seed{'s' * (seeds > 1)}." in said and "6 or more" in said
 
     def test_after_as_many_steps(self):
-        found = by_steps(DATA, {"A": [report([1.0, 0.5, 0.1])] * 3, "B": [report([1.0, 0.4])] * 3})
+        found = by_steps(DATA, {"A": [report([1.0, 0.5, 0.1])] * 6, "B": [report([1.0, 0.4])] * 6})
         assert (found.outcome, found.best, found.steps) == (Outcome.AHEAD, "B", 100)
         assert [found.fits[label].mean for label in "BA"] == pytest.approx([0.4, 0.5])
 
     def test_after_as_long_a_training(self):
-        slow = [report([1.0, 0.5, 0.1], seconds=[0, 5, 10])] * 3
-        quick = [*[report([1.0, 0.8, 0.7], seconds=[0, 1, 2])] * 2, report([1.0, 0.8, 0.7], seconds=[0, 1, 3])]
+        slow = [report([1.0, 0.5, 0.1], seconds=[0, 5, 10])] * 6
+        quick = [*[report([1.0, 0.8, 0.7], seconds=[0, 1, 2])] * 5, report([1.0, 0.8, 0.7], seconds=[0, 1, 3])]
         arms = {"A": slow, "B": quick}
         steps, time = by_steps(DATA, arms), by_time(DATA, arms)
         assert (steps.outcome, steps.best, steps.seconds) == (Outcome.AHEAD, "A", None)
         assert (time.outcome, time.best, time.seconds) == (Outcome.AHEAD, "B", 2.0)
-        assert time.fits == {"A": near(0.8, 0.8, 0.8), "B": near(2.15 / 3, 0.7, 0.75)}
+        assert time.fits == {"A": near(0.8, 0.8, 0.8), "B": near(4.25 / 6, 0.7, 0.75)}
 
     @pytest.mark.parametrize(
         ("a", "outcome"),
         [
             ([0.9], Outcome.FEW_SEEDS),
-            ([0.9, 0.8, 0.7], Outcome.AHEAD),
-            ([0.9, 0.8, 0.2], Outcome.OVERLAP),
+            ([0.9, 0.8, 0.7] * 2, Outcome.AHEAD),
+            ([0.21, 0.2, 0.2] * 2, Outcome.EQUAL),
+            ([0.9, 0.8, 0.8, 0.8, 0.8, 0.1], Outcome.NOT_DECIDED),
             ([0.9, 0.8, np.nan], Outcome.NOT_A_NUMBER),
         ],
     )

@@ -675,12 +675,12 @@ def test_a_claim_that_fails_is_seen(name):
             for one in read.beliefs
         ),
         scores=read.scores[::-1],
-        by_steps=dataclasses.replace(read.by_steps, fits=turned_round(read.by_steps.fits)),
-        by_time=dataclasses.replace(read.by_time, fits=turned_round(read.by_time.fits)),
+        by_steps=dataclasses.replace(read.by_steps, values=turned_round(read.by_steps.values)),
+        by_time=dataclasses.replace(read.by_time, values=turned_round(read.by_time.values)),
     )
     if name != "figure1":  # which claims no order
         assert not all(PRESETS[name].answer.claims(turned).values())
 
 
-def turned_round(fits):
-    return dict(zip(fits, sorted(fits.values(), key=lambda band: -band.mean), strict=True))
+def turned_round(values):
+    return dict(zip(values, sorted(values.values(), key=lambda seeds: -np.mean(seeds)), strict=True))

@@ -147,7 +147,7 @@ class TestDigits:
         assert finding(page, Needed).flow.value > 2.5 and finding(page, Needed).stored is None
         assert len(curves(panes(page)[0])) == 3  # its own, with errors, and a Gaussian's
         page = run(page.selectbox(key="dimensions.start").set_value("stored"))
-        assert finding(page, Needed).flow.value < 2.2 and link(page).get("dimensions.start") is None
+        assert finding(page, Needed).flow.value < 2.2 and link(page)["dimensions.start"] == "stored"
 
     def test_what_comes_and_goes_does_not_move_images_and_charts(self, few, local_engine):
         page = opened()

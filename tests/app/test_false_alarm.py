@@ -72,6 +72,23 @@ def test_the_expansion_of_a_known_skew_law(n):
         assert found == pytest.approx(there, abs=4 * (there / size) ** 0.5)
 
 
+@pytest.mark.thorough
+def test_of_a_skew_law_one_side_goes_wrong_more_often():
+    """Against other throws of 300: estimates are skew, so a mean is more often far below the truth than far above."""
+    n, size = 300, 10_000
+    random = np.random.default_rng(2)
+    terms, v = 2 + random.geometric(0.5, n * size), random.standard_normal((n * size, 2))
+    draws = values(KNOWN_A.numpy(), Bench().law, terms, v).reshape(size, n)
+    off = (draws.mean(1) - KNOWN_LOG_DET) / (draws.std(1, ddof=1) / n**0.5)
+    there = {"above": float((off > 2).mean()), "below": float((off < -2).mean())}
+    apart = abs(there["above"] - there["below"])
+    assert apart > 4 * ((there["above"] + there["below"]) / size) ** 0.5, "they would not tell the sides apart"
+    for side, share in there.items():
+        found = false_alarm(Bench(), KNOWN_LOG_DET, n, 2.0, side).value
+        assert found == pytest.approx(share, abs=4 * (share / size) ** 0.5 + 1e-3)
+        assert abs(found - share) < apart / 2
+
+
 def test_the_tail_is_that_of_the_normal_law():
     assert normal_tail(3, "is") == pytest.approx(2 * stats.norm.sf(3))
     assert normal_tail(5, "below") == pytest.approx(stats.norm.sf(5))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streamlit as st
+from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from app import session
@@ -78,7 +79,7 @@ def header(page):
 
 def blocks(page):
     """Those of a lesson that are drawn, by their ids."""
-    return [key.split("-", 1)[1] for key in keys(page) if key.startswith(("lesson-", "lesson_task-"))]
+    return [key.split("-", 1)[1] for key in keys(page) if key.startswith("lesson-")]
 
 
 def drawn_step(page):
@@ -210,6 +211,18 @@ def test_a_solution_does_what_is_asked_for():
     assert check.rate(at).value == pytest.approx(0.0028, abs=1e-4) and by_chance(check, check.rate(at)) in said(page)
 
 
+def test_two_draws_are_no_evidence_and_the_check_says_how_many_are():
+    page = opened(lesson="roulette", step="many")
+    needed = math.ceil(((3 + stats.norm.ppf(0.95)) * situation().value("deviation") / 0.03) ** 2)
+    assert f"With {needed:,d} draws or more it notices a difference of 0.03 nats" in said(page)
+    for _ in range(2):
+        checked(press(page, "throw.1"))
+    press(page, "lesson.roulette.unbiased.check")
+    found = finding(page, Checked)
+    assert (found.verdict, found.outcome.draws, found.outcome.needed) == (Verdict.TOO_FEW, 2, needed)
+    assert any(f"{needed:,d}" in element.value for element in page.info) and not page.success
+
+
 def test_a_prediction_covers_the_screen_that_shows_the_truth():
     page = opened(lesson="roulette", step="coverage")
     assert len(page.info) == 1
@@ -274,7 +287,7 @@ def test_coins_stand_first_where_a_step_waits_for_them_and_its_check_passes_with
         press(page, "lesson.roulette.coins-mean.check")
         return finding(page, Checked).verdict
 
-    assert verdict(4) is Verdict.UNKNOWN and not own(page).progress.of("roulette").done
+    assert verdict(4) is Verdict.TOO_FEW and not own(page).progress.of("roulette").done
     assert verdict(10) is Verdict.PASSED
     assert verdict(4) is Verdict.PASSED_BEFORE
 

@@ -13,6 +13,7 @@ from scipy import stats
 
 from app.engine.measurements.activity import Activity
 from app.engine.measurements.masses import Masses
+from app.estimates.sample import Sample, thrown_settings
 from app.estimates.settings import SUSPECTS, Bench
 from app.features.learn.verdicts import Checked, Met, Standing, Verdict, met, outcome, standing
 from app.features.lipschitz.observables import INVERSION
@@ -237,7 +238,8 @@ class TestReading:
         assert found == ["Few", "Some", "Some", "Other"]
 
     def test_a_stated_false_alarm_must_be_the_computed_one(self, written):
-        statistical = CHECK.replace("bias(bench.n_terms)", "mean").replace("tolerance: 0.001", "tolerance: 3 se")
+        three = "tolerance: 3 se\nsees: 0.1"
+        statistical = CHECK.replace("bias(bench.n_terms)", "mean").replace("tolerance: 0.001", three)
         right = statistical.replace("pass: Yes", "false_alarm: 0.0027\npass: Yes")
         check = written(right).blocks["small"]
         assert check.by_chance == check.chance == pytest.approx(2 * stats.norm.sf(3))
@@ -246,6 +248,24 @@ class TestReading:
         for wrong in (statistical, right.replace("0.0027", "0.05")):
             with pytest.raises(Wrong, match=r"`false_alarm: 0\.0027`"):
                 written(wrong)
+
+    @pytest.mark.parametrize(
+        ("observable", "fields", "tokens"),
+        [
+            ("mean", "", "`mean` `sees`"),
+            ("coin_mean", "draws: 100\n", "`coin_mean` `sees`"),
+            ("mean", "sees: 0.1\ndraws: 100\n", "`mean` `sees`"),
+            ("share(3)", "", "`share` `draws`"),
+            ("law_gap", "draws: 1\n", "`law_gap` `draws`"),
+            ("law_gap", "sees: 0.1\ndraws: 100\n", "`law_gap` `draws`"),
+            ("bias(3)", "sees: 0.1\n", "`sees` `bias`"),
+            ("bias(3)", "draws: 100\n", "`draws` `bias`"),
+        ],
+    )
+    def test_a_check_of_draws_says_how_many_it_needs(self, observable, fields, tokens, written):
+        with pytest.raises(Wrong) as error:
+            written(CHECK.replace("bias(bench.n_terms)", observable).replace("pass: Yes", f"{fields}pass: Yes"))
+        assert_names(error, tokens)
 
     def test_a_rate_that_no_standard_error_gives_is_as_it_is_stated(self, written):
         assert written(CHECK.replace("pass: Yes", "false_alarm: 0.01\npass: Yes")).blocks["small"].by_chance == 0.01
@@ -315,6 +335,116 @@ def read_yaml_of(check):
     """What a check of lesson 1 says where it fails, by the names in its file."""
     _, blocks = read_raw(shelf().lesson("change").path, KINDS)
     return next(raw for raw in blocks if raw.id == check.id).fields.values["fail"]
+
+
+OF_DRAWS = [
+    pytest.param(lesson.id, block.id, id=f"{lesson.id}/{block.id}")
+    for lesson in shelf().originals.values()
+    for block in lesson.blocks.values()
+    if isinstance(block, Check) and block.of.draws
+]
+
+
+SEEING = [one for one in OF_DRAWS if shelf().lesson(one.values[0]).blocks[one.values[1]].sees]
+
+
+def place_of(lesson_id, block_id):
+    """A check, and the page with the settings of its step."""
+    lesson = shelf().lesson(lesson_id)
+    (step,) = [step for step in lesson.steps if block_id in [block.id for block in step.blocks]]
+    at = situation()
+    setup, benches = changed(at.setup, at.benches, step.settings, anew=True)
+    return lesson.blocks[block_id], replace(at, setup=setup, benches=benches)
+
+
+def thrown(at, n, **settings):
+    """The page with so many draws, of a bench with these settings."""
+    bench = replace(at.bench(Bench), **settings)
+    sample = Sample(thrown_settings(bench))
+    sample.want(n)
+    while sample.busy:
+        sample.go_on()
+    return replace(at, benches={**at.benches, Bench: bench}, thrown=sample.values, counts=sample.counts)
+
+
+class TestPower:
+    """A check of draws finds nothing until it has so many that it would notice what is wrong."""
+
+    def test_there_are_such_checks(self):
+        assert len(OF_DRAWS) == 13
+
+    @pytest.mark.parametrize(("lesson_id", "block_id"), OF_DRAWS)
+    def test_nothing_is_judged_of_two_draws_nor_of_one_less_than_is_needed(self, lesson_id, block_id):
+        check, at = place_of(lesson_id, block_id)
+        needed = check.needed(at)
+        for n, seed in [*((2, seed) for seed in range(20)), (needed - 1, 0)]:
+            if check.observable.text == "coin_mean":
+                there = replace(at, coins="3+ 3- 4+ 3- 5+ 4- 3+ 3- 4+ 6-"[: 3 * n])
+            else:
+                there = thrown(at, n, seed=seed)
+            found = check.outcome(there)
+            assert found.passed is None
+            if check.observable.of(there) is not None:
+                assert (found.draws, found.needed) == (n, needed)
+                assert Checked(check.id, found, False).verdict is Verdict.TOO_FEW
+
+    @pytest.mark.parametrize(("lesson_id", "block_id"), OF_DRAWS)
+    def test_a_step_asks_for_as_many_draws_as_its_checks_need(self, lesson_id, block_id):
+        check, at = place_of(lesson_id, block_id)
+        name = "coin_throws" if check.observable.text == "coin_mean" else "throws"
+        lesson = shelf().lesson(lesson_id)
+        (step,) = [step for step in lesson.steps if check in step.blocks]
+        asked = [re.fullmatch(rf"{name} >= (\d+)", block.until.text) for block in step.blocks if isinstance(block, Do)]
+        assert max(int(found[1]) for found in asked if found) >= check.needed(at) > 5
+
+    @pytest.mark.parametrize(("lesson_id", "block_id"), SEEING)
+    def test_a_difference_is_noticed_as_often_as_is_said(self, lesson_id, block_id):
+        """Against means of normal draws that are off by this difference: 95 % of 4,000 within 4 binomial errors. With a
+        quarter of the draws it is clearly less."""
+        check, at = place_of(lesson_id, block_id)
+        truth, sees, sd = (Expression(text).of(at) for text in ("truth", check.sees.text, "deviation"))
+        random, needed = np.random.default_rng(3), check.needed(at)
+        for n, least, most in ((needed, 0.95, 1.0), (math.ceil(needed / 4), 0.0, 0.85)):
+            means = truth + sees + sd * random.standard_normal(4_000) / math.sqrt(n)
+            limit = check.tolerance * sd / math.sqrt(n) if check.errors else check.tolerance
+            share = float((np.abs(means - truth) > limit).mean())
+            assert least - 4 * math.sqrt(0.95 * 0.05 / 4_000) <= share <= most
+
+    def test_how_often_a_bias_is_noticed(self):
+        at = situation()
+        sd, random = at.value("deviation"), np.random.default_rng(5)
+        off = 0.02 + sd * random.standard_normal((4_000, 5_000)).mean(1)
+        share = float((np.abs(off) > 3 * sd / math.sqrt(5_000)).mean())
+        error = math.sqrt(share * (1 - share) / 4_000)
+        assert at.value("notices", (0.02, 5_000)) == pytest.approx(share, abs=4 * error)
+        assert at.value("notices", (-0.02, 5_000)) == pytest.approx(at.value("notices", (0.02, 5_000)))
+        assert at.value("notices", (0.0, 100)) == pytest.approx(2 * stats.norm.sf(3))
+
+    @pytest.mark.parametrize(("block_id", "suspect"), [("a-law", "d"), ("c-law", "d"), ("d-never", "none")])
+    def test_shares_that_are_wrong_are_noticed_in_95_of_100(self, block_id, suspect):
+        check, at = place_of("bugs", block_id)
+        found = [check.outcome(thrown(at, check.draws, suspect=suspect, seed=seed)).passed for seed in range(100)]
+        assert found.count(False) >= 95
+
+    @pytest.mark.parametrize(("block_id", "least"), [("b-law", 90), ("b-coverage", 95)])
+    def test_draws_that_share_an_n_are_told_from_those_that_do_not(self, block_id, least):
+        check, at = place_of("bugs", block_id)
+        found = [
+            [check.outcome(thrown(at, check.draws, suspect=suspect, seed=seed)).passed for seed in range(100)]
+            for suspect in ("b", "none")
+        ]
+        assert found[0].count(True) >= least and found[1].count(False) >= 99
+
+    def test_the_error_bars_of_ones_own_draws_by_hand(self):
+        at = replace(situation(), thrown=np.array([0.5, 0.7, 0.9, 0.95, 0.6, 0.58, 0.3]))
+        held = 0
+        for first, second in ((0.5, 0.7), (0.9, 0.95), (0.6, 0.58)):
+            error = abs(first - second) / 2  # the deviation of two numbers, divided by the root of two
+            held += abs((first + second) / 2 - KNOWN_LOG_DET) <= 1.96 * error
+        assert at.value("own_coverage", (2,)) == held / 3 == 2 / 3
+        for each in (1, 8):
+            with pytest.raises(Unknown):
+                at.value("own_coverage", (each,))
 
 
 class TestExpressions:
@@ -612,6 +742,14 @@ class TestPlaying:
         assert str(found).startswith(f"{line}: ")
         assert ("bench.n_terms = 800" in str(found)) == (what is Untrue.IMPOSSIBLE)
 
+    @pytest.mark.parametrize(("observable", "found"), [("radius", [Untrue.UNTOUCHED]), ("bias(bench.n_terms)", [])])
+    def test_a_check_that_finds_the_same_whatever_is_done_is_found_out(self, written, observable, found):
+        """Both are small from the start, and also after what is wrong fails; of the two only the bias is another one
+        once the solution is done."""
+        wrong = CHECK.replace("{bench.n_terms: 2}", '{bench.matrix: "0.9 0 0 0.9", bench.n_terms: 1}')
+        small = wrong.replace("bias(bench.n_terms)", observable).replace("tolerance: 0.001", "tolerance: 0.5")
+        assert [one.what for one in problems(written(small))] == found
+
     @pytest.mark.parametrize(
         ("block", "what", "error"),
         [
@@ -647,7 +785,7 @@ class TestPlaying:
         assert [(one.what, one.error) for one in problems(lesson)] == found
 
     def test_nothing_is_thrown_yet_where_a_check_is_to_fail(self, written):
-        mean = CHECK.replace("small", "mean").replace("bias(bench.n_terms)", "mean")
+        mean = CHECK.replace("small", "mean").replace("bias(bench.n_terms)", "mean\nsees: 1")
         mean = mean.replace("[{set: {bench.n_terms: 2}}]", "[]").replace("bench.n_terms: 8", "bench.n_terms: 9")
         thrown = CHECK.replace("{set: {bench.n_terms: 2}}", "{throw: 9}, {set: {bench.n_terms: 2}}")
         found = problems(written(thrown + mean))

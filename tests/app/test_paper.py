@@ -5,14 +5,18 @@ import ast
 import copy
 import csv
 import io
+import itertools
 import json
+import math
 import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.datasets import load_digits
 from streamlit.testing.v1 import AppTest
 
@@ -21,7 +25,7 @@ from app.engine.reports import MOVING
 from app.estimates.settings import Bench
 from app.evidence import EVIDENCE, path_of, stored
 from app.features.dimensions.memory.settings import Memory
-from app.features.paper import picture, taken, verdicts
+from app.features.paper import controls, picture, taken, verdicts
 from app.features.paper.after import AFTER
 from app.features.paper.causes import RATE, SIZE, Sheared
 from app.features.paper.claims import CLAIMS, total
@@ -34,6 +38,7 @@ from app.lessons.shelf import shelf
 from app.ui import live_runs
 from app.ui.glossary import entries
 from app.ui.live_runs import RUNS
+from resflow_core.data import DATASETS
 from resflow_core.data.digits import to_levels
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.training.parameter_count import parameter_count
@@ -64,6 +69,68 @@ def judged(name, **changes):
     return claim.judge(*given)
 
 
+def signs(n):
+    return np.array(list(itertools.product([1, -1], repeat=n)))
+
+
+def p_value(differences):
+    """Of a mean below 0, by all ways to choose the signs, one after the other."""
+    d = np.asarray(differences, float)
+    return float(np.mean([(way * np.abs(d)).sum() <= d.sum() + 1e-12 for way in signs(len(d))]))
+
+
+def difference(ours, theirs, is_ratio=True):
+    """Seed by seed, and whether it is that of logarithms."""
+    ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
+    is_ratio = is_ratio and min(ours.min(), theirs.min()) > 0
+    return (np.log(ours / theirs) if is_ratio else ours - theirs), is_ratio
+
+
+def with_times(p, times):
+    return f"{p:.3g} times {times}" if times > 1 and p < 1 else f"{p:.3g}"
+
+
+def rule_numbers(sets, of_some=False):
+    """What a rule prints, of the differences from each opponent by set; `of_some`: of flows of which one is enough."""
+    ahead = [(min if of_some else max)([p_value(d) for d, _ in of.values()]) for of in sets.values()]
+    behind = [[p_value(-d) for d, _ in of.values()] for of in sets.values()]
+    behind = [p for of in behind for p in ([max(of)] if of_some else of)]
+    of_set = len(next(iter(sets.values()))) if of_some else 1
+    margin = math.log(1.25)
+    pairs = [pair for of in sets.values() for pair in of.values()]
+    equal = [max(p_value(d - margin), p_value(-d - margin)) if is_ratio else 1.0 for d, is_ratio in pairs]
+    seeds = len(pairs[0][0])
+    assert 2.0**-seeds > 0.05  # so nothing can be decided, whatever chance does
+    return {
+        "level": "0.05",
+        "margin": "25",
+        "rule_seeds": str(seeds),
+        "least": f"{2.0**-seeds:.3g}",
+        "p_shows": with_times(max(ahead), of_set),
+        "p_in_part": with_times(min(ahead), len(ahead) * of_set),
+        "p_not_here": with_times(min(behind), len(behind)),
+        "p_equal": f"{max(equal):.3g}",
+        "chance_shows": "0.0",
+        "chance_in_part": "0.0",
+        "chance_not_here": "0.0",
+    }
+
+
+def by_numbers(pair):
+    """A mean difference with its 90 % interval, as a ratio where it is one."""
+    d, is_ratio = pair
+    low, high = stats.t.interval(0.9, len(d) - 1, d.mean(), stats.sem(d))
+    shown = [
+        f"{math.exp(one):.2f}" if is_ratio else f"{one:.3g}".replace("-", "\N{MINUS SIGN}")
+        for one in (d.mean(), low, high)
+    ]
+    return dict(zip(("by", "low", "high"), shown, strict=True)) | {"sure": "90"}
+
+
+def nearest_of(contests):
+    return max(contests, key=lambda peer: (p_value(contests[peer][0]), contests[peer][0].mean()))
+
+
 def last(arms, curve):
     return np.array([arm["curves"][curve][-1] for arm in arms])
 
@@ -85,7 +152,7 @@ class TestRegistry:
     def test_a_card_names_what_is_there(self, name):
         claim = CLAIMS[name]
         assert set(claim.evidence) <= set(EVIDENCE)
-        assert claim.runs in RUNS and claim.runs in claim.evidence
+        assert claim.runs in RUNS and (claim.runs in claim.evidence or name == "joint")
         assert all(one in claim.command for one in claim.evidence)
         if claim.lesson:
             assert shelf().lesson(claim.lesson) is not None
@@ -123,9 +190,10 @@ class TestNumbers:
     @pytest.mark.parametrize("name", CLAIMS)
     def test_the_sentence_has_no_digit_of_its_own(self, name):
         found = CLAIMS[name].found
-        typed = re.sub(r"{\w+}", "", found.says)
-        assert not re.search(r"\d", typed), typed
-        assert set(re.findall(r"{(\w+)}", found.says)) <= set(found.numbers)
+        for said in (found.says, found.rule, found.chance):
+            typed = re.sub(r"{\w+}", "", said)
+            assert not re.search(r"\d", typed), typed
+            assert set(re.findall(r"{(\w+)}", said)) <= set(found.numbers)
 
     @pytest.mark.parametrize("name", CLAIMS)
     def test_the_numbers_are_those_of_the_files(self, name):
@@ -158,14 +226,25 @@ def likelihood_numbers(file):
     low, high = f"{masses[:, 0].min():.4f}", f"{masses[:, 0].max():.4f}"
     base, exponent = f"{max(one['back'] for one in flows):.0e}".split("e-")
     raised = "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in str(int(exponent)))
+    limit = 0.5 * (math.log(2 * math.pi * math.e * checkerboard_variance()) - math.log(32))
     return trained(file) | {
+        "ses": f"{min(abs(limit - one['kl']) / one['kl_se'] for one in flows):.0f}",
         "kl": spread([one["kl"] for one in flows]),
         "kl_se": f"{max(one['kl_se'] for one in flows):.3f}",
         "mass": low if low == high else f"{low} to {high}",
         "error": f"{masses[:, 1].max():.1g}",
         "points": f"{file['settings']['points']:,}",
         "back": f"{base}·10⁻{raised}",
+        "largest_kl": f"{max(one['kl'] for one in flows):.3f}",
+        "most_kl": f"{limit:.3f}",
+        "most_mass": "0.01",
+        "most_back": "1·10⁻⁴",
     }
+
+
+def checkerboard_variance():
+    """Of the held-out points: the root of the determinant of their covariance."""
+    return float(np.linalg.det(np.cov(DATASETS["checkerboard"].held_out().double().numpy().T))) ** 0.5
 
 
 def lipschitz_numbers(file):
@@ -184,15 +263,19 @@ def lipschitz_numbers(file):
 
 def bias_numbers(file):
     of = {label: last(arms, "held_bias") for label, arms in file["found"].items()}
-    *means, final = [f"{values.mean():.2f}" for values in of.values()]
+    means = [f"{values.mean():.2f} with {label.split(', ')[-1]}" for label, values in of.items()][1:-1]
     labels = list(of)
-    return trained(file) | {
-        "first": labels[0],
-        "last": labels[-1],
-        "least": spread(of[labels[0]]),
-        "most": spread(of[labels[-1]]),
-        "means": f"{', '.join(means)} and {final}",
-    }
+    return (
+        trained(file)
+        | {
+            "first": labels[0],
+            "last": labels[-1],
+            "least_bias": spread(of[labels[0]]),
+            "most_bias": spread(of[labels[-1]]),
+            "means": " and ".join(means),
+        }
+        | rule_numbers({b: {a: difference(of[a], of[b])} for a, b in itertools.pairwise(labels)})
+    )
 
 
 def roulette_numbers(drawn, plane):
@@ -214,15 +297,21 @@ def roulette_numbers(drawn, plane):
         "flows": str(len(plane["seeds"])),
         "data": trained(plane)["data"],
         "ratio": f"{1 - plane['found']['ratio']:g}",
+        "seen": f"{abs(found['bias']) / error:.1f}",
+        "most_off": "4",
+        "least_seen": "5",
+        "chance_not_here": f"{100 * (1 - (1 - 2 * stats.norm.sf(4)) ** len(means)):.2f}",
+        "chance_missed": f"{100 * stats.norm.sf(abs(found['bias']) / error - 4) ** len(means):.2f}",
     }
 
 
 def memory_numbers(file):
     of = file["found"]["bytes"]
-    rows = max(of, key=int)
+    *some, rows = sorted(of, key=int)
     of = of[rows]
     return {name: str(file["settings"][name]) for name in ("dim", "blocks", "terms", "width")} | {
         "rows": rows,
+        "all_rows": f"{', '.join(some)} and {rows}",
         "plain": f"{of['plain'] / 1e6:.3g}",
         "neumann": f"{of['neumann'] / 1e6:.3g}",
         "both": f"{of['in_forward'] / 1e6:.3g}",
@@ -231,14 +320,20 @@ def memory_numbers(file):
     }
 
 
+def share(values):
+    digits = 0 if values.min() >= 10 else 1
+    mean, low, high = (f"{of:.{digits}f}" for of in (values.mean(), values.min(), values.max()))
+    return f"{mean} ({low} to {high})"
+
+
 def saturation_numbers(file):
-    numbers = trained(file)
+    numbers, of = trained(file), {}
     for name, arms in file["found"].items():
-        shares = 100 * np.array([arm["saturated"] for arm in arms])
-        digits = 0 if shares.min() >= 10 else 1
-        mean, low, high = (f"{of:.{digits}f}" for of in (shares.mean(), shares.min(), shares.max()))
-        numbers |= {name: f"{mean} ({low} to {high})", f"{name}_kl": spread(last(arms, "held_kl"))}
-    return numbers
+        shares, straight = (100 * np.array([arm[what] for arm in arms]) for what in ("saturated", "straight"))
+        of[name] = shares, last(arms, "held_kl")
+        numbers |= {name: share(shares), f"{name}_straight": share(straight), f"{name}_kl": spread(of[name][1])}
+    pairs = [difference(of["lipswish"][k], of["elu"][k]) for k in (0, 1)]
+    return numbers | by_numbers(pairs[1]) | rule_numbers({"share": {"elu": pairs[0]}, "fit": {"elu": pairs[1]}})
 
 
 def four(values):
@@ -254,7 +349,7 @@ def norms_numbers(plane, room):
         (data.capitalize(), {chain: [one["kl"] for one in of] for chain, of in chains.items()})
         for data, chains in plane["found"].items()
     ]
-    sets += [(data, ways[how]) for data, ways in room["found"].items() for how in ("without", "with")]
+    sets += [(data, ways["without"]) for data, ways in room["found"].items()]
     numbers = {
         "seeds": str(len(plane["seeds"])),
         "steps": f"{plane['settings']['steps']:,}",
@@ -262,31 +357,47 @@ def norms_numbers(plane, room):
         "room_steps": str(room["settings"]["steps"]),
         "gain": f"{(room['settings']['dim'] - 1) ** 0.5:.1f}",
     }
+    contests = {}
     for place, (data, kls) in zip("abcdefgh", sets, strict=False):
         best = min(kls.keys() - {"2"}, key=lambda chain: np.mean(kls[chain]))
+        contests[data] = {chain: difference(kls[chain], kls["2"]) for chain in kls if chain != "2"}
         numbers |= {
             f"data_{place}": data,
             f"two_{place}": "norm 2",
             f"two_kl_{place}": four(kls["2"]),
             f"best_{place}": titles[best],
             f"best_kl_{place}": four(kls[best]),
-        }
-    for place in "df":  # with ActNorms only the 2-norm is told
-        numbers = {
-            key: text for key, text in numbers.items() if not key.endswith(f"_{place}") or key == f"two_kl_{place}"
-        }
-    return numbers
+        } | {f"{name}_{place}": text for name, text in by_numbers(contests[data][best]).items()}
+    for place, ways in zip("wxyz", room["found"].values(), strict=False):
+        numbers[f"two_kl_{place}"] = four(ways["with"]["2"])
+    return numbers | rule_numbers(contests, of_some=True)
+
+
+def beside(kls, place, is_ratio=True):
+    """The differences of a residual flow from all others, and what is said of the nearest."""
+    kls = dict(kls)
+    (name,) = (label for label in kls if label.startswith("Residual"))
+    ours = kls.pop(name)
+    contests = {peer: difference(ours, theirs, is_ratio) for peer, theirs in kls.items()}
+    nearest = nearest_of(contests)
+    said = {"nearest": nearest} | by_numbers(contests[nearest])
+    return contests, nearest, ours, kls[nearest], {f"{name}_{place}": text for name, text in said.items()}
+
+
+def peers_in_words(contests):
+    *first, last_one = contests
+    return f"{', '.join(first)} and {last_one}"
 
 
 def density_numbers(*files):
-    numbers = {}
+    numbers, sets = {}, {}
     for place, file in zip("ab", files, strict=True):
         kls = {label: last(arms, "held_kl") for label, arms in file["found"].items()}
-        ours = kls.pop("Residual, exact")
-        nearest = min(kls, key=lambda label: kls[label].min())
-        told = trained(file) | {"ours": spread(ours), "nearest": nearest, "theirs": spread(kls[nearest])}
-        numbers |= {f"{name}_{place}": text for name, text in told.items()}
-    return numbers
+        sets[place], _, ours, theirs, said = beside(kls, place)
+        numbers |= said | {f"ours_{place}": spread(ours), f"theirs_{place}": spread(theirs)}
+        numbers |= {f"{of}_{place}": trained(file)[of] for of in ("data", "steps")}
+        numbers |= {"seeds": trained(file)["seeds"], "peers": peers_in_words(sets[place])}
+    return numbers | rule_numbers(sets)
 
 
 def points(lost):
@@ -294,39 +405,25 @@ def points(lost):
     return f"{mean} ({low} to {high})".replace("-", "\N{MINUS SIGN}")
 
 
-def joint_numbers(plane, beyond):
-    def in_plane(family):
-        without, with_it = (last(plane["found"][f"{family}, λ = {weight}"], "held_accuracy") for weight in (0, 1))
-        return points(100 * (without - with_it))
-
-    numbers = trained(plane) | {
-        "peer": "RealNVP",
-        "weight": "1",
-        "ours": in_plane("Residual flow"),
-        "theirs": in_plane("RealNVP"),
-    }
-    for place, (name, flows) in zip("abcdefgh", beyond["found"].items(), strict=False):
+def joint_numbers(file):
+    numbers, sets = {"weight": "1"}, {}
+    for place, (name, case) in zip("abcdefgh", file["settings"]["cases"].items(), strict=False):
         right = {
             family: np.array([[run["accuracy"] for run in of["by_weight"][weight]] for weight in "01"])
-            for family, of in flows.items()
+            for family, of in file["found"][name].items()
         }
         lost = {family: both[0] - both[1] for family, both in right.items()}
-        nearest = min(lost.keys() - {"Residual flow"}, key=lambda family: lost[family].mean())
-        case = beyond["settings"]["cases"][name]
-        numbers |= {
+        sets[name], _, ours, theirs, said = beside(lost, place, is_ratio=False)
+        numbers |= said | {
             f"dim_{place}": str(case["dim"]),
-            f"seeds_{place}": str(len(lost["Residual flow"])),
-            f"ours_{place}": points(lost["Residual flow"]),
-            f"nearest_{place}": nearest,
-            f"theirs_{place}": points(lost[nearest]),
-            f"ours_right_{place}": f"{right['Residual flow'][1].mean():.1f}",
-            f"theirs_right_{place}": f"{right[nearest][1].mean():.1f}",
+            f"seeds_{place}": str(len(ours)),
+            f"ours_{place}": points(ours),
+            f"theirs_{place}": points(theirs),
         }
-        if nearest != "RealNVP":
-            numbers[f"fixed_{place}"] = points(lost["RealNVP"])
+        numbers["peers"] = peers_in_words(sets[name])
         if case["told"]:
             numbers[f"told_{place}"] = str(case["told"])
-    return numbers
+    return numbers | rule_numbers(sets)
 
 
 RECOMPUTED = {name: globals()[f"{name}_numbers"] for name in ORDER}
@@ -364,76 +461,123 @@ def set_to(path, value):
     return change
 
 
-def norm_kls(plane, room):
-    """Let the KL of every seed be so, by the chain, on the sets of the plane and on those of `room`; of a chain that is
-    not named it is 0.5. `plane` may be by the set."""
+SEEDS = 12
+"""Of synthetic results: with the three that are stored nothing can be decided."""
 
-    def change(name, found):
-        if name == "paper-room":
-            for ways in found.values():
-                for chains in ways.values():
-                    chains.update({chain: [room.get(chain, 0.5)] * 3 for chain in chains})
-            return
-        for data, chains in found.items():
-            for chain, of in chains.items():
-                for flow in of:
-                    flow["kl"] = plane.get(data, plane).get(chain, 0.5)
+
+def scattered(mean, name):
+    """Twelve seeds around a mean, as far apart as those of log KL are here; always the same ones of a name."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    return (mean * np.exp(0.15 * rng.standard_normal(SEEDS))).tolist()
+
+
+def curves(curve, means):
+    """Let the newest value of a curve scatter around these means, by what the label ends with or begins with; that of
+    another label around 0.3."""
+
+    def change(file, found):
+        for label in found:
+            mean = next((m for key, m in means.items() if label.startswith(key) or label.endswith(key)), 0.3)
+            mean = mean.get(file, 0.3) if isinstance(mean, dict) else mean
+            found[label] = [{"curves": {curve: [value]}} for value in scattered(mean, file + label)]
 
     return change
 
 
-def accuracies(plane, beyond):
-    """Let the residual flow's accuracy with the density be so in every seed, in per cent; without it, and with a
-    coupling flow beyond the plane, it is 90."""
+def biases(*means):
+    def change(file, found):
+        for (label, _), mean in zip(list(found.items()), means, strict=True):
+            found[label] = [{"curves": {"held_bias": [value]}} for value in scattered(mean, label)]
+
+    return change
+
+
+def activations(shares, fits):
+    """Of ELU and of LipSwish."""
+
+    def change(_, found):
+        for name, share, fit in zip(("elu", "lipswish"), shares, fits, strict=True):
+            both = zip(scattered(share, f"{name} share"), scattered(fit, f"{name} fit"), strict=True)
+            found[name] = [{"saturated": a, "straight": a, "curves": {"held_kl": [b]}} for a, b in both]
+
+    return change
+
+
+def norm_kls(plane, room):
+    """Let the KL scatter around these, by the chain, on the sets of the plane and on those of `room`; of a chain that
+    is not named around 0.3. `plane` may be by the set."""
 
     def change(name, found):
-        if name != "paper-joint":
-            curve("Residual flow, λ = 0", "held_accuracy", [0.9] * 3)(name, found)
-            curve("Residual flow, λ = 1", "held_accuracy", [plane / 100] * 3)(name, found)
-            curve("RealNVP", "held_accuracy", [0.9] * 3)(name, found)
-            return
+        for data, of in found.items():
+            kls = room if name == "paper-room" else plane.get(data, plane)
+            ways = of if name == "paper-room" else {"": of}
+            for way, chains in ways.items():
+                for chain in chains:
+                    made = scattered(kls.get(chain, 0.3), f"{data} {way} {chain}")
+                    chains[chain] = made if name == "paper-room" else [{"kl": kl} for kl in made]
+
+    return change
+
+
+def accuracies(lost):
+    """Let the residual flow lose so many points in each case, 3 where none is named, and every other flow 3."""
+
+    def change(_, found):
         for case, flows in found.items():
             for family, of in flows.items():
-                for weight, results in of["by_weight"].items():
-                    for result in results:
-                        ours = family == "Residual flow" and weight == "1"
-                        result["accuracy"] = beyond.get(case, 90.0) if ours else 90.0
+                points = lost.get(case, 3.0) if family == "Residual flow" else 3.0
+                down = scattered(points, f"{case} {family}")
+                of["by_weight"] = {
+                    "0": [{"accuracy": 95.0}] * SEEDS,
+                    "1": [{"accuracy": 95.0 - one} for one in down],
+                }
 
     return change
+
+
+def one_of_twelve(name, found):
+    """The residual flow is far ahead in one seed and a little behind in eleven: ahead by its mean alone."""
+    for label in found:
+        kls = [0.01] + [0.31] * (SEEDS - 1) if label.startswith("Residual") else [0.3] * SEEDS
+        found[label] = [{"curves": {"held_kl": [kl]}} for kl in kls]
 
 
 WAYS = ("plain", "neumann", "plain_in_forward", "in_forward")
-SHOWS, IN_PART, NOT_HERE = Kind.SHOWS, Kind.IN_PART, Kind.NOT_HERE
+SHOWS, IN_PART, NOT_HERE, EQUAL, NOT_DECIDED = Kind
+CASE_NAMES = list(CASES)
 CHANGED = {
-    "a density that can be undone": ("likelihood", of_flows(mass=[1.0, 0.01], back=1e-7), SHOWS),
-    "a mass that is not 1": ("likelihood", of_flows(mass=[1.4, 0.01]), IN_PART),
-    "points that do not come back": ("likelihood", of_flows(back=0.2), IN_PART),
-    "neither": ("likelihood", of_flows(mass=[1.4, 0.01], back=0.2), NOT_HERE),
-    "one flow that does not come back": ("likelihood", lambda _, of: of["flows"][0].update(back=0.2), IN_PART),
+    "a density that can be undone": ("likelihood", of_flows(mass=[1.0, 0.001], back=1e-7, kl=0.1), SHOWS),
+    "a flow 3.2 nats away": ("likelihood", of_flows(mass=[1.0, 0.001], back=1e-7, kl=3.2), NOT_HERE),
+    "a mass that is not 1": ("likelihood", of_flows(mass=[1.4, 0.001]), NOT_HERE),
+    "a mass that nobody knows": ("likelihood", of_flows(mass=[1.6, 0.5]), NOT_DECIDED),
+    "points that do not come back": ("likelihood", of_flows(back=0.2), NOT_HERE),
+    "one flow that does not come back": ("likelihood", lambda _, of: of["flows"][0].update(back=0.2), NOT_HERE),
     "a block that folds too early": ("lipschitz", of_flows(folds_at=[0.9, 3.0]), NOT_HERE),
-    "a bias that grows": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [5.0, 6.0, 7.0]), SHOWS),
-    "a bias of some seeds": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [0.001, 6.0, 7.0]), IN_PART),
-    "a bias that does not grow": ("bias", curve("i-ResNet, 5 terms, L = 0.99", "held_bias", [0.0, 0.0, 0.0]), NOT_HERE),
-    "a bias that may be 0": ("bias", curve("i-ResNet, 5 terms, L = 0.6", "held_bias", [-0.01, 5e-3, 7e-3]), IN_PART),
+    "a bias that grows": ("bias", biases(0.01, 0.1, 1.0, 3.0), SHOWS),
+    "a bias that grows once": ("bias", biases(1.0, 1.0, 3.0, 3.0), IN_PART),
+    "a bias that shrinks": ("bias", biases(1.0, 1.0, 0.3, 0.3), NOT_HERE),
+    "a bias that stays": ("bias", biases(1.0, 1.0, 1.0, 1.0), EQUAL),
     "means beside the truth": ("roulette", set_to(("means", 0, -1), 1.3), NOT_HERE),
-    "a bias that is not seen": ("roulette", set_to(("bias",), -0.01), IN_PART),
+    "a bias that is not seen": ("roulette", set_to(("bias",), -0.01), NOT_DECIDED),
     "more memory for all batches": ("memory", set_to(("bytes",), {"64": dict.fromkeys(WAYS, 1e7)}), NOT_HERE),
     "more memory for one": ("memory", lambda _, found: found["bytes"]["64"].update(neumann=1e9), IN_PART),
-    "a better fit": ("saturation", curve("lipswish", "held_kl", [0.1, 0.1, 0.1]), SHOWS),
-    "the same fit": ("saturation", curve("lipswish", "held_kl", [0.3, 0.33, 0.4]), IN_PART),
-    "as many saturated": ("saturation", set_to(("lipswish", 0, "saturated"), 0.5), NOT_HERE),
-    "mixed norms ahead on all sets": ("norms", norm_kls({"mixed": 0.1}, {"2": 0.1}), SHOWS),
-    "2 ahead everywhere": ("norms", norm_kls({"2": 0.1}, {"2": 0.1}), NOT_HERE),
-    "another norm ahead on one set": ("norms", norm_kls({"checkerboard": {"inf": 0.1}}, {"2": 0.1}), IN_PART),
+    "fewer saturated and a better fit": ("saturation", activations((0.5, 0.1), (0.4, 0.2)), SHOWS),
+    "fewer saturated and the same fit": ("saturation", activations((0.5, 0.1), (0.3, 0.3)), IN_PART),
+    "as many saturated and a worse fit": ("saturation", activations((0.3, 0.3), (0.2, 0.4)), NOT_HERE),
+    "another norm ahead on all sets": ("norms", norm_kls({"mixed": 0.1}, {"inf": 0.1}), SHOWS),
+    "another norm ahead on one set": ("norms", norm_kls({"checkerboard": {"inf": 0.1}}, {}), IN_PART),
     "another norm ahead where it has more room": ("norms", norm_kls({"2": 0.1}, {"inf": 0.1}), IN_PART),
-    "ahead of all": ("density", curve("Residual", "held_kl", [0.001, 0.002, 0.003]), SHOWS),
-    "not of every seed": ("density", curve("NICE", "held_kl", [0.09, 0.5, 0.6]), NOT_HERE),
-    "ahead of none": ("density", curve("Residual", "held_kl", [1.0, 1.0, 1.0]), NOT_HERE),
-    "ahead everywhere": ("joint", accuracies(91.0, dict.fromkeys(CASES, 91.0)), SHOWS),
-    "ahead in the plane alone": ("joint", accuracies(91.0, {}), IN_PART),
-    "ahead in one case beyond the plane": ("joint", accuracies(90.0, {"told": 91.0}), IN_PART),
-    "as much lost": ("joint", accuracies(90.0, {}), NOT_HERE),
-    "more lost": ("joint", accuracies(80.0, dict.fromkeys(CASES, 80.0)), NOT_HERE),
+    "2 ahead everywhere": ("norms", norm_kls({"2": 0.1}, {"2": 0.1}), NOT_HERE),
+    "ahead of all": ("density", curves("held_kl", {"Residual": 0.1}), SHOWS),
+    "ahead of all on one set": ("density", curves("held_kl", {"Residual": {"compare-coupling": 0.1}}), IN_PART),
+    "behind one of them": ("density", curves("held_kl", {"NSF": 0.1}), NOT_HERE),
+    "as near as all": ("density", curves("held_kl", {}), EQUAL),
+    "ahead by the mean alone": ("density", one_of_twelve, NOT_DECIDED),
+    "ahead in all cases": ("joint", accuracies(dict.fromkeys(CASES, 1.0)), SHOWS),
+    "ahead in the plane alone": ("joint", accuracies({CASE_NAMES[0]: 1.0}), IN_PART),
+    "ahead in one case beyond the plane": ("joint", accuracies({CASE_NAMES[2]: 1.0}), IN_PART),
+    "as much lost": ("joint", accuracies({}), NOT_DECIDED),
+    "more lost": ("joint", accuracies(dict.fromkeys(CASES, 9.0)), NOT_HERE),
 }  # fmt: skip
 
 
@@ -442,27 +586,68 @@ def test_a_verdict_follows_the_stored_numbers(case):
     name, change, kind = CHANGED[case]
     found = judged(name, change=change)
     assert found.kind is kind
-    assert "{" not in found.sentence and not re.search(r"\d", re.sub(r"{\w+}", "", found.says))
+    assert "{" not in found.sentence + found.ruled and not re.search(r"\d", re.sub(r"{\w+}", "", found.says))
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_no_rule_lets_its_control_show(name):
+    assert controls.verdict(name).kind not in (SHOWS, IN_PART)
+    assert controls.verdict(name).numbers != CLAIMS[name].found.numbers
+
+
+def test_every_claim_has_a_control():
+    assert tuple(controls.CONTROLS) == ORDER == tuple(stored(controls.NAME).found)
+
+
+@pytest.mark.parametrize("name", ["bias", "saturation", "norms", "density", "joint"])
+def test_three_seeds_decide_nothing_and_it_is_said_how_many_would(name):
+    found = CLAIMS[name].found
+    assert found.kind is NOT_DECIDED and found.numbers["rule_seeds"] == "3" and found.numbers["least"] == "0.125"
+
+
+def test_sets_with_other_opponents_are_refused():
+    def without_nsf(file, found):
+        if file == "compare-coupling":
+            found.pop("NSF")
+
+    with pytest.raises(ValueError, match="other flows"):
+        judged("density", change=without_nsf)
 
 
 NOT_MEASURED = {
-    *("seeds", "steps", "points", "blocks", "rows", "terms", "dim", "width", "draws", "flows", "room_steps", "gain"),
     *(
-        "told",
-        "early",
-        "preimages",
-        "data",
-        "peer",
-        "weight",
-        "first",
-        "last",
-        "nearest",
-        "best",
-        "two",
+        "seeds",
+        "steps",
+        "points",
+        "blocks",
+        "rows",
+        "all_rows",
+        "terms",
+        "dim",
+        "width",
+        "draws",
+        "flows",
+        "room_steps",
+        "gain",
+    ),
+    *("told", "early", "preimages", "data", "peer", "peers", "weight", "first", "last", "nearest", "best", "two"),
+    *(
+        "ses",
         "off",
         "times",
+        "all_times",
+        "seen",
+        "by",
+        "low",
+        "high",
+        "sure",
+        "level",
+        "margin",
+        "rule_seeds",
+        "least",
     ),
-    "all_times",
+    *("p_shows", "p_in_part", "p_not_here", "p_equal", "chance_shows", "chance_in_part", "chance_not_here"),
+    *("chance_missed", "most_off", "least_seen", "most_mass", "most_back"),
 }
 """Counts, settings, names and ratios: the same for numbers that are all larger."""
 
@@ -482,7 +667,7 @@ def test_no_number_of_a_verdict_is_typed(name):
     before = claim.found
     after = claim.judge(*(replace(stored(one), found=scale(stored(one).found)) for one in claim.evidence))
     for key, text in before.numbers.items():
-        base = re.sub(r"_[a-h]$", "", key)
+        base = re.sub(r"_[a-z]$", "", key)
         if NUMBER.search(text) and base not in NOT_MEASURED:
             if name == "memory":  # bytes are whole numbers
                 continue
@@ -584,9 +769,9 @@ def test_the_numbers_of_a_picture_are_all_its_dots_and_its_mark():
 
 
 def test_a_verdict_that_does_not_show_says_why():
-    said = Found(NOT_HERE, "it is {n}.", {"n": "4"}, Picture({"a": [1.0]}, "x", "cm")).sentence
+    said = Found(NOT_HERE, "it is {n}.", {"n": "4"}, Picture({"a": [1.0]}, "x", "cm"), "", "").sentence
     assert "because it is 4." in said
-    assert verdicts.is_one(1.02, 0.01) and not verdicts.is_one(1.04, 0.01)
+    assert verdicts.is_one(1.005) and not verdicts.is_one(1.02)
 
 
 @pytest.mark.thorough
@@ -597,10 +782,11 @@ class TestPage:
         assert not page.query_params and "page" not in page.session_state
         assert [key for key in keys(page) if key.startswith("paper.run.")] == [f"paper.run.{name}" for name in CLAIMS]
         written = " ".join(element.value for element in page.main.markdown)
+        captions = " ".join(element.value for element in page.caption)
         for claim in CLAIMS.values():
             assert claim.found.sentence in written and claim.says in written
+            assert claim.found.ruled in captions
         assert [element.value.strip("$\n") for element in page.latex] == [claim.equation for claim in CLAIMS.values()]
-        captions = " ".join(element.value for element in page.caption)
         assert all(claim.command in captions for claim in CLAIMS.values())
         assert all(one.title in [h.value for h in page.subheader] for one in AFTER.values())
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from app.estimates import sample as samples
-from app.estimates.sample import THROWS_EACH, Sample, coverage, repetitions, thrown_settings
+from app.estimates.sample import LEAST_EXPECTED, THROWS_EACH, Sample, coverage, furthest, repetitions, thrown_settings
 from app.estimates.settings import SUSPECTS, Bench
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.blind_test import LAST, Answer, answer
@@ -54,6 +54,19 @@ def test_a_sample_is_of_the_suspect(bug, monkeypatch):
     ]
     found.clear()
     assert (found.goal, len(found.values), len(found.counts)) == (0, 0, 0)
+
+
+def test_the_share_that_is_furthest_is_so_in_standard_errors():
+    """Of 1,000 throws that stop with chance 1/2: that of N = 0 is off by most throws, that of N = 4 by most errors, and
+    that of N = 9 by most of its chance, but too few are expected of it."""
+    counts = np.array([540, 240, 110, 55, 13, 18, 10, 6, 4, 4])
+    chance = 0.5 ** np.arange(1, 11)
+    errors = np.abs(counts / 1000 - chance) / np.sqrt(chance * (1 - chance) / 1000)
+    found = furthest(Geometric(0.5, 0), counts)
+    told = 1000 * chance >= LEAST_EXPECTED
+    assert np.abs(counts / 1000 - chance).argmax() == 0 and errors[told].argmax() == 4 and not told[9]
+    assert (found.n, found.share, found.chance) == (4, 0.013, 0.5**5)
+    assert found.off == pytest.approx(errors[4])
 
 
 def test_error_bars_of_each_suspect():

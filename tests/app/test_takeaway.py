@@ -27,6 +27,8 @@ from app.takeaway.training import POINTS, START, Run, files
 from resflow_core.api import flow_file
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import Table
+from resflow_core.estimators.draws import draw_estimates
+from resflow_core.estimators.draws import values as estimates
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
@@ -122,6 +124,22 @@ def test_what_an_estimator_believes_is_printed_where_it_is_known():
 
     assert believed(Truncated()) and believed(Roulette())
     assert not believed(Exact()) and not believed(Roulette(n_draws=2)), "it has no closed form"
+
+
+def test_errors_of_few_draws_are_those_of_a_sample(capsys):
+    """Of three draws: with n in the place of n - 1 a standard error is four fifths of what it should be."""
+    exec(PROGRAMS["estimate"](Bench(seed=4), 3), {})
+    bench, said = Bench(), capsys.readouterr().out
+    values = draw_estimates(bench.array, bench.law, bench.probe, 3, 4).value
+    deviation = math.sqrt(sum((value - values.mean()) ** 2 for value in values) / 2)
+    assert f"± {deviation / math.sqrt(3):.2g} nats" in said
+    assert f"Standard deviation of the draws: {deviation:.6g} nats" in said
+
+    exec(PROGRAMS["coins"](Bench(probe="rademacher"), {(3, 1): 2, (4, -1): 1}), {})
+    said = capsys.readouterr().out
+    v = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
+    found = estimates(bench.array, bench.law, np.array([3, 3, 4]), v)
+    assert f"± {math.sqrt(found.var() * 3 / 2 / 3):.2g} nats" in said
 
 
 def loaded(program, folder, monkeypatch):

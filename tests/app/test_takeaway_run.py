@@ -27,6 +27,7 @@ from resflow_core.norms.constraints import Power
 from resflow_core.training.trainer import TrainConfig
 from tests.app import takeaway
 from tests.app.backends import Always
+from tests.environment import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -132,8 +133,7 @@ def test_the_notebook_of_a_run_prints_what_its_script_prints(tmp_path, monkeypat
     setup = Setup("moons", 5, flow=SMALL, train=TRAIN)
     program = of_run(setup, step=20)
     printed = takeaway.run(program, tmp_path)
-    library = str(tmp_path / "library")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([library, *(p for p in sys.path if "site-packages" in p)]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *(p for p in sys.path if "site-packages" in p)]))
     made = nbformat.reads(notebook(program).decode(), 4)
     kernel = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(made, timeout=300, kernel_name="python3", resources=kernel).execute()

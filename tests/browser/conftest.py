@@ -212,19 +212,18 @@ class Visitor:
         link.click()
 
     def choose(self, name: str, option: str) -> None:
-        """Of a box that drops down; again where its list was drawn anew as it opened."""
+        """Of a box that drops down; again where its list was drawn anew as it opened, or as it was clicked."""
         listed = self.page.get_by_role("option", name=option, exact=True)
 
-        def opened() -> bool:
+        def chosen() -> bool:
             self.page.get_by_role("combobox", name=name).click()
             try:
-                listed.wait_for(timeout=3000)
+                listed.click(timeout=3000)
             except PlaywrightTimeoutError:
                 return False
             return True
 
-        wait_for(opened, f"the choices of {name}")
-        listed.click()
+        wait_for(chosen, f"{option} of {name}")
 
     def all_settings(self) -> None:
         """Unfold those that are not in sight."""

@@ -14,7 +14,7 @@ from tests.served import wait_for
 DESK = {"viewport": {"width": 1440, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SHORT = {"viewport": {"width": 1440, "height": 600}}
-TASK = ".stVerticalBlock[class*=st-key-lesson_task-]"
+TASK = ".stVerticalBlock:has(> * > .st-key-lesson_task)"
 PICTURES = ":is(canvas, .stVegaLiteChart, table, .stAlert, [data-testid=stAlert])"
 
 
@@ -213,7 +213,8 @@ def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_abo
     page.wait_for_function(
         """() => {
           const said = document.querySelector('.stVerticalBlock.st-key-lesson-sign')?.getBoundingClientRect();
-          const task = document.querySelector('.stVerticalBlock.st-key-lesson_task-turned')?.getBoundingClientRect();
+          const mark = document.querySelector('.st-key-lesson-turned .st-key-lesson_task');
+          const task = mark?.closest('.st-key-lesson-turned').getBoundingClientRect();
           return said && task && said.bottom <= task.top + 12;
         }"""
     )
@@ -269,3 +270,23 @@ def test_a_hint_that_is_opened_is_read_above_the_question(visit):
         hint.locator("summary").press("Enter")  # on a phone it may begin below the question
         expect(words).to_be_visible()
         wait_for(is_read, "the hint above the question")
+
+
+def test_words_that_are_typed_while_a_verdict_comes_stay(visit):
+    visitor = visit("lesson=series&step=which-way", "/learn", picture=False, **DESK)
+    page = visitor.page
+    settled(visitor)
+    commit(visitor, "Two eigenvalues of \N{MINUS SIGN}0.8")
+    for index in (1, 4):
+        entry = page.locator(".st-key-beside_lesson").get_by_role("textbox").nth(index - 1)
+        entry.fill("-0.8")
+        entry.press("Enter")
+        visitor.wait_for_script()
+    words = panel(page).get_by_role("textbox")
+    words.fill("It moves eigenvalues")
+    panel(page).get_by_role("button", name="Check", exact=True).evaluate("button => button.click()")  # the focus stays
+    expect(panel(page).get_by_text("times as likely as it really does")).to_be_visible()
+    expect(task(page).get_by_role("textbox")).to_be_visible()
+    visitor.wait_for_script()
+    expect(words).to_have_value("It moves eigenvalues")
+    expect(words).to_be_focused()

@@ -9,7 +9,7 @@ from tests.served import wait_for
 
 BODY = "[data-testid=stPopoverBody]"
 NO_CLIPBOARD = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
-FOCUSED = "(document.activeElement.shadowRoot?.activeElement ?? document.activeElement)"
+FOCUSED = "document.activeElement"
 TARGET = 24  # pixels that a finger needs
 SCANNED = 240  # pixels of a code that a camera reads from afar
 
@@ -70,6 +70,7 @@ def test_by_the_keyboard_with_what_is_looked_at_over_plain_http_and_larger_on_a_
     code.wait_for()
     box = code.bounding_box()
     assert box["width"] >= SCANNED and box["height"] == pytest.approx(box["width"], abs=1)
+    visitor.page.locator("#paste").focus()  # what was left by the keyboard is reached by it again
     tab_to(visitor, "QR code of the link")
     visitor.page.keyboard.press("Enter")
     dialog = visitor.page.get_by_role("dialog", name="QR code of the link")

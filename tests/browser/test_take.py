@@ -5,8 +5,10 @@ import contextlib
 import csv
 import io
 import json
+import math
 import re
 import zipfile
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -15,6 +17,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import resflow_core as rf
+from app.components import take
+from app.components.canvas import scripts, shared
 from app.evidence import stored
 from app.features.home.evidence import CUT, EXACT, NAME
 from tests.browser.conftest import MOST_MS, SMALL, Visitor
@@ -27,14 +31,22 @@ MENU = "Take it with you"
 STEP = 40
 PLAYED = """async data => {
   const video = document.querySelector("video");
-  const on = name => new Promise(done => video.addEventListener(name, done, { once: true }));
+  const at = () => `${data.length} letters, ready ${video.readyState}, at ${video.currentTime} of ${video.duration} s`;
+  const on = name => new Promise((done, fail) => {
+    video.addEventListener(name, done, { once: true });
+    video.addEventListener("error", () => fail(new Error(`${video.error.message}: ${at()}`)));
+    setTimeout(() => fail(new Error(`waited for ${name}: ${at()}`)), 60_000);
+  });
   const loaded = on("loadeddata");
   video.src = `data:video/webm;base64,${data}`;
   await loaded;
   const [width, height] = [video.videoWidth, video.videoHeight];
   const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
   const seen = () => { pen.drawImage(video, 0, 0); return pen.getImageData(0, 0, width, height).data; };
-  const before = seen(); // of the first picture, which is there now; a page that nobody sees may present none
+  const sought = on("seeked"); // a video that was only loaded may be drawn as black
+  video.currentTime = 0.001;
+  await sought;
+  const before = seen();
   const ended = on("ended");
   await video.play();
   await ended;
@@ -310,6 +322,30 @@ class TestRun:
         assert seen.data("time") == "now"
 
         assert not [one for one in seen.problems if "uncaught" in one or "Content Security" in one]
+
+
+# What waits for the clock waits a fiftieth, so that the film is over before its first picture is encoded.
+HASTY = "const wait = window.setTimeout; window.setTimeout = (work, ms) => wait(work, ms / 50);"
+FILMED = """async side => {
+  const theme = { font: "Arial", paper: "white", ink: () => "black" };
+  const colours = ["red", "lime", "blue"];
+  const paint = (pen, k) => { pen.fillStyle = colours[k]; pen.fillRect(0, 0, side, side); };
+  const figure = k => ({ columns: 1, panels: [{ width: side, height: side, draw: pen => paint(pen, k) }] });
+  const film = await recorded({ count: 3, figure, done: () => {} }, theme);
+  return btoa(String.fromCharCode(...new Uint8Array(await film.arrayBuffer())));
+}"""
+
+
+def test_a_film_has_its_first_and_its_last_picture_also_where_the_browser_is_slow_to_encode_them(chromium):
+    page = chromium.new_context().new_page()
+    page.set_content("<video muted></video>")
+    page.evaluate(HASTY)
+    script = scripts(Path(take.__file__).parent / "js", "vector", "sheet", "film")
+    page.add_script_tag(content=shared(*take.NEEDS) + script)
+    size, changed = page.evaluate(PLAYED, page.evaluate(FILMED, 1000))
+    assert min(size) > 1000
+    assert changed > 0.9 * 1000**2 / math.prod(size), "from red to blue"
+    page.context.close()
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def test_without_numba_torch_trains_and_who_asks_for_it_is_told_what_to_install(
     monkeypatch.setattr(builtins, "__import__", without)
     compiled._kernel.cache_clear()
     Trainer(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), DATASETS["moons"], seed=0).step()
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "resflow\[fast\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install numba scipy filelock"):
         Trainer(FlowConfig(blocks=2, width=8), TrainConfig(), DATASETS["moons"], seed=0, backend="numba")
 
 
@@ -204,6 +204,14 @@ class TestPointsThatAreNone:
             flow.blocks[1].branch.linears[0].bias[2] = torch.nan
         with pytest.raises(NotConverged):
             flow.inverse(points(10, 2).float())
+
+    def test_one_block_that_is_not_undone_is_enough_to_certify_nothing(self):
+        """Of a block that folds whatever its bound is said to be: its neighbours, before and after it, are undone."""
+        _, flow = valued(blocks=3, width=8)
+        z = 3 * points(300, 2).float()
+        assert flow.values.inverse(flow, z, [0.97] * 3) is not None
+        for block in range(3):
+            assert flow.values.inverse(flow.scaled(block, 20.0), z, [0.97] * 3) is None
 
     def test_no_points_at_all(self):
         _, flow = valued(blocks=2, width=8)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from resflow_core.extras import EXTRAS
+
 ROOT = Path(__file__).parents[2]
 
 # Runs in a Python of its own, where the rest of the app's requirements cannot be imported.
@@ -54,22 +56,22 @@ from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data.digits import DIGITS
 from resflow_core.measure.inversion import _zeros
 
-def refused(extra, library, call):
+def refused(package, library, call):
     try:
         call()
     except ModuleNotFoundError as error:
-        assert str(error) == f'{library} is not installed. Install it with: pip install "resflow[{extra}]"', error
+        assert str(error) == f'{library} is not installed. Install it with: pip install {package}', error
     else:
         raise AssertionError(f"{library} was not needed")
 
 generator = torch.Generator()
 for name in ("wine", "iris", "diabetes"):
-    refused("data", "sklearn", lambda: rf.DATASETS[name].sample(5, generator))
-refused("data", "sklearn", DIGITS.held_out)
+    refused("scikit-learn", "sklearn", lambda: rf.DATASETS[name].sample(5, generator))
+refused("scikit-learn", "sklearn", DIGITS.held_out)
 for kind in BASELINES:
-    refused("baselines", "zuko", lambda: BaselineConfig(kind).build(generator))
-refused("baselines", "zuko", lambda: rf.to_zuko(flow))
-refused("measure", "contourpy", lambda: _zeros(numpy.eye(3), ((0, 1), (0, 1))))
+    refused("zuko", "zuko", lambda: BaselineConfig(kind).build(generator))
+refused("zuko", "zuko", lambda: rf.to_zuko(flow))
+refused("contourpy", "contourpy", lambda: _zeros(numpy.eye(3), ((0, 1), (0, 1))))
 print("done")
 '''
 
@@ -83,6 +85,8 @@ def test_every_module_is_imported_and_a_flow_is_trained_without_them():
 def test_the_extra_named_app_is_what_requirements_txt_has():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
+    named = {name: tuple(package.split(">=")[0] for package in extras[name]) for name in EXTRAS}
+    assert named == EXTRAS and EXTRAS.keys() == extras.keys() - {"app"}
     (ray,) = extras.pop("ray")
     assert ray in (ROOT / "tests" / "requirements.txt").read_text().splitlines()
     itself, *app = extras.pop("app")

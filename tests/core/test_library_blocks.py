@@ -169,6 +169,15 @@ class TestBound:
         assert seen.radius == pytest.approx(0.5)
         assert "BROKEN" in str(seen)
 
+    def test_one_point_that_breaks_the_bound_is_enough(self):
+        """Of 300 points only one lies where g is steep: a mean over points would see nothing of it."""
+        g = nn.Tanh()
+        x = torch.full((300, 2), 5.0, dtype=torch.float64)
+        x[17] = 0
+        seen = rf.ResidualBlock(g, lipschitz=0.9).check(x)
+        assert seen.norm == pytest.approx(1.0) and not seen.holds
+        assert seen.radius == pytest.approx(1.0) and not seen.converges
+
 
 class Mixing(nn.Module):
     def forward(self, x):

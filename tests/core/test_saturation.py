@@ -103,6 +103,8 @@ class TestEveryFlow:
         assert found.overall == pytest.approx(np.mean(saturated) * len(saturated) / units)
         # Else this test says little; MaxMin has no curvature.
         assert found.overall == 1 if settings.get("activation") == "maxmin" else 0 < found.overall < 1
+        every_slope = result(measure.saturation(flow, x, 1.0, EPSILON))
+        assert found.straight == pytest.approx(every_slope.overall) and found.straight >= found.overall
         np.testing.assert_allclose(found.scales, [block.branch.scales.tolist() for block in flow.blocks])
         assert (found.delta, found.epsilon) == (DELTA, EPSILON)
 

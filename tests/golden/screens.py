@@ -63,7 +63,7 @@ CASES: dict[str, tuple[str, dict[str, str], list[str]]] = {
     "curves": ("activations", {**SMALL, "activations.formula": "sin(2*z)/2 + z/4"}, []),
     "inside": ("activations", {**SMALL, "activations.view": "inside", "activation": "elu"}, STEPS),
     "consequences": ("activations", {**SMALL, **ONE_SEED, "activations.view": "consequences"}, STEPS),
-    "compare": ("compare", {**SMALL, "compare.seeds": "2"}, ["Choose your own", *STEPS]),
+    "compare": ("compare", SMALL, ["Choose your own", *STEPS]),
     "compare, samples": ("compare", {**SMALL, **ONE_SEED, "compare.view": "samples", "compare.c.kind": "nsf"}, STEPS),
     "compare, spectra": ("compare", {**SMALL, **ONE_SEED, "compare.view": "spectra"}, STEPS),
     "compare, layers": ("compare", {**SMALL, **ONE_SEED, "compare.view": "layers"}, STEPS),

@@ -117,7 +117,9 @@ def opened(query: Mapping[str, str], given: Mapping[str, tuple[str, bytes]]) -> 
         if bench != kind() or not query
     }
     return {
-        "query": query_of(link.setup, link.csv, link.flow, link.benches, link.controls, link.made_by, link.step),
+        "query": query_of(
+            link.setup, link.csv, link.flow, link.benches, link.controls, link.made_by, link.step, link.named
+        ),
         "data": setup.data,
         "seed": setup.seed,
         "device": setup.device,

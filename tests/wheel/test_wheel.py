@@ -1,26 +1,17 @@
-"""The wheel that `pip install .` makes: what is in it, and that it works by itself.
+"""The wheel that `pip install .` makes: what is in it, and that it works with nothing but what it requires."""
 
-The wheel is built and installed by the pip and setuptools of the test environment, without its dependencies, so that
-nothing is downloaded. The new environment finds torch, NumPy and safetensors where the test environment has them: a
-.pth file adds that folder to its path. It comes after the new environment's own folder.
-"""
-
-import shutil
 import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests import readme_listing
+from tests import environment, readme_listing
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+README = readme_listing.README.read_text()
 
 PROGRAM = """
 import sys
@@ -52,13 +43,8 @@ print("done")
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Built from a copy of the tree: setuptools leaves folders beside what it builds."""
-    source, built = tmp_path_factory.mktemp("source") / "tree", tmp_path_factory.mktemp("built")
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info"))
-    subprocess.run([*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", built, source], check=True)
-    (path,) = built.iterdir()
-    return path
+def wheel():
+    return environment.wheel()
 
 
 def test_it_holds_the_core_alone(wheel):
@@ -86,15 +72,8 @@ def test_it_needs_three_packages_and_names_the_extras(wheel):
 
 
 @pytest.fixture(scope="module")
-def python(wheel, tmp_path_factory):
-    """Of an environment of its own, with the wheel."""
-    place = tmp_path_factory.mktemp("environment")
-    venv.create(place, with_pip=False, symlinks=True)
-    python = place / "bin" / "python"
-    subprocess.run([*PIP, "--python", python, "install", "--no-deps", "--no-index", wheel], check=True)
-    (packages,) = place.glob("lib/python*/site-packages")
-    (packages / "test_environment.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return python
+def python():
+    return environment.python()
 
 
 def run(python, program, folder):
@@ -108,6 +87,8 @@ def test_it_works_in_an_environment_of_its_own(python, tmp_path):
     assert run(python, PROGRAM, tmp_path) == "done\n"
 
 
-def test_the_listing_of_readme_runs_there(python, tmp_path):
+def test_the_listing_of_readme_runs_with_what_readme_says_to_install(tmp_path):
+    assert "pip install zuko" in README
+    python = environment.python("zuko")
     assert float(run(python, readme_listing.program(), tmp_path)) == pytest.approx(0.603, abs=1e-3)
     assert {path.name for path in tmp_path.iterdir()} == {"mine.npy", "mine.rf"}

@@ -3,7 +3,8 @@ browser keeps, and which page it was when somebody presses reload. One Streamlit
 
 Streamlit would make an entry of the browser's history of each setting. The script (`history.js`) lets it make one where
 the server's `ENTRY` changes, and else replaces the address in place; it leaves what is of the view alone as it is
-(`canvas/address.js`), and takes `ENTRY` out of what is seen.
+(`canvas/address.js`), and takes `ENTRY` out of what is seen. It also lets the keyboard reach what stands in a popover
+(`popovers.js`).
 """
 
 import json
@@ -46,7 +47,7 @@ _constants = {
 _browser = st.components.v2.component(
     "resflow_browser",
     js=f"const {{{', '.join(_constants)}}} = {json.dumps(_constants)};\n"
-    + scripts(Path(__file__).parent, "history", "storage", "leaving", "browser_component"),
+    + scripts(Path(__file__).parent, "history", "storage", "leaving", "popovers", "browser_component"),
     isolate_styles=False,
 )
 _keeper = st.components.v2.component("resflow_keeper", js=scripts(Path(__file__).parent, "keeper_component"))

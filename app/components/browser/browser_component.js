@@ -5,6 +5,7 @@ function settle() {
   tidyHistory(browser);
   hearReturns(browser);
   leaveWord(browser);
+  keepPopoversReachable();
   addEventListener("visibilitychange", () => document.visibilityState === "visible" && (tellStored(browser), tellRoom(browser)));
   browser.keep = () => keepProgress(browser);
   return browser;

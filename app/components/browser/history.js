@@ -47,7 +47,8 @@ function tidyHistory(browser) {
   };
 }
 
-const AGAIN_MS = [50, 700, 1500, 3000]; // a message may be lost while Streamlit draws another page
+// A message may be lost while Streamlit draws another page, and a busy server draws late. After the last it is given up.
+const AGAIN_MS = [50, 700, 1500, 3000, 6000, 12000, 24000, 24000];
 const ANOTHER_SCREEN = 2; // the first of them that is used where Streamlit draws another screen
 
 /** Tell the server where Back or Forward has led, until it is there. */
@@ -55,7 +56,8 @@ function hearReturns(browser) {
   addEventListener("popstate", () => {
     clearTimeout(browser.telling);
     const entry = history.state?.entry;
-    browser.returned = entry && entry !== browser.entry ? { query: location.search, entry } : null;
+    // Where the server is yet to say that it went somewhere, it may be there already, and not where it last said.
+    browser.returned = entry && (browser.returned || entry !== browser.entry) ? { query: location.search, entry } : null;
     // Streamlit goes to another screen first: what is told before it has drawn that would be drawn where nothing is.
     if (browser.returned) tellReturn(browser, screenOf(location) === browser.screen ? 0 : ANOTHER_SCREEN);
   });

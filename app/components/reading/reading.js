@@ -16,7 +16,7 @@ function place(panel, block) {
   return panel.scrollTop + block.getBoundingClientRect().top - top;
 }
 
-const taskOf = (panel) => panel.querySelector('[class*="st-key-lesson_task-"]')?.parentElement;
+const taskOf = (panel) => panel.querySelector(".st-key-lesson_task")?.closest('[class*="st-key-lesson-"]').parentElement;
 
 /** Down to what was done and what is said after it, as far as both fit between the top and what lies over the text. */
 function show(panel, block) {

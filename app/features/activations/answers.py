@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from app.features.activations.used import Compared
+from app.text import listed
 from app.ui.bands import Band, Outcome
 
 EMPTY = 5.0
@@ -28,9 +29,11 @@ def fit(found: Compared) -> str:
     gaps = listed([f"{label} **{used.gap.mean:.3f}**" for label, used in found.of.items()])
     said = f"{of}, in nats: {gaps} ({_seeds(found)}"
     if ranking.outcome is Outcome.AHEAD:
-        return f"{said}; {ranking.best} is ahead in every seed)."
-    if ranking.outcome is Outcome.OVERLAP:
-        return f"{said}). The seeds overlap, so in two dimensions the fit shows no difference."
+        return f"{said}; {ranking.best} is ahead)."
+    if ranking.outcome is Outcome.EQUAL:
+        return f"{said}). The fits are equal within 25\N{NO-BREAK SPACE}%."
+    if ranking.outcome is Outcome.NOT_DECIDED:
+        return f"{said}). The seeds do not decide which fits better."
     return f"{said}; too few to decide which fits better)."
 
 
@@ -39,18 +42,14 @@ def claims(found: Compared) -> Mapping[str, bool]:
     elu, lipswish = (found.of[label].saturated for label in ("ELU", "LipSwish"))
     return {
         "with ELU more units are saturated than with LipSwish, in every seed": elu.low > lipswish.high,
-        "the sentence names the flow that is ahead, or that none is": found.ranking.outcome
-        in (Outcome.AHEAD, Outcome.OVERLAP),
+        "the fits are numbers": found.ranking.outcome
+        in (Outcome.AHEAD, Outcome.EQUAL, Outcome.NOT_DECIDED, Outcome.FEW_SEEDS),
     }
 
 
 def percent(found: Band) -> str:
     digits = 0 if found.mean >= 10 else 1
     return f"{found.mean:.{digits}f}\N{NO-BREAK SPACE}%"
-
-
-def listed(parts: list[str]) -> str:
-    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def _seeds(found: Compared) -> str:

@@ -57,6 +57,7 @@ def _kept(arm: ArmReport) -> dict[str, Any]:
         "curves": {name: values[at] if len(values) else values for name, values in curves.items()},
         "shares": found.shares.round(5),
         "saturated": found.saturated,
+        "straight": found.straight,
         "scale": found.scale,
     }
 
@@ -82,7 +83,9 @@ def _report(kept: Mapping[str, Any]) -> ArmReport:
 def units(found: Mapping[str, Any]) -> dict[str, Sequence[Units]]:
     """Where the units of each seed were, by the activation's label."""
     return {
-        label_of(name): [Units(np.array(arm["shares"]), arm["saturated"], arm["scale"]) for arm in arms]
+        label_of(name): [
+            Units(np.array(arm["shares"]), arm["saturated"], arm["straight"], arm["scale"]) for arm in arms
+        ]
         for name, arms in found.items()
     }
 

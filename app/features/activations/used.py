@@ -27,6 +27,7 @@ class Units:
 
     shares: np.ndarray  # (BINS,) of them in each bin, of 1; what lies further out is in none
     saturated: float  # share that is steep and straight, 0 to 1
+    straight: float  # share that is straight, steep or not
     scale: float  # mean beta over the layers, weighted by their units
 
     @property
@@ -63,7 +64,7 @@ def units(saturation: Saturation) -> Units:
         pooled += np.diff(np.interp(edges, own, np.concatenate([[0], counts.cumsum()])))
     weights = saturation.counts.sum(2)
     scale = float((saturation.scales * weights).sum() / weights.sum())
-    return Units(pooled / total, float(saturation.overall), scale)
+    return Units(pooled / total, float(saturation.overall), float(saturation.straight), scale)
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

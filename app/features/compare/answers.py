@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from app.features.compare.numbers import Belief, Compared
+from app.text import listed
 from app.ui.bands import Band, Ranking
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
@@ -36,10 +37,6 @@ def _nats(found: Band | None, digits: int = 2) -> str:
 def _seeds(found: Compared) -> str:
     seeds = found.by_steps.seeds
     return f"{seeds} seeds" if seeds > 1 else "1 seed"
-
-
-def _listed(parts: list[str]) -> str:
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def believes(found: Compared) -> str:
@@ -83,7 +80,7 @@ def expressive(found: Compared) -> str:
     by_budget = {score.flow.budget: score.bias for score in found.scores}
     said = [f"{_nats(bias)} at L = {budget:g}" for budget, bias in by_budget.items()]
     return (
-        f"The larger the budget L, the larger the bias of log p with five terms, in nats: {_listed(said)} "
+        f"The larger the budget L, the larger the bias of log p with five terms, in nats: {listed(said)} "
         f"({_seeds(found)})."
     )
 
@@ -95,7 +92,7 @@ def bias_grows(found: Compared) -> Mapping[str, bool]:
 
 def terms(found: Compared) -> str:
     said = [f"{_nats(score.bias)} with {score.flow.terms}" for score in found.scores]
-    return f"At L = 0.97 the bias of log p, in nats, is {_listed(said)} terms ({_seeds(found)})."
+    return f"At L = 0.97 the bias of log p, in nats, is {listed(said)} terms ({_seeds(found)})."
 
 
 def bias_falls(found: Compared) -> Mapping[str, bool]:
@@ -105,7 +102,7 @@ def bias_falls(found: Compared) -> Mapping[str, bool]:
 
 def _ranked(ranking: Ranking, digits: int = 3) -> str:
     in_order = sorted(ranking.fits, key=lambda label: ranking.fits[label].mean)
-    return _listed([f"{_nats(ranking.fits[label], digits)} ({label})" for label in in_order])
+    return listed([f"{_nats(ranking.fits[label], digits)} ({label})" for label in in_order])
 
 
 def fit(found: Compared) -> str:
@@ -144,7 +141,7 @@ def dense(found: Compared) -> str:
     said = [f"{dense:.3f} against {residual:.3f} with {name}" for name, (dense, residual) in pairs.items()]
     return (
         f"After {found.by_steps.steps:,} steps, dense blocks stay so many nats from the truth, beside residual ones "
-        f"with about as many parameters: {_listed(said)} ({_seeds(found)}). After {clock.seconds:.1f} s of training "
+        f"with about as many parameters: {listed(said)} ({_seeds(found)}). After {clock.seconds:.1f} s of training "
         f"each, the nearest is {clock.best} with {_nats(clock.fits[clock.best], 3)}."
     )
 

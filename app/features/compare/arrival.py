@@ -1,7 +1,5 @@
 """What Compare opens with, before anything is chosen: its best answer, and all that can be asked."""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from app import session
@@ -15,9 +13,8 @@ FIRST = "believes"
 
 def is_due() -> bool:
     """Whether nothing was chosen here, by a link or by hand, and nothing trained."""
-    bench = session.bench(Compare)
-    chosen = replace(bench, view=Compare().view) != Compare()
-    return opening.is_due() and not (chosen or session.focused() or session.is_compared(results.NAME))
+    chosen = session.is_chosen(Compare) or session.focused()
+    return opening.is_due() and not chosen and not session.is_compared(results.NAME)
 
 
 def show() -> None:
@@ -39,4 +36,5 @@ def _train() -> None:
 
 
 def _own() -> None:
+    session.choose(Compare)
     results.begin(session.setup(), session.bench(Compare))

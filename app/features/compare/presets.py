@@ -105,7 +105,13 @@ PRESETS: dict[str, Preset] = {
         "allow.",
         answers.COUPLING,
         Compare(
-            view="samples", a=Residual(Exact(), 0.99), b=Baseline("nice"), c=Baseline("realnvp"), seeds=3, steps=1500
+            view="samples",
+            a=Residual(Exact(), 0.99),
+            b=Baseline("nice"),
+            c=Baseline("realnvp"),
+            d=Baseline("nsf"),
+            seeds=3,
+            steps=1500,
         ),
         data="checkerboard",
         train=_SMALL,

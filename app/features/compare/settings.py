@@ -97,8 +97,10 @@ class Compare:
     b: Arm = setting(Residual(Truncated()), "B", choices=ARMS)
     c: Arm = setting(Baseline(), "C", choices=ARMS)
     d: Arm = setting(Nobody(), "D", choices=ARMS)
-    seeds: int = setting(2, "Seeds", "Flows trained for each choice, shown as a band.", low=1, high=5)
+    seeds: int = setting(2, "Seeds", "Flows trained for each choice, shown as a band.", low=1, high=12)
     steps: int = setting(1500, "Steps", "Play stops when each flow has taken this many steps.", low=100, high=20_000)
+
+    ASIDE: ClassVar[tuple[str, ...]] = ("view",)
 
     def __post_init__(self):
         check(self)

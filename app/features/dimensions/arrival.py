@@ -12,17 +12,11 @@ from app.features.dimensions.memory.settings import MEMORY, Memory
 from app.features.dimensions.settings import Dimensions
 from app.ui import heading, opening
 
-CHOSEN = "dimensions.chosen"
-"""Of the session: whether another view has been looked at."""
-
 
 def is_due() -> bool:
     """Whether no view was chosen here, by a link or by hand."""
-    bench = session.bench(Dimensions)
-    if session.view(Dimensions) != Dimensions().view:
-        st.session_state[CHOSEN] = True
-    is_default = bench == Dimensions() and session.bench(Memory) == Memory()
-    return opening.is_due() and is_default and not (session.focused() or st.session_state.get(CHOSEN))
+    chosen = session.view(Dimensions) != Dimensions().view or session.is_chosen(Dimensions) or session.is_chosen(Memory)
+    return opening.is_due() and not (chosen or session.focused())
 
 
 def show() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 
 from app.estimates.coins import parsed
 from app.estimates.false_alarm import Rate, false_alarm
-from app.estimates.sample import THROWS_EACH, coverage, furthest, thrown_settings
+from app.estimates.power import power
+from app.estimates.sample import THROWS_EACH, coverage, furthest, share_of_bars, thrown_settings
 from app.estimates.settings import Bench
 from app.features.estimator.matrix_observables import subject
 from app.lessons.expression import Unknown
@@ -16,6 +17,10 @@ from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation
+
+
+def _throws(at: "Situation") -> int:
+    return len(at.thrown)
 
 
 def _mean(at: "Situation") -> float:
@@ -40,6 +45,14 @@ def _furthest_throw(at: "Situation") -> float:
     if not len(at.thrown):
         raise Unknown
     return float(np.abs(at.thrown - subject(at).truth).max())
+
+
+def _own_coverage(at: "Situation", each: int) -> float:
+    """Of the error bars of the first `each` draws, of the next, and so on; a rest is left out."""
+    bars = len(at.thrown) // each if each >= 2 else 0
+    if not bars:
+        raise Unknown
+    return share_of_bars(at.thrown[: bars * each].reshape(bars, each), subject(at).truth)
 
 
 def _share(at: "Situation", terms: int) -> float:
@@ -88,6 +101,16 @@ def _coin_error(at: "Situation") -> float:
     return float(thrown.std(ddof=1) / len(thrown) ** 0.5)
 
 
+def _deviation(at: "Situation") -> float:
+    return float(at.value("deviation"))
+
+
+def _notices(at: "Situation", bias: float, n: int) -> float:
+    if n < 2:
+        raise Unknown
+    return power(bias, _deviation(at), int(n), LIMIT)
+
+
 def _alarm(at: "Situation", draws: int, limit: float, compare: str) -> Rate:
     if draws < 2:
         raise Unknown
@@ -101,21 +124,29 @@ def _coverage(at: "Situation", throws: int) -> tuple[float, float]:
     return shares[place], errors[place]
 
 
+LIMIT = 3.0
+"""Of a test that lessons speak of, in standard errors."""
+
 THROWS: dict[str, Observable] = {
-    "throws": Observable("draws", lambda at: len(at.thrown), "draws"),
+    "throws": Observable("draws", _throws, "draws"),
     "mean": Observable(
         "the mean of the draws",
         _mean,
         "nats",
         error="mean_error",
         alarm=lambda at, limit, compare: _alarm(at, len(at.thrown), limit, compare),
+        draws=_throws,
+        deviation="deviation",
     ),
     "mean_error": Observable("the standard error of the mean", _mean_error, "nats"),
     "spread": Observable("the standard deviation of the first n draws", _spread, "nats", arguments=1),
     "furthest_throw": Observable("the largest distance of a draw from the truth", _furthest_throw, "nats"),
-    "share": Observable("the share of draws with N = n", _share, arguments=1),
+    "share": Observable("the share of draws with N = n", _share, arguments=1, draws=_throws),
     "law_gap": Observable(
-        "the largest distance of a share of N from its law", _law_gap, "standard errors of independent draws"
+        "the largest distance of a share of N from its law",
+        _law_gap,
+        "standard errors of independent draws",
+        draws=_throws,
     ),
     "suspect_mean": Observable("the mean of the estimator under test, in closed form", _suspect_mean, "nats"),
     "bug_mean": Observable(
@@ -123,8 +154,16 @@ THROWS: dict[str, Observable] = {
     ),
     "false_alarm": Observable(
         "how often a mean of n draws is more than three standard errors off",
-        lambda at, n: _alarm(at, int(n), 3.0, "is").value,
+        lambda at, n: _alarm(at, int(n), LIMIT, "is").value,
         arguments=1,
+    ),
+    "notices": Observable(
+        "how often a mean of n draws is more than three standard errors off, if the estimator is off by a bias",
+        _notices,
+        arguments=2,
+    ),
+    "own_coverage": Observable(
+        "the share of your error bars that contain the truth", _own_coverage, arguments=1, draws=_throws
     ),
     "coverage": Observable(
         "the share of error bars that contain the truth", lambda at, n: _coverage(at, n)[0], arguments=1
@@ -137,6 +176,8 @@ THROWS: dict[str, Observable] = {
         "nats",
         error="coin_error",
         alarm=lambda at, limit, compare: _alarm(at, len(_coins(at)), limit, compare),
+        draws=lambda at: len(_coins(at)),
+        deviation="deviation",
     ),
     "coin_error": Observable("its standard error", _coin_error, "nats"),
 }

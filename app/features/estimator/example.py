@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import streamlit as st
-
 from app import session
 from app.estimates.sample import thrown_settings
 from app.estimates.settings import Bench
@@ -14,19 +12,12 @@ EXAMPLE = Bench(matrix=(0.7, 0.0, 0.0, 0.7), law=Geometric(0.3, 2), n_terms=2)
 """log det(I + A) = 2 log 1.7 is found on paper. Both estimators compute two terms at least. With this law also the
 fourth moment is finite, so that standard errors settle."""
 
-ARRIVED = "bench.arrived"
-"""Of the session: whether the example was shown."""
-
 
 def arrive() -> None:
-    """Show the example to those who come without settings of their own, once. Who comes out of a lesson keeps what
-    was looked at there."""
-    if ARRIVED in st.session_state:
-        return
-    st.session_state[ARRIVED] = True
-    bench = session.bench(Bench)
-    if opening.is_due() and not session.focused() and replace(bench, view=EXAMPLE.view) == Bench():
-        session.show_bench(replace(EXAMPLE, view=bench.view))
+    """Show the example to those who come without settings of their own. Who comes out of a lesson keeps what was looked
+    at there."""
+    if opening.is_due() and not session.focused() and not session.is_chosen(Bench):
+        session.show_bench(replace(EXAMPLE, view=session.bench(Bench).view))
         session.settle()
 
 

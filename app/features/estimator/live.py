@@ -2,18 +2,15 @@
 
 from dataclasses import replace
 
-import streamlit as st
-
 from app import session
 from app.features.estimator.drawing import FIRST
 from app.features.estimator.evidence import BY_HAND
-from app.features.estimator.example import ARRIVED, EXAMPLE
+from app.features.estimator.example import EXAMPLE
 from app.ui import live_runs
 
 
 def by_hand() -> None:
     """Draws of the example, of which the stored ones are of other seeds."""
-    st.session_state[ARRIVED] = True
     session.show_bench(replace(EXAMPLE, view="by_hand"))
     session.sample().want(FIRST)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from app.contests import LEAST_SEEDS, Outcome, of_loss
 from app.features.joint.numbers import Claim, Cost, Told, Unseen, Verdict
 from app.words import wide
 
@@ -87,18 +88,15 @@ def _lost(points: float) -> str:
 
 def _verdict(cost: Cost) -> str:
     if cost.verdict is Verdict.SHOWS:
-        return (
-            "This **agrees with the paper**, which says that residual blocks lose less than coupling blocks: the bands "
-            "do not touch."
-        )
+        return "This **agrees with the paper**, which says that residual blocks lose less than coupling blocks."
     if cost.verdict is Verdict.OPPOSITE:
         return "This **contradicts the paper**: here residual blocks lose more than coupling blocks."
-    if cost.verdict is Verdict.OVERLAP:
-        return (
-            "The paper says that residual blocks lose less than coupling blocks. **This does not show here**: the "
-            "bands overlap."
-        )
-    return "There are too few seeds to say more."
+    if cost.verdict is Verdict.NOT_DECIDED:
+        return "The paper says that residual blocks lose less than coupling blocks. **The seeds do not decide**."
+    return (
+        "The paper says that residual blocks lose less than coupling blocks. **The seeds are too few to decide**: it "
+        f"takes {LEAST_SEEDS} at least."
+    )
 
 
 def costs_claims(found: Claim) -> Mapping[str, bool]:
@@ -122,15 +120,15 @@ def _about(one: Told) -> str:
 
 
 def _in_seeds(gained: Sequence[float]) -> str:
-    """In how many seeds the density helps, and whether that is enough to say so."""
+    """In how many seeds the density helps, and what the exact test says of it."""
     better, seeds = sum(points > 0 for points in gained), len(gained)
-    if better == seeds:
-        return f"**The density helps in all {seeds} seeds.**"
-    if better == 0:
-        return f"**The density helps in none of {seeds} seeds.**"
-    if 2 * better < seeds:
-        return f"The density does not help in {seeds - better} of {seeds} seeds, which is not enough to be certain."
-    return f"The density helps in {better} of {seeds} seeds, which is not enough to be certain."
+    said = f"it helps in {better} of {seeds} seeds"
+    outcome = of_loss([0.0] * seeds, gained).outcome
+    if outcome is Outcome.AHEAD:
+        return f"**The density helps**: {said}."
+    if outcome is Outcome.BEHIND:
+        return f"**The density does harm**: {said}."
+    return f"**The seeds do not decide** whether the density helps: {said}."
 
 
 def _mean(values: Sequence[float]) -> float:

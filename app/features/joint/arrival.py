@@ -8,15 +8,11 @@ from app.features.joint.evidence import FAR_SETUP
 from app.features.joint.settings import Joint
 from app.ui import opening
 
-OPENED = "joint.opened"
-"""Of the session: whether flows of its own have been asked for."""
-
 
 def is_due() -> bool:
     """Whether nothing was chosen here, by a link or by hand, and nothing trained."""
-    chosen = session.bench(Joint) != Joint() or st.session_state.get(OPENED)
     trained = session.is_compared(one.NAME) or session.is_compared(paper.NAME)
-    return opening.is_due() and not (chosen or session.focused() or trained)
+    return opening.is_due() and not (session.is_chosen(Joint) or session.focused() or trained)
 
 
 def show() -> None:
@@ -28,7 +24,7 @@ def show() -> None:
 
 
 def _own() -> None:
-    st.session_state[OPENED] = True
+    session.choose(Joint)
 
 
 def _train() -> None:

@@ -6,6 +6,7 @@ from enum import Enum, auto
 
 import numpy as np
 
+from app.contests import LEAST_SEEDS, Outcome, of_loss
 from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
 from app.features.joint.arms import Contestant, title_of
@@ -82,7 +83,7 @@ class Verdict(Enum):
     FEW_SEEDS = auto()
     SHOWS = auto()
     OPPOSITE = auto()
-    OVERLAP = auto()  # the bands
+    NOT_DECIDED = auto()
 
 
 @dataclass(frozen=True)
@@ -90,19 +91,30 @@ class Cost:
     """Accuracy at weight 0 less that at `weight`, seed by seed on the same held-out points, in points of per cent."""
 
     weight: float
-    residual: Band
-    other: Band
+    lost: tuple[float, ...]  # by the residual flow
+    lost_by_peer: tuple[float, ...]
     peer: str  # the other family, as people read it
-    seeds: int
     steps: int  # that all have been trained for
 
     @property
+    def seeds(self) -> int:
+        return len(self.lost)
+
+    @property
+    def residual(self) -> Band:
+        return band(self.lost)
+
+    @property
+    def other(self) -> Band:
+        return band(self.lost_by_peer)
+
+    @property
     def verdict(self) -> Verdict:
-        if self.seeds < bands.LEAST_SEEDS:
+        """By exact one-sided tests, since the paper has said which flow is to lose less."""
+        if self.seeds < LEAST_SEEDS:
             return Verdict.FEW_SEEDS
-        if self.residual.high < self.other.low:
-            return Verdict.SHOWS
-        return Verdict.OPPOSITE if self.residual.low > self.other.high else Verdict.OVERLAP
+        outcome = of_loss(self.lost, self.lost_by_peer).outcome
+        return {Outcome.AHEAD: Verdict.SHOWS, Outcome.BEHIND: Verdict.OPPOSITE}.get(outcome, Verdict.NOT_DECIDED)
 
 
 @dataclass(frozen=True)
@@ -115,10 +127,10 @@ class Claim:
 def claim(found: Sequence[Contestant], groups: Groups, peer: str) -> Claim:
     steps, costs = min(arm.step for arms in groups.values() for arm in arms), []
     for weight in sorted({one.weight for one in found} - {0.0}):
-        lost = [_lost(found, groups, family, weight) for family in ("residual", peer)]
-        if any(values is None for values in lost):
+        ours, theirs = (_lost(found, groups, family, weight) for family in ("residual", peer))
+        if ours is None or theirs is None:
             return Claim(())
-        costs.append(Cost(weight, *map(band, lost), title_of(peer), len(lost[0]), steps))
+        costs.append(Cost(weight, tuple(ours), tuple(theirs), title_of(peer), steps))
     return Claim(tuple(costs))
 
 

@@ -51,7 +51,7 @@ class Joint:
         choices=BASELINES,
     )
     width: int = setting(16, "Head width", _WIDTH.help, low=_WIDTH.low, high=_WIDTH.high)
-    seeds: int = setting(2, "Seeds", "Flows trained of each kind, shown as a band.", low=1, high=5)
+    seeds: int = setting(2, "Seeds", "Flows trained of each kind, shown as a band.", low=1, high=12)
     steps: int = setting(600, "Steps", "Play stops when each flow has taken this many steps.", low=100, high=20_000)
 
     def __post_init__(self):

@@ -1,10 +1,10 @@
 """Scores with their errors, and what they come to, as people read them."""
 
+from app.contests import LEAST_SEEDS, LEVEL
 from app.engine.reports import ArmReport
 from app.features.joint.numbers import Claim, Cost, Verdict, classified
 from app.metrics import with_error
 from app.text import signed
-from app.ui import bands
 from app.ui.bands import Band
 from resflow_core.measure import Estimate
 
@@ -41,12 +41,12 @@ def about(found: Cost) -> str:
     numbers = f"the residual flow loses {ours} points of accuracy and {found.peer} loses {theirs}, {seeds}"
     at = f"at λ = {found.weight:g}: {numbers}"
     if found.verdict is Verdict.FEW_SEEDS:
-        return f"**Too few seeds to decide** {at}. Take {bands.LEAST_SEEDS} or more."
+        return f"**Too few seeds to decide** {at}. Take {LEAST_SEEDS} or more."
     if found.verdict is Verdict.SHOWS:
-        return f"**This agrees with the paper's claim** {at}. The bands do not touch."
+        return f"**This agrees with the paper's claim** {at} (exact test, p ≤ {LEVEL:g})."
     if found.verdict is Verdict.OPPOSITE:
-        return f"**This contradicts the paper's claim** {at}. The bands do not touch."
-    return f"**The paper's claim does not show** {at}. The bands overlap."
+        return f"**This contradicts the paper's claim** {at} (exact test, p ≤ {LEVEL:g})."
+    return f"**The seeds do not decide** {at}."
 
 
 def _points(of: Band) -> str:

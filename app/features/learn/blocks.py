@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import session
 from app.estimates.false_alarm import Rate
+from app.estimates.power import POWER
 from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
 from app.lessons.expression import Expression
@@ -249,6 +250,8 @@ def check(block: Check, words: Words, done: LessonProgress, at: Situation) -> No
                 _failed(block, words, now)
     if block.false_alarm and (rate := _rate(block, at)):
         st.caption(by_chance(block, rate, words.wording))
+    if seen := power(block, at, words.wording):
+        st.caption(seen)
 
 
 def _say(block: Check, words: Words, found: Checked) -> None:
@@ -257,6 +260,9 @@ def _say(block: Check, words: Words, found: Checked) -> None:
             st.success(words(block.passes), icon=":material/check:")
         case Verdict.PASSED_BEFORE:  # the numbers of its message would be those of now
             st.success(words.say("passed_before"), icon=":material/check:")
+        case Verdict.TOO_FEW:
+            draws, needed = (words.wording.number(f"{n:,d}") for n in (found.outcome.draws, found.outcome.needed))
+            st.info(words.say("too_few_draws", draws=draws, needed=needed), icon=":material/hourglass:")
         case Verdict.UNKNOWN:
             nothing = words.say("nothing_yet")
             if found.problem:
@@ -319,6 +325,22 @@ def by_chance(block: Check, rate: Rate, words: Wording | None = None) -> str:
         return words.say("goes_wrong", share=share)
     said = "fails_by_chance" if block.compare == "is" else "so_by_chance"
     return words.say(said, errors=words.number(f"{block.tolerance:g}"), share=share)
+
+
+def power(block: Check, at: Situation, words: Wording | None = None) -> str:
+    """From how many draws on a check notices which difference, and how often; "" where it is not about draws."""
+    words = words or wording()
+    try:
+        needed, sees = block.needed(at), block.sees.of(at) if block.sees else None
+    except ValueError:
+        return ""
+    if not needed:
+        return ""
+    draws = words.number(f"{needed:,d}")
+    if sees is None:
+        return words.say("judged_from", draws=draws)
+    share, difference = words.number(f"{100 * POWER:.0f}"), words.number(f"{abs(sees):.2g}")
+    return words.say("notices", draws=draws, difference=difference, unit=block.of.unit, share=share)
 
 
 DRAWN: dict[type, Callable[..., None]] = {

@@ -100,8 +100,12 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
             st.caption(f":material/history: {words.say('done_before')}")
     task = looking.task(step, done)
     for block in shown:
-        with st.container(key=_key(block, task)):
+        # The key stays when the block becomes the task: a browser builds what has another key anew, and loses what
+        # somebody is typing in it.
+        with st.container(key=_key(block)):
             blocks.draw(block, words, done, at)
+            if block is task:
+                _mark_task()
     session.note(Said(step.id, dict(words.drawn), lesson.words))
     ended = step is lesson.steps[-1] and not looking.is_asked(step, done)
     if ended:
@@ -111,7 +115,7 @@ def _panel(lesson: Lesson, step: Step, waited: bool) -> None:
     _turn(lesson, step, ended and not looking.left(lesson, done), in_room)
     st.caption(words.say("after_paper", paper=PAPER))
     files.keep("panel", lesson.words)
-    finished = [_key(block, None) for block in shown if _is_finished(block, done)]
+    finished = [_key(block) for block in shown if _is_finished(block, done)]
     reading.follow("lesson", f"{lesson.id}.{step.id}", finished, key="lesson_reading")
     waits = _waits(step, shown, in_room)
     if waits != waited or looking.shown(step, done) != shown:
@@ -127,9 +131,15 @@ def _in_room(in_room: Followed, words: Wording) -> Iterator[str]:
         yield words.say("in_room_draws", n=in_room.draws.n)
 
 
-def _key(block: Block, task: Block | None) -> str:
-    """Of the container of a block. That of the task stays in sight."""
-    return f"lesson_task-{block.id}" if block is task else f"lesson-{block.id}"
+def _key(block: Block) -> str:
+    """Of the container of a block."""
+    return f"lesson-{block.id}"
+
+
+def _mark_task() -> None:
+    """The container in which this stands stays in sight (`lesson.css`)."""
+    with st.container(key="lesson_task"):
+        st.space(1)
 
 
 def _is_finished(block: Block, done: LessonProgress) -> bool:

@@ -68,6 +68,7 @@ class Verdict(Enum):
 
     PASSED = auto()
     PASSED_BEFORE = auto()  # with other settings or draws
+    TOO_FEW = auto()  # draws
     UNKNOWN = auto()
     FAILED = auto()
 
@@ -87,6 +88,8 @@ class Checked:
             return Verdict.PASSED
         if self.passed_once:
             return Verdict.PASSED_BEFORE
+        if self.outcome.needed:
+            return Verdict.TOO_FEW
         return Verdict.UNKNOWN if self.outcome.passed is None else Verdict.FAILED
 
 

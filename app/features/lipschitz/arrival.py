@@ -1,7 +1,6 @@
 """What the page opens with before a flow was trained here: one block of the flow that comes with the project, and from
 which s on it folds."""
 
-from dataclasses import replace
 from functools import lru_cache
 
 import streamlit as st
@@ -25,9 +24,8 @@ SCALE = "Scale s: how strongly the block bends the plane, z = x + s g(x). At s =
 
 def is_due() -> bool:
     """Whether nothing was chosen of the inverse, by a link or by hand, and no flow of the page is trained."""
-    bench = session.bench(Lipschitz)
-    chosen = replace(Lipschitz(), view=bench.view, shapes=bench.shapes, matrix=bench.matrix, p=bench.p, q=bench.q)
-    return opening.is_due() and bench == chosen and not session.focused() and is_untrained(session.last_report())
+    chosen = session.is_chosen(Lipschitz) or session.focused()
+    return opening.is_due() and not chosen and is_untrained(session.last_report())
 
 
 def hides_settings() -> bool:

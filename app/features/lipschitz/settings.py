@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from app.engine.measurements.inversion import InversionRequest
 from app.features.lipschitz import changes
@@ -63,6 +63,8 @@ class Lipschitz:
     # Below 1 the triangle inequality fails.
     p: float = setting(2.0, "From the norm of order p", "The norm of x.", low=1.0, high=math.inf)
     q: float = setting(2.0, "to that of order q", "The norm of Wx.", low=1.0, high=math.inf)
+
+    ASIDE: ClassVar[tuple[str, ...]] = ("view", "shapes", "matrix", "p", "q")  # the screen opens with an inverse
 
     def __post_init__(self):
         check(self)

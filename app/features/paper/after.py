@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from app import evidence
 from app.features.paper import joined
@@ -21,7 +22,7 @@ class Successor:
     evidence: tuple[str, ...] = ()
     judge: Callable[..., Found] | None = None
 
-    @property
+    @cached_property
     def found(self) -> Found | None:
         """The verdict on what is stored; None where nothing is built."""
         return self.judge(*map(evidence.stored, self.evidence)) if self.judge else None

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import evidence
-from app.features.paper import picture, taken
+from app.features.paper import controls, picture, taken
 from app.features.paper.claims import Claim
 from app.features.paper.found import Found
 from app.lessons.shelf import shelf
@@ -22,6 +22,7 @@ def show(number: int, name: str, claim: Claim, found: Found) -> None:
             st.latex(claim.equation)
             with st.container(key=f"verdict_{found.kind.name.lower()}_{name}"):
                 st.markdown(f"{found.kind.sign} {found.sentence}")
+            st.caption(f"{found.ruled} *Control:* {controls.sentence(name)}")
         with drawn:
             st.html(picture.figure(found.picture))
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key=f"claim_{name}_ways"):

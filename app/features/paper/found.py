@@ -11,10 +11,12 @@ class Kind(Enum):
     SHOWS = "Shows here"
     IN_PART = "Shows in part"
     NOT_HERE = "Does not show here"
+    EQUAL = "Equal within 25 %"
+    NOT_DECIDED = "Not decided"
 
     @property
     def sign(self) -> str:
-        return {"SHOWS": "●", "IN_PART": "◐", "NOT_HERE": "○"}[self.name]
+        return {"SHOWS": "●", "IN_PART": "◐", "NOT_HERE": "○", "EQUAL": "=", "NOT_DECIDED": "?"}[self.name]
 
     @property
     def joint(self) -> str:
@@ -48,13 +50,21 @@ class Picture:
 @dataclass(frozen=True)
 class Found:
     """`says` is a sentence with a place in braces for each of `numbers`; it holds no digit of its own, so whatever
-    number a reader sees was read from what is stored."""
+    number a reader sees was read from what is stored. So are the `rule`, which says what would have to be different for
+    another verdict, and what `chance` alone would say."""
 
     kind: Kind
     says: str
     numbers: Mapping[str, str]
     picture: Picture
+    rule: str
+    chance: str
 
     @property
     def sentence(self) -> str:
         return f"**{self.kind.value}**{self.kind.joint}{self.says.format(**self.numbers)}"
+
+    @property
+    def ruled(self) -> str:
+        """The rule, and chance."""
+        return f"*Rule:* {self.rule.format(**self.numbers)} *Chance:* {self.chance.format(**self.numbers)}"

@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from app.contests import Outcome, of_kl
 from app.evidence import Stored
-from app.features.paper.found import Found, Kind, Picture
+from app.features.paper.compared import Claimed, found, ruled
+from app.features.paper.decided import every_set
+from app.features.paper.found import Found, Picture
 from app.ui.bands import Band, band
 from resflow_core.data import DATASETS
 
@@ -17,41 +20,40 @@ Ways = Mapping[str, Sequence[Sequence[Sequence[float]]]]
 
 
 def dense(compared: Stored, joined: Stored) -> Found:
-    """Dense blocks nearer to the data than residual ones of as many parameters, on one set each, at equal steps and at
-    equal time; and what becomes of them if their layers are held to a chain."""
+    """Dense blocks nearer to the data than residual ones of as many parameters, with the same activation, on two sets,
+    at equal steps; what is nearest at equal time; and what becomes of them if their layers are held to a chain."""
     (other,) = joined.found
     sets: dict[str, tuple[Stored, Ways]] = {
         compared.settings["data"]: (compared, {label: _curves(arms) for label, arms in compared.found.items()}),
         other: (joined, {label: [run["way"] for run in runs] for label, runs in joined.found[other].items()}),
     }
-    ahead: list[bool] = []
+    values: dict[str, dict[str, list[float]]] = {}
     numbers: dict[str, str] = {"layers": str(joined.settings["hidden_layers"])}
     parts: list[str] = []
     why = ""
     for place, (data, (stored, ways)) in zip("ab", sets.items(), strict=True):
         said: list[str] = []
         for at, label in enumerate(one for one in ways if one.startswith(DENSE) and not one.endswith(CHAINED)):
-            key = f"{place}{'cd'[at]}"
+            key, activation = f"{place}{'cd'[at]}", label.split(", ")[1]
             ours, theirs = _last(ways[label]), _last(ways[label.replace(DENSE, RESIDUAL, 1)])
-            ahead.append(ours.high < theirs.low)
+            values[f"{data}, {activation}"] = {DENSE: ours, RESIDUAL: theirs}
             said.append(f"{{ours_{key}}} with {{activation_{key}}}, residual {{theirs_{key}}}")
             numbers |= {
-                f"ours_{key}": str(ours),
-                f"theirs_{key}": str(theirs),
-                f"activation_{key}": label.split(", ")[1],
+                f"ours_{key}": str(band(ours)),
+                f"theirs_{key}": str(band(theirs)),
+                f"activation_{key}": activation,
             }
-            if ahead[-1] and label + CHAINED in ways:
+            if label + CHAINED in ways:
                 chained = _last(ways[label + CHAINED])
-                numbers["chained"] = str(chained)
+                numbers["chained"] = str(band(chained))
                 why = (
-                    f" On {{data_{place}}} with {{activation_{key}}} they come to {{ours_{key}}} nats (KL), residual "
-                    f"blocks to {{theirs_{key}}}, and dense blocks whose layers see only the layer before to "
-                    f"{{chained}}. {_because(ours, theirs, chained)}"
+                    f" With {{activation_{key}}} on {{data_{place}}}, dense blocks whose layers see only the layer "
+                    f"before come to {{chained}}. {_because(ours, theirs, chained)}"
                 )
         seconds, nearest, fit = _at_equal_time(ways)
         parts.append(
             f"{{data_{place}}} ({{seeds_{place}}} seeds, {{steps_{place}}} steps): {'; '.join(said)}; at equal time "
-            f"({{seconds_{place}}} s) the nearest is {{nearest_{place}}} with {{fit_{place}}}."
+            f"({{seconds_{place}}} s) the smallest mean is that of {{nearest_{place}}}, {{fit_{place}}}."
         )
         numbers |= {
             f"data_{place}": DATASETS[data].title,
@@ -61,26 +63,33 @@ def dense(compared: Stored, joined: Stored) -> Found:
             f"fit_{place}": str(fit),
             f"seconds_{place}": f"{seconds:.1f}",
         }
-    often = "in all cases" if all(ahead) else "in some cases" if any(ahead) else "in no case"
     says = (
-        f"at equal steps and nearly equal parameters, dense blocks of {{layers}} hidden layers are ahead "
-        f"{often}.{why} KL in nats: {' '.join(parts)}"
+        "dense blocks of {layers} hidden layers beside residual ones, at equal steps and nearly equal parameters. KL "
+        f"in nats: {' '.join(parts)}{why}"
     )
-    kind = Kind.SHOWS if all(ahead) else Kind.IN_PART if any(ahead) else Kind.NOT_HERE
-    rows = {_short(label): [way[-1][1] for way in of] for label, of in sets[other][1].items()}
-    return Found(kind, says, numbers, Picture(rows, f"KL(data ‖ flow), {DATASETS[other].title}", "nats", log=True))
+    rows = {_short(label): _last(of) for label, of in sets[other][1].items()}
+    picture = Picture(rows, f"KL(data ‖ flow), {DATASETS[other].title}", "nats", log=True)
+    return found(ruled(values, lambda values: every_set(values, DENSE), CLAIMED), says, numbers, picture)
 
 
-def _because(ours: Band, theirs: Band, chained: Band) -> str:
+CLAIMED = Claimed(
+    "dense blocks have the smaller KL",
+    "residual blocks have it",
+    "on both sets with each activation",
+    "on some set with some activation",
+)
+
+
+def _because(ours: Sequence[float], theirs: Sequence[float], chained: Sequence[float]) -> str:
     """Why dense blocks are ahead, by what is left of it without their connections."""
-    if ours.high < chained.low:
+    if of_kl(ours, chained).outcome is Outcome.AHEAD:
         return "So the connections help."
-    if chained.high < theirs.low:
+    if of_kl(chained, theirs).outcome is Outcome.AHEAD:
         return (
             "So the connections are not the reason. What remains: a dense block begins with a matrix and weighs its "
             "units, and a residual block begins with the activation of each coordinate."
         )
-    return "The seeds do not tell whether the connections help."
+    return "The seeds do not decide whether the connections help."
 
 
 def _short(label: str) -> str:
@@ -93,8 +102,8 @@ def _curves(arms: Sequence[Mapping[str, Any]]) -> list[list[Sequence[float]]]:
     return [list(zip(arm["curves"]["held_seconds"], arm["curves"]["held_kl"], strict=True)) for arm in arms]
 
 
-def _last(ways: Sequence[Sequence[Sequence[float]]]) -> Band:
-    return band([way[-1][1] for way in ways])
+def _last(ways: Sequence[Sequence[Sequence[float]]]) -> list[float]:
+    return [way[-1][1] for way in ways]
 
 
 def _at_equal_time(ways: Ways) -> tuple[float, str, Band]:

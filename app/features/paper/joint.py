@@ -1,5 +1,5 @@
-"""What a density costs a classifier beyond the plane: residual flows beside coupling flows of as nearly as many
-parameters, which are affine or made of splines, and keep fixed halves of the coordinates or learn rotations."""
+"""What a density costs a classifier, in the plane and beyond it: residual flows beside coupling flows of as nearly as
+many parameters, which are affine or made of splines, and keep fixed halves of the coordinates or learn rotations."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -50,6 +50,14 @@ class Case:
 
 
 CASES: Mapping[str, Case] = {
+    "plane": Case(
+        "checkerboard in the plane",
+        lambda seed: Rotated("checkerboard", dim=2),
+        FlowConfig(blocks=10),
+        TRAIN,
+        steps=600,
+        seeds=3,
+    ),
     "eight": Case(
         "noisy moons among noise", lambda seed: Rotated(dim=8), FlowConfig(blocks=8, dim=8), TRAIN, steps=500, seeds=3
     ),

@@ -35,7 +35,8 @@ class Site:
     def demonstration(self, step: Step) -> str:
         """The screen of a step with its settings, without a lesson over it."""
         trained = {"at": str(step.trained)} if step.trained else {}
-        return f"{self.root}{step.screen}?{urlencode(dict(step.settings) | trained)}"
+        asked = dict(step.settings) | trained
+        return f"{self.root}{step.screen}{'?' * bool(asked)}{urlencode(asked)}"
 
     def paper(self, lesson: Lesson, name: str, download: bool = False) -> str:
         asked = _language(lesson) | ({"download": "yes"} if download else {})

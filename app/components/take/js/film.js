@@ -6,7 +6,9 @@
 const FILM_TYPES = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm"];
 const FILM_PACE = 100; // ms for each picture
 const FILM_END = 1500; // ms for which the last one stays
+const FILM_POLL = 10; // ms after which it is asked again whether a picture is encoded
 const FILM_BITS = 6e6; // a second, at most
+const FILM_PATIENCE = 10_000; // ms for which a picture that is not encoded keeps the next one waiting
 const SPARE_LINES = 2; // of the caption: numbers get longer while a flow trains
 
 const passed = (ms) => new Promise((done) => { setTimeout(done, ms); });
@@ -25,12 +27,26 @@ function screenOf(canvas, theme) {
   };
 }
 
+/** Wait until the browser has encoded something since this call. Whether it says so in time: some say it at the end. A
+ * busy one is late, and drops what it has not encoded when a recording stops. */
+async function isEncoded(recorder) {
+  const end = performance.now() + FILM_PATIENCE;
+  while (performance.now() < end) {
+    const size = new Promise((done) => { recorder.addEventListener("dataavailable", ({ data }) => done(data.size), { once: true }); });
+    recorder.requestData();
+    if (await size) return true;
+    await passed(FILM_POLL);
+  }
+  return false;
+}
+
 async function recorded(film, theme) {
   const canvas = document.createElement("canvas");
   const type = window.MediaRecorder && FILM_TYPES.find((one) => MediaRecorder.isTypeSupported(one));
   if (!type || !canvas.captureStream) throw new Error("this browser cannot record films. Use Chrome, Edge or Firefox.");
   const [draw, parts] = [screenOf(canvas, theme), []];
   let recorder = null;
+  let waits = true;
   try {
     for (let k = 0; k < film.count; k++) {
       const began = performance.now();
@@ -43,6 +59,7 @@ async function recorded(film, theme) {
         recorder.start();
         draw(figure); // only what is drawn from here on is recorded
       }
+      waits &&= await isEncoded(recorder);
       await passed(Math.max(0, FILM_PACE - (performance.now() - began)));
     }
     await passed(FILM_END);

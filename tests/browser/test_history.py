@@ -1,0 +1,77 @@
+"""Back and Forward against a server that answers late: what the browser's script tells it, without Streamlit."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.components import browser
+from app.components.browser import ENTRY
+from app.components.canvas import scripts
+from app.link import VIEW
+
+STEPS = ("explore?step=mass", "lipschitz?step=certify")
+
+
+@pytest.fixture
+def page(chromium):
+    """A page that has shown these steps, of two screens, one after the other; `told` is what its server heard."""
+    page = chromium.new_context().new_page()
+    page.clock.install()
+    page.route("http://history.test/**", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
+    page.goto(f"http://history.test/{STEPS[0]}")
+    constants = f"const VIEW = {json.dumps(VIEW)}, ENTRY = {json.dumps(ENTRY)};"
+    page.add_script_tag(content=constants + scripts(Path(browser.__file__).parent, "history"))
+    page.evaluate(
+        """([first, second]) => {
+            window.told = [];
+            window.browser = { tell: (name, { entry }) => told.push(entry), returned: null, arrived: -Infinity };
+            const { pushState, replaceState } = history;
+            replaceState.call(history, { entry: "p.1", written: true }, "", first);
+            pushState.call(history, { entry: "p.2", written: true }, "", second);
+            tidyHistory(browser);
+            hearReturns(browser);
+            hearEntry(browser, "p.2");
+        }""",
+        STEPS,
+    )
+    yield page
+    page.context.close()
+
+
+def step_through(page, to):
+    page.evaluate(
+        f"new Promise(done => {{ addEventListener('popstate', () => done(), {{ once: true }}); history.{to}() }})"
+    )
+
+
+def hear(page, entry):
+    """The server says where it is, on the screen that is open."""
+    page.evaluate(f"hearEntry(browser, {json.dumps(entry)})")
+
+
+def told(page, seconds):
+    """What the server hears within this time."""
+    page.evaluate("told.length = 0")
+    page.clock.run_for(1000 * seconds)
+    return page.evaluate("told")
+
+
+def test_forward_is_told_also_while_the_server_has_not_answered_to_back(page):
+    step_through(page, "back")
+    hear(page, "p.2")  # Streamlit has drawn the other screen
+    assert set(told(page, 2)) == {"p.1"}
+    step_through(page, "forward")
+    hear(page, "p.1")
+    assert set(told(page, 2)) == {"p.2"}
+
+
+def test_back_is_told_until_the_server_is_there_and_no_longer(page):
+    step_through(page, "back")
+    assert set(told(page, 30)) == {"p.1"}, "a server that is slow to draw"
+    hear(page, "p.1")
+    assert told(page, 100) == []
+    step_through(page, "forward")
+    assert set(told(page, 30)) == {"p.2"}
+    assert set(told(page, 100)) == {"p.2"}
+    assert told(page, 100) == [], "a server that never answers"
