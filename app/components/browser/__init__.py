@@ -15,6 +15,7 @@ from typing import Any
 import streamlit as st
 
 from app.components.canvas import scripts
+from app.components.component import component
 from app.link import VIEW
 
 __all__ = ["COOKIE", "ENTRY", "keep", "mount"]
@@ -44,13 +45,13 @@ _constants = {
     "STORED": STORED,
     "ROOM": ROOM,
 }
-_browser = st.components.v2.component(
+_browser = component(
     "resflow_browser",
     js=f"const {{{', '.join(_constants)}}} = {json.dumps(_constants)};\n"
     + scripts(Path(__file__).parent, "history", "storage", "leaving", "popovers", "browser_component"),
     isolate_styles=False,
 )
-_keeper = st.components.v2.component("resflow_keeper", js=scripts(Path(__file__).parent, "keeper_component"))
+_keeper = component("resflow_keeper", js=scripts(Path(__file__).parent, "keeper_component"))
 
 
 def mount(

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
 from app.components import take
 from app.components.canvas import shared
+from app.components.component import component
 from app.quantise import packed
 
 __all__ = ["Grid", "encode", "show"]
 
 _HERE = Path(__file__).parent
 
-_images = st.components.v2.component(
+_images = component(
     "resflow_images",
     html='<div class="images"></div><div data-take></div>',
     css=(_HERE / "images.css").read_text(encoding="utf-8") + take.STYLE,

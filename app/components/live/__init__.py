@@ -39,6 +39,7 @@ import numpy as np
 import streamlit as st
 
 from app.components.canvas import scripts
+from app.components.component import component
 from app.components.live.encode import encode_truth
 from app.components.live.wishes import FIELDS
 from app.engine.commands import Wish
@@ -83,7 +84,7 @@ SCRIPT = "\n".join([f"const HINTS = {_read('hints.json')};", scripts(_HERE / "js
 STYLE = _read("present.css") + _read("keys.css") + _read("parts.css")
 """What the script needs beside the picture: the presenter's view, the list of keys, and a step in its parts."""
 
-_panes = st.components.v2.component(
+_panes = component(
     "resflow_live_panes",
     html=_read("panes.html"),
     css=_read("panes.css") + _read("time.css"),
@@ -91,7 +92,7 @@ _panes = st.components.v2.component(
     isolate_styles=False,
 )
 
-_readouts = st.components.v2.component(
+_readouts = component(
     "resflow_readouts",
     html=_read("readouts.html"),
     css=_read("readouts.css"),
@@ -99,7 +100,7 @@ _readouts = st.components.v2.component(
     isolate_styles=False,
 )
 
-_truth = st.components.v2.component("resflow_truth", js=_read("js/truth_component.js"))
+_truth = component("resflow_truth", js=_read("js/truth_component.js"))
 
 
 def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.components import take
 from app.components.canvas import shared
+from app.components.component import component
 from app.quantise import levels, packed
 
 __all__ = ["chosen_node", "scene", "show"]
@@ -23,7 +24,7 @@ LEVELS = 254
 # Colours end where all but a hundredth of the values do.
 END = 0.99
 
-_map_and_disc = st.components.v2.component(
+_map_and_disc = component(
     "resflow_map_and_disc",
     html=(_HERE / "map_and_disc.html").read_text(encoding="utf-8"),
     css=(_HERE / "map_and_disc.css").read_text(encoding="utf-8") + take.STYLE,

@@ -13,6 +13,7 @@ import streamlit as st
 
 from app.components import take
 from app.components.canvas import scripts
+from app.components.component import component
 
 __all__ = ["MOST_LINES", "Layer", "Told", "scene", "show", "told"]
 
@@ -21,7 +22,7 @@ MOST_LINES = 600
 """Lines of a layer that are drawn: more could not be told apart."""
 MOST_IN_NAME = 20
 
-_network = st.components.v2.component(
+_network = component(
     "resflow_network",
     html=(_HERE / "network.html").read_text(encoding="utf-8"),
     css=(_HERE / "network.css").read_text(encoding="utf-8") + take.STYLE,

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
-
 from app.components.canvas import scripts
+from app.components.component import component
 from app.drawing import FEWEST_ROWS, MOST_ROWS, NAMES, points, strokes
 
 __all__ = ["SCRIPT", "paint"]
@@ -24,7 +23,7 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-_painter = st.components.v2.component(
+_painter = component(
     "resflow_painter",
     html=_read("painter.html"),
     css=_read("painter.css"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.components.declared import declared
+from app.components.component import declared
 from app.quantise import Window, to_u16
 
 __all__ = ["Group", "Tile", "pick", "thumbnail"]

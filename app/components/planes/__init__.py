@@ -12,6 +12,7 @@ import streamlit as st
 
 from app.components import take
 from app.components.canvas import scripts
+from app.components.component import component
 from app.components.planes.panes import Area, Chart, Dots, Heat, Level, Pane, Path, encode
 
 __all__ = ["SCRIPT", "Area", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
@@ -24,7 +25,7 @@ def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-_planes = st.components.v2.component(
+_planes = component(
     "resflow_planes",
     html='<div class="planes"></div>',
     css=_read("planes.css"),

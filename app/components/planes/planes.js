@@ -175,7 +175,6 @@ inbox("resflowPlanes", {
     showMenu(root.planes, data.take, setTrigger);
   },
   cleanUp({ root }) {
-    // Streamlit also cleans up a call that a newer one has overtaken, while the panes stand.
-    if (root.planes && !root.isConnected) unmount(root.planes);
+    if (root.planes) unmount(root.planes);
   },
 });

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import segno
 
-from app.components.declared import declared
+from app.components.component import declared
 
 __all__ = ["MOST_BYTES", "Code", "code_of", "qr_code"]
 

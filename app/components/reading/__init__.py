@@ -4,13 +4,11 @@ block that was answered or done just now, whose verdict is read next. One Stream
 from collections.abc import Iterable
 from pathlib import Path
 
-import streamlit as st
+from app.components.component import component
 
 __all__ = ["follow"]
 
-_reading = st.components.v2.component(
-    "resflow_reading", js=(Path(__file__).parent / "reading.js").read_text(encoding="utf-8")
-)
+_reading = component("resflow_reading", js=(Path(__file__).parent / "reading.js").read_text(encoding="utf-8"))
 
 
 def follow(panel: str, step: str, done: Iterable[str], *, key: str) -> None:

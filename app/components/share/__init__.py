@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from app.components.declared import declared
+from app.components.component import declared
 from app.link import VIEW
 
 __all__ = ["copy_field", "view", "view_in"]

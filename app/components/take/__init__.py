@@ -17,6 +17,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from app.components.canvas import scripts
+from app.components.component import component
 
 __all__ = ["NEEDS", "SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
 
@@ -43,7 +44,7 @@ class File:
     group: Group = "Numbers"
 
 
-_menu = st.components.v2.component(
+_menu = component(
     "resflow_take",
     html="<div data-take></div>",
     js=(_HERE / "take_component.js").read_text(encoding="utf-8"),

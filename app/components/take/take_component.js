@@ -1,5 +1,4 @@
-// A menu that stands alone hands itself over to the library (`app/components/library.py`). It is synchronous, since
-// Streamlit runs the clean-up of a call that a newer one has overtaken.
+// A menu that stands alone hands itself over to the library (`app/components/library.py`).
 export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.querySelector("[data-take]");
   (window.resflowTake ??= []).push(["menu", { host, data, ask: (wanted) => setTriggerValue("asks", wanted) }]);

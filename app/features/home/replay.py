@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from app import evidence
 from app.components.canvas import ALL, scripts, shared, style
+from app.components.component import component
 from app.features.home.evidence import CUT, EXACT, NAME
 
 __all__ = ["scene", "sentence", "show"]
 
 _HERE = Path(__file__).parent
 
-_replay = st.components.v2.component(
+_replay = component(
     "resflow_replay",
     html=(_HERE / "replay.html").read_text(encoding="utf-8"),
     css=style() + (_HERE / "replay.css").read_text(encoding="utf-8"),

@@ -140,8 +140,7 @@ inbox("resflowLive", {
     receive(root.live, data);
   },
   cleanUp({ root }) {
-    // Streamlit also cleans up a call that a newer one has overtaken, while the picture stands.
-    if (root.live && !root.isConnected) unmount(root.live);
+    if (root.live) unmount(root.live);
   },
   numbers({ root }) {
     numbers = root;

@@ -1,6 +1,5 @@
 // The component of the panes hands its scenes over to the library (`app/components/library.py`), because a component's own
-// script is sent again with each of its messages. Its default export must stay synchronous: Streamlit runs the clean-up of
-// a call that a newer one has overtaken.
+// script is sent again with each of its messages.
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".live-panes");
   const inbox = (window.resflowLive ??= []);

@@ -166,8 +166,7 @@ inbox("resflowPainter", {
     fitPlane(root.painter);
   },
   cleanUp({ root }) {
-    // Streamlit also cleans up a call that a newer one has overtaken, while the plane stands.
-    if (!root.painter || root.isConnected) return;
+    if (!root.painter) return;
     clearInterval(root.painter.holding);
     clearTimeout(root.painter.again);
     root.painter.observer.disconnect();

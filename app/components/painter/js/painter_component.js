@@ -1,6 +1,5 @@
 // The component of the painter hands over to the library (`app/components/library.py`): a component's own script is sent
-// again with each of its messages. It is synchronous, since Streamlit runs the clean-up of a call that a newer one has
-// overtaken.
+// again with each of its messages.
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".painter");
   (window.resflowPainter ??= []).push(["plane", { root, data, tell: setTriggerValue }]);
