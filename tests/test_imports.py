@@ -121,6 +121,12 @@ def test_features_do_not_import_each_other():
             assert not drawn, f"{path.relative_to(ROOT)} must not import {sorted(drawn)}"
 
 
+def test_components_are_declared_in_one_place():
+    """Which calls their scripts with the newest data alone."""
+    declaring = {file for file in APP_FILES if "v2.component(" in (ROOT / file).read_text()}
+    assert declaring == {"app/components/component.py"}
+
+
 def test_every_feature_has_a_screen_and_every_screen_a_feature():
     assert sorted(screen.folder for screen in SCREENS.values()) == FEATURES
     for screen in SCREENS.values():

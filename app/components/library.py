@@ -5,22 +5,21 @@ never changes, and the others hand over to them what they are told (`canvas/inbo
 ride alone: pages that draw their pictures themselves need nothing else.
 """
 
-import streamlit as st
-
 from app.components import live, painter, planes, take
 from app.components.canvas import ALL, scoped, shared, style
+from app.components.component import component
 
 __all__ = ["mount", "mount_menus"]
 
 _NOTHING_ITSELF = "export default () => {};"
 
-_menus = st.components.v2.component(
+_menus = component(
     "resflow_menus",
     css=take.STYLE,
     js="\n".join([shared(*take.NEEDS), scoped(take.SCRIPT), _NOTHING_ITSELF]),
     isolate_styles=False,
 )
-_library = st.components.v2.component(
+_library = component(
     "resflow_library",
     css="\n".join([style(), live.STYLE]),
     js="\n".join(

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import streamlit as st
+from app.components.component import component
 
-_place = st.components.v2.component(
-    "resflow_place", js=(Path(__file__).parent / "place.js").read_text(encoding="utf-8")
-)
+_place = component("resflow_place", js=(Path(__file__).parent / "place.js").read_text(encoding="utf-8"))
 
 
 def keep_place() -> None:
