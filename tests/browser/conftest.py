@@ -42,6 +42,11 @@ def box_at_rest(locator) -> dict[str, float]:
     )
 
 
+def after_next_picture(page: Page) -> None:
+    """Wait until the browser has drawn what it was told so far: what is told is drawn at most once a picture."""
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
+
 def zoom_wheel(page: Page, turned: float) -> None:
     """A turn of the wheel that zooms what is under the pointer; without Control it scrolls the page."""
     page.keyboard.down("Control")

@@ -127,6 +127,7 @@ def test_keys_are_ignored_while_somebody_types_with_ctrl_alt_and_meta_and_below_
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     stays_untouched(visitor)
+    wait_for(lambda: not any(name.startswith("view") for name in visitor.query), "the address to say what is shown")
     page.reload()
     visitor.wait("root.dataset.step !== ''", "the picture")
     for name in [*KEYS[6:], "s"]:

@@ -8,11 +8,10 @@ from itertools import dropwhile
 import numpy as np
 import pytest
 
-from tests.browser.conftest import box_at_rest, zoom_wheel
+from tests.browser.conftest import after_next_picture, box_at_rest, zoom_wheel
 from tests.served import wait_for
 
 QUICK = "blocks=2&width=8&batch=32"
-FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 VIEW = "document.querySelector('.live-panes').live"
 
 
@@ -90,7 +89,7 @@ def drag(visitor, step, begin=None, end=True):
     mouse.down()
     mouse.move(*((a + b) / 2 for a, b in zip(begin, to, strict=True)))
     mouse.move(*to)
-    visitor.page.evaluate(FRAMES)
+    after_next_picture(visitor.page)
     if end:
         mouse.up()
 

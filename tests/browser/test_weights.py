@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.app.pages import number
-from tests.browser.conftest import SMALL, box_at_rest
+from tests.browser.conftest import SMALL, after_next_picture, box_at_rest
 from tests.browser.test_lipschitz import link, quiet, sees, step
 from tests.served import wait_for
 
@@ -137,6 +137,7 @@ def test_a_weight_is_pulled_by_keys_and_typed_while_it_trains(network):
     )
     for key in ("ArrowUp", "ArrowUp", "PageUp"):
         visitor.page.keyboard.press(key)
+    after_next_picture(visitor.page)
 
     def asked():
         """What the last key asked for, once the address says it, too."""
