@@ -187,7 +187,8 @@ def test_a_drag_over_the_loss_shows_what_was_shown_then_without_the_server_and_a
     assert found["others"] < 500  # no text of the arrays is left
     assert 100 < max(found["numbers"]) <= 200
     assert steps[-1] == found["last"] and steps[0] <= min(film) + 8
-    assert np.diff(steps).max() <= 3 * (steps[-1] - steps[0]) / len(steps)
+    fed = steps[steps >= found["begin"]]  # before, pictures came as this machine had time for them
+    assert len(fed) > 150 and np.diff(fed).max() <= 3 * (steps[-1] - steps[0]) / len(steps)
     assert uncaught(visitor) == []
 
 
