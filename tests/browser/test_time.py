@@ -327,6 +327,7 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     visitor.page.keyboard.press("PageDown")
     in_the_past(visitor)
     step = step_of(visitor)
+    on.wait_for()  # which is wider than Play, and moves the other buttons
     visitor.press("1 step")
     visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{step + 1}'", "one step of the branch")
     visitor.page.get_by_text(f"Before, you had a flow of {newest:,} steps.").wait_for()
