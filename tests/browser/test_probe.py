@@ -112,7 +112,7 @@ def test_its_terms_are_taken_along_and_the_strip_chooses_a_block_whose_matrix_go
     visitor.page.mouse.down()
     visitor.page.mouse.move(stage, middle, steps=5)
     visitor.page.mouse.up()
-    visitor.wait("root.dataset.depth === '1'", "the first block")
+    visitor.wait("root.dataset.depth === '1' && root.querySelectorAll('.live-matrix span').length", "the first block")
     found = at(visitor)
     shown = [number(text) for text in visitor.page.locator(".live-matrix span").all_inner_texts()]
     assert shown == pytest.approx(found["jacobians"][0], abs=0.0006)
