@@ -1,10 +1,13 @@
 """The engine of this process held back, so that a page under AppTest costs no more than what a test looks at."""
 
+import time
 from contextlib import contextmanager
 
 import pytest
 
+from app.engine.arms import Arms
 from app.engine.reports import Report, State
+from app.engine.run import SLICE_SECONDS
 
 
 def steps_at_most(engine, monkeypatch, most):
@@ -26,9 +29,14 @@ def builds_nothing(engine, monkeypatch):
 
 @contextmanager
 def answers_at_the_first_step(engine):
-    """Polls end as soon as a run is known to have taken a step, like those of a page that comes in between."""
+    """Polls end as soon as a run is known to have taken a step, like those of a page that comes in between. A step
+    takes a whole turn, so that on a fast machine there are no more of them."""
     with pytest.MonkeyPatch.context() as patch:
-        tick = engine._tick
+        tick, advance = engine._tick, Arms.advance
+
+        def slowly(arms):
+            time.sleep(SLICE_SECONDS)
+            return advance(arms)
 
         def ticked():
             tick()
@@ -36,4 +44,5 @@ def answers_at_the_first_step(engine):
                 patch.setattr(engine, "_finish_seconds", -1.0)
 
         patch.setattr(engine, "_tick", ticked)
+        patch.setattr(Arms, "advance", slowly)
         yield
