@@ -1,6 +1,7 @@
 """A page with a component alone, whose script is there once `window.loaded()` is called: its data change meanwhile.
 
-It writes down in `window.shown` each of the data that it was called with, and in `window.cleaned` the clean-ups.
+It writes down in `window.shown` each of the data that it was called with, and in `window.cleaned` the clean-ups. "more"
+gives it other data, and "away" takes it from the page.
 """
 
 import streamlit as st
@@ -17,13 +18,13 @@ export default ({ data }) => {
 late = component("late", html="<p>late</p>", js=SCRIPT)
 
 
-@st.fragment(run_every=0.3)
-def given() -> None:
-    count = st.session_state["count"] = min(st.session_state.get("count", 0) + 1, 4)
-    st.text(f"count {count}")
-    if not st.query_params.get("gone"):
-        late(data=count, key="late")
+def more() -> None:
+    st.session_state.count += 1
 
 
-given()
+count = st.session_state.setdefault("count", 1)
+if not st.query_params.get("gone"):
+    late(data=count, key="late")
+st.text(f"count {count}")
+st.button("more", on_click=more)
 st.button("away", on_click=lambda: st.query_params.update(gone="1"))

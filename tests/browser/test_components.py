@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import after_next_picture
 from tests.served import served, wait_for
 
 
@@ -17,7 +18,11 @@ def test_a_component_whose_script_loads_late_is_called_with_the_newest_data_alon
     context = chromium.new_context()
     page = context.new_page()
     page.goto(address)
-    page.get_by_text("count 4").wait_for()
+    wait_for(lambda: page.evaluate("'loaded' in window"), "the script to be under way, with the first data")
+    for count in (2, 3, 4):
+        page.get_by_role("button", name="more").click()
+        page.get_by_text(f"count {count}").wait_for()
+        after_next_picture(page)
     page.evaluate("loaded()")
     wait_for(lambda: page.evaluate("window.shown?.length"), "a call")
     assert page.evaluate("window.shown") == [4]
