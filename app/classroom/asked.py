@@ -73,9 +73,9 @@ def settings_of_draws(bench: Bench) -> str:
     return " ".join(f"{name}={text}" for name, text in sorted(written.items()) if name.startswith(names))
 
 
-def seed_of(pool: Pool, token: str, member: int) -> int:
-    """Of a member by number, on a phone: the first that nobody else draws with."""
-    return next(seed for seed in itertools.count(SEEDS + member, MOST_MEMBERS) if pool.is_free(token, seed))
+def seed_of(pool: Pool, token: str, seat: int) -> int:
+    """Of a member by seat, on a phone: the first that nobody else draws with."""
+    return next(seed for seed in itertools.count(SEEDS + seat - 1, MOST_MEMBERS) if pool.is_free(token, seed))
 
 
 def draws_of(bench: Bench, seed: int, n: int) -> np.ndarray:

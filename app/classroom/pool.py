@@ -67,6 +67,17 @@ class Pool:
         self._seeds[member] = seed
         self._draws[member] = draws
 
+    def rename(self, member: str, to: str) -> None:
+        """Let a member's draws be those of another name."""
+        if member in self._draws:
+            self._draws[to], self._seeds[to] = self._draws.pop(member), self._seeds.pop(member)
+
+    def drop(self, member: str) -> None:
+        """Let go of a member's draws."""
+        if self._draws.pop(member, None) is not None:
+            del self._seeds[member]
+            self.version += 1
+
     def is_free(self, member: str, seed: int) -> bool:
         """Whether no other member draws with this seed."""
         return all(other != seed for name, other in self._seeds.items() if name != member)

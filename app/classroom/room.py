@@ -1,7 +1,7 @@
 """One room: what its members may do, what its teacher may do, and what the wall shows."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -13,6 +13,8 @@ from app.classroom.question import Question
 from app.classroom.refusal import Refusal
 
 MOST_MEMBERS = 200
+SEATS_OF_AN_ADDRESS = 120
+"""A school often has one address for all. The teacher can allow more."""
 SECONDS_BETWEEN = 1.0
 """A member may say something so often."""
 LARGEST_COUNT, MOST_THROWS = 60, 200
@@ -55,6 +57,10 @@ class Asked:
 
 @dataclass
 class Member:
+    seat: int
+    """Its number, which nobody else ever has."""
+    address: str = ""
+    browser: str = ""
     step: str = ""
     seen: float = 0.0
     said: float = -SECONDS_BETWEEN
@@ -72,7 +78,7 @@ class Room:
     language: str
     steps: tuple[str, ...]
     questions: Mapping[str, Question]
-    opened: float
+    watched: float  # when its teacher was last heard of
     members: dict[str, Member] = field(default_factory=dict)
     asked: dict[str, Asked] = field(default_factory=dict)  # in the order in which they were asked
     early: dict[str, dict[str, Answer]] = field(default_factory=dict)  # answers to questions that were not asked yet
@@ -82,19 +88,53 @@ class Room:
     calls: int = 0
     pool: Pool | None = None
     drawing: str = ""  # the step that is drawn in
+    locked: bool = False
+    seats: int = SEATS_OF_AN_ADDRESS  # of an address, at most
+    given: int = 0  # seats so far
+    removed: set[str] = field(default_factory=set)  # tokens and browsers
 
     def __post_init__(self) -> None:
         self.released = self.steps[0] if self.steps else None
 
     # --- members -------------------------------------------------------------------------------------------------
 
-    def join(self, token: str, now: float) -> None:
-        """Raises Closed where the room is full."""
+    def join(self, token: str, now: float, address: str = "", browser: str = "") -> None:
+        """Give a visitor a seat: one to a browser, if that says which it is, and so many to an address. Raises Closed
+        where there is none, or for one whom the teacher has removed."""
+        if not self.removed.isdisjoint({token, browser}):
+            raise Closed("removed")
         if token not in self.members:
-            if len(self.members) >= MOST_MEMBERS:
-                raise Closed("full", most=MOST_MEMBERS)
-            self.members[token] = Member()
+            before = next((name for name, one in self.members.items() if browser and one.browser == browser), None)
+            if before is not None:
+                self._rename(before, token)
+            else:
+                self._seat(token, address, browser)
         self.members[token].seen = now
+
+    def _seat(self, token: str, address: str, browser: str) -> None:
+        if self.locked:
+            raise Closed("locked")
+        if len(self.members) >= MOST_MEMBERS:
+            raise Closed("full", most=MOST_MEMBERS)
+        if sum(member.address == address for member in self.members.values()) >= self.seats:
+            raise Closed("address", most=self.seats)
+        self.given += 1
+        self.members[token] = Member(self.given, address, browser)
+
+    def _rename(self, token: str, to: str) -> None:
+        """Somebody's browser has another token: what they have said stays theirs."""
+        self.members = {to if name == token else name: member for name, member in self.members.items()}
+        for answers in self._ballots():
+            if token in answers:
+                answers[to] = answers.pop(token)
+        if self.pool:
+            self.pool.rename(token, to)
+
+    def _ballots(self) -> Iterator[dict[str, Answer]]:
+        """All answers by member: of each round, and those that came early."""
+        for asked in self.asked.values():
+            yield from (round.answers for round in asked.rounds)
+        yield from self.early.values()
 
     def at(self, token: str, step: str, now: float) -> None:
         """A member is there, at this step."""
@@ -143,7 +183,7 @@ class Room:
     def put_coins(self, token: str, throws: Any, now: float) -> None:
         """How many throws a real coin took up to the first tails. Raises ValueError for another number."""
         member = self._member(token)
-        if not isinstance(throws, int) or isinstance(throws, bool) or not 1 <= throws <= LARGEST_COUNT:
+        if not _is_count(throws) or not 1 <= throws <= LARGEST_COUNT:
             raise Refusal("throws", given=str(throws)[:20], most=LARGEST_COUNT)
         if len(member.coins) >= MOST_THROWS:
             raise Closed("rows", most=MOST_THROWS)
@@ -184,6 +224,34 @@ class Room:
         """Open another round of the question on the wall."""
         self._to(Stage.VOTING, Stage.SHOWN, Stage.DISCUSSED)
         self.asked[self.present].rounds.append(Round())
+
+    def reset(self) -> None:
+        """Throw away the answers of this round, and take them anew."""
+        self._to(Stage.VOTING, Stage.VOTING, Stage.SHOWN, Stage.DISCUSSED)
+        self.asked[self.present].rounds[-1].answers.clear()
+
+    def lock(self, locked: bool) -> None:
+        """Give no more seats, or give them again."""
+        self.locked = locked
+
+    def allow(self, seats: Any) -> None:
+        """Give an address so many seats at most. Raises Refusal for another number than 1 to `MOST_MEMBERS`."""
+        if not _is_count(seats) or not 1 <= seats <= MOST_MEMBERS:
+            raise Refusal("seats", given=str(seats)[:20], most=MOST_MEMBERS)
+        self.seats = seats
+
+    def remove(self, first: Any, last: Any) -> None:
+        """Take the seats of these numbers, with all that was said from them. Their browsers get no other. Raises
+        Refusal where the numbers are none."""
+        if not (_is_count(first) and _is_count(last)):
+            raise Refusal("seat_numbers")
+        for token in [name for name, member in self.members.items() if first <= member.seat <= last]:
+            member = self.members.pop(token)
+            self.removed |= {token, member.browser} - {""}
+            for answers in self._ballots():
+                answers.pop(token, None)
+            if self.pool:
+                self.pool.drop(token)
 
     def reveal(self) -> None:
         self._to(Stage.REVEALED, Stage.VOTING, Stage.SHOWN, Stage.DISCUSSED)
@@ -228,6 +296,13 @@ class Room:
         counts = Counter(member.step for member in self.members.values())
         return {step: counts[step] for step in self.steps}
 
+    def addresses(self) -> list[list[int]]:
+        """The numbers of the seats of each address, in ascending order."""
+        found: dict[str, list[int]] = {}
+        for member in self.members.values():
+            found.setdefault(member.address, []).append(member.seat)
+        return [sorted(seats) for seats in found.values()]
+
     def coins(self) -> Counter[int]:
         """Throws up to the first tails of all real coins: how often each number came."""
         return Counter(count for member in self.members.values() for count in member.coins)
@@ -258,3 +333,7 @@ class Room:
         if asked.stage not in before:
             raise Closed("not_now")
         asked.stage = stage
+
+
+def _is_count(given: Any) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool)

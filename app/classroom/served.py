@@ -1,10 +1,12 @@
 """What the addresses of rooms answer (`paths`): pages, their state as JSON, and what is done in them.
 
-Who somebody is comes in a header, which no other site can send and no address shows.
+Who somebody is comes in a header, which no other site can send and no address shows. A cookie tells a browser that has
+made itself another name.
 """
 
 import asyncio
 import json
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from app import channel
+from app.callers import caller
 from app.classroom import export, rooms, state
 from app.classroom.asked import Asked, asked, draws_of, seed_of, settings_of_draws
 from app.classroom.page import page
@@ -24,7 +27,8 @@ from app.lessons.made import acted
 from app.lessons.shelf import shelf
 
 MOST_BYTES = 4_096
-TOKEN, SECRET = "x-room-token", "x-room-secret"
+TOKEN, SECRET, KEY = "x-room-token", "x-room-secret", "x-room-key"
+COOKIE, COOKIE_SECONDS = "resflow_seat", 24 * 3600
 LONGEST, SHORTEST = 64, 16
 """Characters of a token, which browsers make."""
 PAGES = Path(__file__).parent / "pages"
@@ -60,8 +64,10 @@ def answers(serve: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
 
 @answers
 async def open_room(request: Request) -> Response:
-    """`{lesson, language}` -> `{code, secret}`. It takes a while where the lesson is acted out first."""
+    """`{lesson, language}` -> `{code, secret}`, for who may open rooms (`Rooms.admit`). It takes a while where the
+    lesson is acted out first."""
     told = await _body(request)
+    rooms.ROOMS.admit(caller(request), request.headers.get(KEY, ""))
     lesson = shelf().lesson(str(told.get("lesson", "")), str(told.get("language", "")))
     if lesson is None:
         raise Refusal("lesson")
@@ -91,7 +97,17 @@ async def _done(request: Request, said: dict[str, Any]) -> Response:
     code = request.path_params["code"]
     if secret := request.headers.get(SECRET):
         return JSONResponse(await asyncio.to_thread(_by_teacher, code, secret, said))
-    return JSONResponse(await asyncio.to_thread(_by_member, code, _token(request), said))
+    token = _token(request)
+    if said.get("do") != "join":
+        return JSONResponse(await asyncio.to_thread(_by_member, code, token, said))
+    browser = request.cookies.get(COOKIE, "")[:LONGEST] or secrets.token_urlsafe(16)
+    code = await asyncio.to_thread(rooms.ROOMS.join, code, token, caller(request).address, browser)
+    answer = JSONResponse(await asyncio.to_thread(_by_member, code, token, {"do": "look"}))
+    is_safe = request.url.scheme == "https"
+    answer.set_cookie(
+        COOKIE, browser, COOKIE_SECONDS, path=channel.root(), secure=is_safe, httponly=True, samesite="strict"
+    )
+    return answer
 
 
 def _by_teacher(code: str, secret: str, said: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +120,6 @@ def _by_teacher(code: str, secret: str, said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_member(code: str, token: str, said: dict[str, Any]) -> dict[str, Any]:
-    if said.get("do") == "join":
-        code, said = rooms.ROOMS.join(code, token), {"do": "look"}
     with rooms.ROOMS.member(code, token) as (room, now):
         _known(MEMBER, said)(room, token, said, now)
         room.at(token, "", now)
@@ -160,8 +174,7 @@ def _draw(room: Room, token: str, said: dict[str, Any], now: float) -> None:
     if room.pool is None:
         raise Closed("draws_not_now")
     bench = _of(room).benches[room.drawing]
-    number, has = list(room.members).index(token), room.pool.of(token).n
-    seed = seed_of(room.pool, token, number)
+    seed, has = seed_of(room.pool, token, room.members[token].seat), room.pool.of(token).n
     room.put_draws(token, room.pool.settings, seed, draws_of(bench, seed, min(has + more, MOST_DRAWS)), now)
 
 
@@ -188,10 +201,14 @@ TEACHER: dict[str, Callable[[Room, dict[str, Any]], None]] = {
     "show": lambda room, said: room.show(),
     "discuss": lambda room, said: room.discuss(),
     "again": lambda room, said: room.vote_again(),
+    "reset": lambda room, said: room.reset(),
     "reveal": lambda room, said: room.reveal(),
     "release": lambda room, said: room.release(_step(said) or None),
     "bring": lambda room, said: room.bring(_step(said)),
     "gather": _gather,
+    "lock": lambda room, said: room.lock(said.get("locked") is True),
+    "allow": lambda room, said: room.allow(said.get("seats")),
+    "remove": lambda room, said: room.remove(said.get("first"), said.get("last")),
 }
 
 
@@ -231,6 +248,10 @@ async def _body(request: Request) -> dict[str, Any]:
         raise Refused("this is no JSON.") from error
     if not isinstance(found, dict):
         raise Refused("an object is expected.")
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # half of a pair of surrogates, which no answer could repeat
+        raise Refused("there is a character in it that is none.") from error
     return found
 
 

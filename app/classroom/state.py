@@ -12,7 +12,7 @@ import numpy as np
 from app.classroom.asked import Asked, coverage_of_shared_n, expected_counts, true_log_det, with_shared_n
 from app.classroom.pool import Pool, Summary, summary
 from app.classroom.question import Question
-from app.classroom.room import Room, Stage
+from app.classroom.room import MOST_MEMBERS, Room, Stage
 from app.estimates.settings import Bench
 from app.lessons import paper
 from resflow_core.estimators.faulty_estimators import BATCH
@@ -34,6 +34,7 @@ def for_member(room: Room, asked: Asked, token: str) -> dict[str, Any]:
         "id": asked.lesson.id,
         "language": asked.lesson.language,
         "members": len(room.members),
+        "seat": member.seat,
         "question": _question(room, asked, token),
         "released": room.released,
         "called": room.called,
@@ -52,6 +53,10 @@ def for_wall(room: Room, asked: Asked) -> dict[str, Any]:
         "id": asked.lesson.id,
         "language": asked.lesson.language,
         "members": members,
+        "locked": room.locked,
+        "seats": room.seats,
+        "most_seats": MOST_MEMBERS,
+        "addresses": [{"people": len(of), "first": of[0], "last": of[-1]} for of in room.addresses()],
         "answered": answered,
         "question": _question(room, asked, None),
         "questions": [

@@ -59,7 +59,7 @@ def browser(clock):
         for name, (paths, method) in PATHS.items()
         for path in paths
     ]
-    with TestClient(Starlette(routes=routes)) as client:
+    with TestClient(Starlette(routes=routes), client=("127.0.0.1", 50000)) as client:
         yield client
 
 
@@ -80,6 +80,8 @@ def member(number):
 
 
 def join(browser, code, number):
+    """By a browser of their own."""
+    browser.cookies.clear()
     answer = browser.post(f"/rooms/{code}", json={"do": "join"}, headers=member(number))
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -198,12 +200,12 @@ def test_a_shared_n_makes_error_bars_too_short_as_told(probe, promised):
 
 def test_phones_draw_with_seeds_that_nobody_has():
     pool = Pool("s")
-    assert seed_of(pool, "a", 3) == SEEDS + 3
+    assert seed_of(pool, "a", 4) == SEEDS + 3
     pool.put("laptop", SEEDS + 3, np.ones(3))
-    other = seed_of(pool, "a", 3)
+    other = seed_of(pool, "a", 4)
     assert other not in (SEEDS + 3, SEEDS + 4)
     pool.put("a", other, np.ones(3))
-    assert seed_of(pool, "a", 3) == other
+    assert seed_of(pool, "a", 4) == other
     assert len(pool.all()) == 6
 
 
@@ -296,14 +298,15 @@ def test_every_word_that_the_scripts_say_is_there():
     keys = {key.removeprefix("room_") for key in wording().texts if key.startswith("room_")}
     said = set(re.findall(r'say\("(\w+)"', scripts))
     families = {
-        "view_": ("question", "draws", "pace"),
+        "view_": ("question", "draws", "pace", "people"),
         "chart_": ("mean", "histogram", "intervals", "shared"),
         "save_": {Path(name).stem for name in served.EXPORTS},
-        "do_": ("show", "discuss", "again", "reveal"),
+        "do_": ("show", "discuss", "again", "reveal", "reset"),
+        "seat_": ("first", "last"),
     }
     said |= {family + name for family, names in families.items() for name in names}
     said |= {"join", "wall", "copy_secret", "close"}  # titles and buttons
-    said |= {"you_right", "you_wrong", "at_least", "range"}  # one of two
+    said |= {"you_right", "you_wrong", "at_least", "range", "open_now", "locked_now", "lock", "unlock"}  # one of two
     code = "".join(path.read_text() for path in Path(served.__file__).parent.glob("*.py"))
     said |= {WORDS + key for key in re.findall(r'(?:(?:Closed|Refusal|SeedTaken)\(|"key": )"(\w+)"', code)}
     assert said == keys

@@ -10,12 +10,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from app.callers import Caller
 from app.classroom import export
 from app.classroom.pool import MOST_DRAWS, Pool, summary
 from app.classroom.question import Question
-from app.classroom.refusal import WORDS
-from app.classroom.room import LARGEST_COUNT, MOST_MEMBERS, MOST_THROWS, Closed, Stage
-from app.classroom.rooms import CODE_LENGTH, LETTERS, LIFE_SECONDS, MOST_ROOMS, MOST_WRONG, WRONG_SECONDS, Rooms
+from app.classroom.refusal import WORDS, Refusal
+from app.classroom.room import LARGEST_COUNT, MOST_MEMBERS, MOST_THROWS, SEATS_OF_AN_ADDRESS, Closed, Stage
+from app.classroom.rooms import (
+    AWAY_SECONDS,
+    CODE_LENGTH,
+    LETTERS,
+    MOST_ROOMS,
+    MOST_WRONG,
+    MOST_WRONG_OF_ONE,
+    WRONG_SECONDS,
+    Rooms,
+)
 from tests.app import takeaway
 
 CHOICE = Question("where", "Where does the mean settle?", {"at": "at the truth", "above": "above it", "below": "below"})
@@ -48,8 +58,8 @@ def opened(rooms):
 
 def members(rooms, code, number):
     tokens = [f"token-{i}" for i in range(number)]
-    for token in tokens:
-        rooms.join(code, token)
+    for i, token in enumerate(tokens):
+        rooms.join(code, token, f"10.0.0.{i // 100}")
     return tokens
 
 
@@ -81,16 +91,45 @@ def test_a_code_may_be_typed_in_small_letters_and_with_blanks(rooms, opened):
     assert rooms.join(f" {code[:2].lower()} {code[2:].lower()}\n", "me") == code
 
 
-def test_guessing_codes_is_slowed_down_and_a_right_one_still_goes_in(rooms, opened, clock):
-    for i in range(MOST_WRONG):
+def test_after_many_wrong_codes_nobody_learns_whether_another_is_right(rooms, opened, clock):
+    code, _ = opened
+    rooms.join(code, "student", "10.0.0.1")
+    for i in range(MOST_WRONG_OF_ONE):
         with refused("code"):
-            rooms.join("AAAAA", f"guess-{i}")
-    with refused("wrong_codes"):
-        rooms.join("AAAAB", "guess")
-    assert rooms.join(opened[0], "student") == opened[0]
+            rooms.join("AAAAA", f"guess-{i}", "10.0.0.1")
+    for guess in ("AAAAB", code):
+        with refused("wrong_codes"):
+            rooms.join(guess, "guess", "10.0.0.1")
+    assert rooms.join(code, "student", "10.0.0.1") == code  # who is in it already, and reloads
+    assert rooms.join(code, "another", "10.0.0.2") == code
     clock.now += WRONG_SECONDS
     with refused("code"):
-        rooms.join("AAAAB", "guess")
+        rooms.join("AAAAB", "guess", "10.0.0.1")
+    assert rooms.join(code, "guess", "10.0.0.1") == code
+
+
+def test_guesses_of_many_addresses_are_slowed_down_too(rooms, opened, clock):
+    for i in range(MOST_WRONG):
+        with refused("code"):
+            rooms.join("AAAAA", "guess", f"10.0.1.{i}")
+    with refused("wrong_codes"):
+        rooms.join(opened[0], "guess", "10.0.2.1")
+
+
+def test_only_the_machine_itself_or_its_key_opens_rooms(rooms, clock):
+    rooms.admit(Caller("127.0.0.1", True), "")
+    far = Caller("10.0.0.1", False)
+    with refused("key"):
+        rooms.admit(far, "")
+    typed = rooms.key.lower().replace("-", " ")
+    rooms.admit(far, typed)
+    for _ in range(MOST_WRONG_OF_ONE):
+        with refused("key"):
+            rooms.admit(far, "ä" + rooms.key[1:])
+    with refused("wrong_codes"):
+        rooms.admit(far, rooms.key)
+    rooms.admit(Caller("10.0.0.2", False), rooms.key)
+    assert Rooms(clock).key != rooms.key
 
 
 @pytest.mark.parametrize("secret", ["", "x", "ä" * 22, None])
@@ -110,9 +149,16 @@ def test_only_the_secret_opens_the_teachers_side(rooms, opened, secret):
         pass
 
 
-def test_a_room_is_gone_after_a_day(rooms, opened, clock):
+def test_a_room_ends_when_its_teacher_has_been_away_for_long(rooms, opened, clock):
     rooms.join(opened[0], "me")
-    clock.now += LIFE_SECONDS
+    for _ in range(10):
+        clock.now += 0.9 * AWAY_SECONDS
+        with rooms.teacher(*opened):
+            pass
+    clock.now += 0.9 * AWAY_SECONDS
+    with rooms.member(opened[0], "me"):
+        pass
+    clock.now += 0.1 * AWAY_SECONDS  # a member keeps nothing open
     assert len(rooms.codes()) == 0
     with pytest.raises(Closed), rooms.member(opened[0], "me"):
         pass
@@ -122,11 +168,127 @@ def test_a_room_is_gone_after_a_day(rooms, opened, clock):
 
 def test_a_room_has_two_hundred_members(rooms, opened):
     tokens = members(rooms, opened[0], MOST_MEMBERS)
-    with pytest.raises(Closed):
-        rooms.join(opened[0], "one more")
+    with refused("full"):
+        rooms.join(opened[0], "one more", "10.0.1.1")
     assert rooms.join(opened[0], tokens[0]) == opened[0]  # who reloads is in it already
     with pytest.raises(Closed), rooms.member(opened[0], "one more"):
         pass
+
+
+# --- seats ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_address_has_so_many_seats_and_the_teacher_allows_more(rooms, opened):
+    code, secret = opened
+    for i in range(SEATS_OF_AN_ADDRESS):
+        rooms.join(code, f"one-{i}", "10.0.0.1")
+    with refused("address"):
+        rooms.join(code, "one more", "10.0.0.1")
+    rooms.join(code, "another", "10.0.0.2")
+    with rooms.teacher(code, secret) as room:
+        room.allow(SEATS_OF_AN_ADDRESS + 1)
+        for wrong in (0, MOST_MEMBERS + 1, True, None, "2", 1.5):
+            with pytest.raises(Refusal):
+                room.allow(wrong)
+    rooms.join(code, "one more", "10.0.0.1")
+    with refused("address"):
+        rooms.join(code, "yet one more", "10.0.0.1")
+
+
+def test_a_browser_has_one_seat_whatever_it_calls_itself(rooms, opened, clock):
+    code, secret = opened
+    rooms.join(code, "first", "10.0.0.1", "browser")
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+        room.gather("s", "one")
+    vote(rooms, code, "first", "at")
+    with rooms.member(code, "first") as (room, now):
+        room.put_draws("first", "s", 1, np.ones(3), now + 2)
+        room.answer("first", "n", 5.0, now)
+    for i in range(50):
+        rooms.join(code, f"name-{i}", "10.0.0.1", "browser")
+    with rooms.teacher(code, secret) as room:
+        assert [(token, one.seat) for token, one in room.members.items()] == [("name-49", 1)]
+        assert room.asked["where"].rounds[-1].answers == {"name-49": "at"}
+        assert room.early["n"] == {"name-49": 5.0}
+        assert room.pool.of("name-49").n == 3 and len(room.pool.all()) == 3
+    with refused("stranger"), rooms.member(code, "first"):
+        pass
+    clock.now += 2
+    with refused("second"):
+        vote(rooms, code, "name-49", "above")
+
+
+def test_a_locked_room_gives_no_seat_and_lets_its_members_back(rooms, opened):
+    code, secret = opened
+    rooms.join(code, "me", browser="mine")
+    with rooms.teacher(code, secret) as room:
+        room.lock(True)
+    with refused("locked"):
+        rooms.join(code, "you")
+    rooms.join(code, "me", browser="mine")
+    rooms.join(code, "my new name", browser="mine")
+    with rooms.teacher(code, secret) as room:
+        room.lock(False)
+    rooms.join(code, "you")
+
+
+def test_seats_that_are_taken_away_take_all_that_was_said_from_them(rooms, opened, clock):
+    code, secret = opened
+    for i in range(6):
+        rooms.join(code, f"token-{i}", f"10.0.0.{i % 2}", f"browser-{i}")
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+        room.gather("s", "one")
+        assert room.addresses() == [[1, 3, 5], [2, 4, 6]]
+    for i in range(6):
+        vote(rooms, code, f"token-{i}", "at")
+        with rooms.member(code, f"token-{i}") as (room, now):
+            room.put_draws(f"token-{i}", "s", i, np.full(3, float(i)), now + 2)
+            room.answer(f"token-{i}", "n", 5.0, now)
+    with rooms.teacher(code, secret) as room:
+        room.remove(2, 4)
+        assert [one.seat for one in room.members.values()] == [1, 5, 6]
+        assert room.answered() == (3, 3)
+        assert sorted(set(room.pool.all())) == [0.0, 4.0, 5.0]
+        assert len(room.early["n"]) == 3
+        for wrong in (("1", 2), (None, None), (1, True)):
+            with pytest.raises(Refusal):
+                room.remove(*wrong)
+    for token, browser in (("token-2", ""), ("another", "browser-2"), ("token-2", "another")):
+        with refused("removed"):
+            rooms.join(code, token, "10.0.0.9", browser)
+    rooms.join(code, "new", "10.0.0.1", "new")
+    with rooms.teacher(code, secret) as room:
+        assert room.members["new"].seat == 7  # nobody has the number of another
+
+
+def test_a_vote_that_is_reset_is_taken_anew(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 3)
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+    for token in tokens:
+        vote(rooms, code, token, "at")
+    with rooms.teacher(code, secret) as room:
+        room.show()
+        room.vote_again()
+    clock.now += 2
+    for token in tokens:
+        vote(rooms, code, token, "above")
+    with rooms.teacher(code, secret) as room:
+        room.show()
+        room.reset()
+        assert room.asked["where"].stage is Stage.VOTING
+        assert [sum(counts.values()) for counts in room.results()] == [3]  # the first round stands
+    clock.now += 2
+    for token in tokens:
+        vote(rooms, code, token, "below")
+    with rooms.teacher(code, secret) as room:
+        room.reveal()
+        assert room.results()[-1] == {"below": 3}
+        with refused("not_now"):
+            room.reset()
 
 
 # --- questions --------------------------------------------------------------------------------------------------------

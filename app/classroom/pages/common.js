@@ -4,7 +4,7 @@
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const KEPT = "resflow.room";
 
-/** What this browser keeps: {token, secrets: {CODE: secret}}. A browser that keeps nothing is somebody else after a reload. */
+/** What this browser keeps: {token, secrets: {CODE: secret}, key}. A browser that keeps nothing is somebody else after a reload. */
 const kept = (() => {
   let found = {};
   try { found = JSON.parse(localStorage.getItem(KEPT) || "{}") || {}; } catch { /* somebody else's, or forbidden */ }
@@ -55,18 +55,24 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-class Refusal extends Error {}
+class Refusal extends Error {
+  constructor(text, key = "") {
+    super(text);
+    this.key = key;
+  }
+}
 
 /** Values as the language writes them. */
 const asShown = values => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? number(value) : value]));
 
-async function ask(path, { body = null, secret = "" } = {}) {
+async function ask(path, { body = null, secret = "", key = "" } = {}) {
   const headers = secret ? { "x-room-secret": secret } : { "x-room-token": kept.token };
+  if (key) headers["x-room-key"] = key;
   if (body) headers["content-type"] = "application/json";
   const answer = await fetch(DATA.root + path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
   if (answer.headers.get("content-type")?.startsWith("text/")) return answer.text();
   const told = await answer.json();
-  if (!answer.ok) throw new Refusal(told.say ? say(told.say, asShown(told.values)) : told.error);
+  if (!answer.ok) throw new Refusal(told.say ? say(told.say, asShown(told.values)) : told.error, told.say);
   return told;
 }
 

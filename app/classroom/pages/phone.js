@@ -12,7 +12,7 @@ function draw() {
   drawn = now;
   speak(state.language);
   page.replaceChildren(
-    element("header", {}, element("strong", {}, state.lesson), element("span", {}, say("in_room", { code, people: state.members }))),
+    element("header", {}, element("strong", {}, state.lesson), element("span", {}, say("in_room", { code, people: state.members, seat: state.seat }))),
     ...called(), ...question(), ...draws(), ...coins(),
     element("p", { class: "quiet" }, element("a", { href: lessonLink() }, say("open_lesson"))));
 }

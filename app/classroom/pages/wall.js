@@ -22,7 +22,7 @@ function draw() {
   page.querySelector(":scope > .waits")?.remove();
   put(head());
   put(inviting ? invitation(about.text) : element("section", { class: `${view} large` }, ...about.parts));
-  put(foot(about.controls), JSON.stringify([view, state.language, state.question?.id, state.question?.stage, state.draws?.step]));
+  put(foot(about.controls), JSON.stringify([view, state.language, state.question?.id, state.question?.stage, state.draws?.step, state.locked, state.seats]));
   fit();
   plot(about.picture);
   if (focused) document.getElementById(focused)?.focus();
@@ -93,13 +93,14 @@ function questionView() {
     discussed: [["again", "again"], ["reveal", "reveal"]],
     revealed: [],
   }[asked.stage];
+  if (asked.stage !== "revealed") buttons.push(["reset", "reset"]);
   const told = [say("answered_of", { answered: state.answered, people: state.members }), asked.round > 1 ? say("vote_number", { number: asked.round }) : "",
     asked.stage === "voting" ? say("hidden") : "", asked.stage === "discussed" ? say("discuss_now") : ""];
   const results = asked.options.length ? (shown ? bars(asked) : element("ul", { class: "options" }, ...asked.options.map(([, text]) => element("li", { html: text })))) : shown ? element("div", { class: "plot" }) : "";
   const parts = [element("div", { class: "question", html: asked.text }), element("p", { class: "answered" }, told.filter(Boolean).join(" · ")), results,
     asked.truth ? element("div", { class: "truth" }, asked.options.length ? "" : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }), element("div", { html: asked.truth.why })) : ""];
   return { parts, picture: size => guesses(asked, size), text: "",
-    controls: [...buttons.map(([key, what]) => element("button", { type: "button", id: `do-${what}`, onclick: () => act({ do: what }) }, say(`do_${key}`))), choose] };
+    controls: [...buttons.map(([key, what]) => element("button", { type: "button", id: `do-${what}`, onclick: () => (what !== "reset" || confirm(say("reset_sure"))) && act({ do: what }) }, say(`do_${key}`))), choose] };
 }
 
 // One at a time: the back row reads one picture.
@@ -148,7 +149,30 @@ function paceView() {
   return { parts, text: "", controls: [element("button", { type: "button", id: "free", onclick: () => act({ do: "release" }) }, say("free"))] };
 }
 
-const VIEW = { question: questionView, draws: drawsView, pace: paceView };
+const MORE_SEATS = 40;
+
+/** Who may come in, and whose seats are taken away. */
+function peopleView() {
+  const remove = (first, last) => confirm(say("remove_sure", { first, last })) && act({ do: "remove", first, last });
+  const fields = ["first", "last"].map(name => element("input", { type: "text", inputmode: "numeric", id: `remove-${name}`, size: "4", maxlength: "6" }));
+  const labelled = fields.flatMap((field, k) => [element("label", { for: field.id }, say(["seat_first", "seat_last"][k])), field]);
+  const send = event => {
+    event.preventDefault();
+    const [first, last] = fields.map(field => Number(field.value || NaN));
+    if (Number.isInteger(first) && Number.isInteger(last)) remove(first, last);
+  };
+  const more = Math.min(state.seats + MORE_SEATS, state.most_seats);
+  const parts = [element("p", {}, say(state.locked ? "locked_now" : "open_now")),
+    element("p", {}, say("addresses", { most: state.seats })),
+    ...state.addresses.map((of, index) => element("div", { class: "step" },
+      element("span", {}, say("address", { number: index + 1, people: of.people, first: of.first, last: of.last })))),
+    element("form", { class: "remove", onsubmit: send }, ...labelled, element("button", { type: "submit", id: "remove" }, say("remove")))];
+  return { parts, text: "", controls: [
+    element("button", { type: "button", id: "lock", "aria-pressed": String(state.locked), onclick: () => act({ do: "lock", locked: !state.locked }) }, say(state.locked ? "unlock" : "lock")),
+    ...(more > state.seats ? [element("button", { type: "button", id: "allow", onclick: () => act({ do: "allow", seats: more }) }, say("allow", { seats: more }))] : [])] };
+}
+
+const VIEW = { question: questionView, draws: drawsView, pace: paceView, people: peopleView };
 
 /** What the view can do, and behind three dots what is rarely needed: it would stand for the class to see otherwise. */
 function foot(controls) {
@@ -211,13 +235,28 @@ async function open() {
   const asked = new URLSearchParams(location.search);
   page.replaceChildren(element("p", { class: "waits" }, say("opening")));
   try {
-    const made = await ask("rooms", { body: { lesson: asked.get("lesson") || "", language: asked.get("lang") || "" } });
+    const made = await ask("rooms", { body: { lesson: asked.get("lesson") || "", language: asked.get("lang") || "" }, key: kept.key || "" });
     kept.secrets[made.code] = made.secret;
     keep();
     location.replace(`${DATA.root}wall/${made.code}`);
   } catch (error) {
-    closed(error instanceof Refusal ? error.message : say("no_network"));
+    if (error instanceof Refusal && error.key === "refuses_key") askForKey(error.message);
+    else closed(error instanceof Refusal ? error.message : say("no_network"));
   }
+}
+
+/** The key of the server, which its owner has seen at its start. */
+function askForKey(why) {
+  const field = element("input", { id: "key", autocomplete: "off", spellcheck: "false", maxlength: "40", value: kept.key || "" });
+  const send = event => {
+    event.preventDefault();
+    kept.key = field.value.trim();
+    keep();
+    open();
+  };
+  page.replaceChildren(element("form", { class: "join", onsubmit: send }, element("p", {}, why),
+    element("label", { for: "key" }, say("key")), field, element("button", { type: "submit" }, say("open_by_key"))));
+  field.focus();
 }
 
 async function poll() {
