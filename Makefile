@@ -6,12 +6,15 @@ ADDRESS ?= 127.0.0.1
 WORKERS ?= $(RESFLOW_WORKERS)
 CLUSTER ?= $(RESFLOW_CLUSTER)
 EMBED ?= $(RESFLOW_EMBED)
+HOSTS ?= $(RESFLOW_HOSTS)
+PROXY ?= $(RESFLOW_PROXY)
 BIN := $(VENV)/bin
 
 .PHONY: app quick test slow lint lint-baseline mutants benchmarks clean
 
 app: $(VENV)/app-installed $(if $(CLUSTER),$(VENV)/ray-installed)
-	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers "$(WORKERS)" --cluster "$(CLUSTER)" --embed "$(EMBED)"
+	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers "$(WORKERS)" --cluster "$(CLUSTER)" --embed "$(EMBED)" \
+		--hosts "$(HOSTS)" --proxy "$(PROXY)"
 
 # Before each commit: everything but the browser, the attacks, and what is marked as thorough. Two processes, each of
 # which collects its own half, are done sooner than two that both collect everything.

@@ -3,7 +3,8 @@
 Options: --port (8501), --address (127.0.0.1: this machine only; 0.0.0.0: everybody on the network), --workers (training
 processes, at most as many as cores; RESFLOW_WORKERS of the environment, or 1), --cluster (where these run by Ray:
 "local", or the address of a cluster; RESFLOW_CLUSTER of the environment, or none), --embed (sites that may show the app
-in a frame; RESFLOW_EMBED of the environment, or none). Ctrl-C stops it.
+in a frame; RESFLOW_EMBED of the environment, or none), --hosts (names of the server beside this machine's own;
+RESFLOW_HOSTS), --proxy (addresses of proxies that are trusted; RESFLOW_PROXY). Ctrl-C stops it.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from app import engine, security
+from app import callers, engine, hosts, security
 from app.streamlit_internals import serve
 
 # Imported before anybody waits for them.
@@ -32,9 +33,11 @@ def main() -> int:
         return 2
 
     os.environ[engine.WORKERS_VARIABLE], os.environ[engine.CLUSTER_VARIABLE] = args.workers, args.cluster
-    os.environ[security.EMBED_VARIABLE] = args.embed
+    os.environ[security.EMBED_VARIABLE], os.environ[hosts.HOSTS_VARIABLE] = args.embed, args.hosts
     try:
         security.origins(args.embed)
+        hosts.hosts(args.hosts)
+        callers.trust(args.proxy)
         training = engine.get_engine()  # its process starts while this one imports the rest
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -73,6 +76,18 @@ def options(words: list[str]) -> argparse.Namespace:
         default=os.environ.get(security.EMBED_VARIABLE, ""),
         help="sites that may show the app in a frame, such as https://lecture.example.org, with spaces between them "
         f"(default: {security.EMBED_VARIABLE} of the environment, else none)",
+    )
+    parser.add_argument(
+        "--hosts",
+        default=os.environ.get(hosts.HOSTS_VARIABLE, ""),
+        help="names of the server beside this machine's own, such as flows.example.org, with spaces between them "
+        f"(default: {hosts.HOSTS_VARIABLE} of the environment, else none)",
+    )
+    parser.add_argument(
+        "--proxy",
+        default=os.environ.get(callers.PROXY_VARIABLE, ""),
+        help="addresses of proxies before the server, which are believed who its visitors are "
+        f"(default: {callers.PROXY_VARIABLE} of the environment, else none)",
     )
     return parser.parse_args(words)
 

@@ -134,7 +134,10 @@ async def live(socket: WebSocket) -> None:
 
 def is_of_this_site(origin: str | None, host: str | None) -> bool:
     """Whether a browser says that the page which asks came from this server."""
-    return bool(origin) and bool(host) and urlsplit(origin or "").netloc.lower() == (host or "").lower()
+    try:
+        return bool(origin) and bool(host) and urlsplit(origin or "").netloc.lower() == (host or "").lower()
+    except ValueError:  # such as http://[
+        return False
 
 
 async def _hello(socket: WebSocket) -> str | None:

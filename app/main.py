@@ -20,7 +20,9 @@ from starlette.responses import RedirectResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
 from app import channel, streamlit_internals  # noqa: E402
+from app.classroom import rooms  # noqa: E402
 from app.classroom.paths import PATHS  # noqa: E402
+from app.hosts import HOSTS_VARIABLE  # noqa: E402
 from app.lessons import short  # noqa: E402
 from app.security import EMBED_VARIABLE, Guard  # noqa: E402
 
@@ -33,8 +35,11 @@ sys.setswitchinterval(0.0005)
 streamlit_internals.answer_calls_on_the_page_that_is_open()
 streamlit_internals.let_clocks_say_nothing_of_widgets()
 streamlit_internals.refer_only_to_what_browsers_keep()
+streamlit_internals.send_without_delay()
 
-GUARD = Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""))
+print(f"Rooms for a class are opened on this machine, and from others with the key {rooms.ROOMS.key}.", flush=True)
+
+GUARD = Middleware(Guard, embed=os.environ.get(EMBED_VARIABLE, ""), names=os.environ.get(HOSTS_VARIABLE, ""))
 
 
 def later(module: str, name: str) -> Endpoint:

@@ -4,12 +4,15 @@ Nothing is loaded from, sent to or shown on any other site. Links hold settings,
 somebody came from.
 """
 
+import asyncio
 import base64
 import hashlib
 import re
 
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.hosts import HOSTS_VARIABLE, hosts, is_known, name_of, own_names
 from app.streamlit_internals import index_page
 
 EMBED_VARIABLE = "RESFLOW_EMBED"
@@ -57,10 +60,11 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 class Guard:
-    """Adds the headers to every answer of an app, and keeps the server's figures to itself."""
+    """Adds the headers to every answer of an app, keeps the server's figures to itself, and answers nobody who asks by
+    another's name (`hosts`)."""
 
-    def __init__(self, app: ASGIApp, embed: str = ""):
-        self._app = app
+    def __init__(self, app: ASGIApp, embed: str = "", names: str = ""):
+        self._app, self._names = app, hosts(names)
         self._headers = {
             b"content-security-policy": policy(embed).encode(),
             b"referrer-policy": b"same-origin",
@@ -68,8 +72,17 @@ class Guard:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        name = name_of(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
+        is_ours = is_known(name, self._names) or name in await asyncio.to_thread(own_names)
+        if scope["type"] == "websocket":
+            if is_ours:
+                await self._app(scope, receive, send)
+            else:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
             return
 
         async def guarded(message: Message) -> None:
@@ -78,8 +91,17 @@ class Guard:
                 message = {**message, "headers": [*others, *self._headers.items()]}
             await send(message)
 
-        if scope["path"].rstrip("/").endswith(CLOSED):
-            await guarded({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
-            await guarded({"type": "http.response.body", "body": b""})
+        if not is_ours:
+            await PlainTextResponse(_unknown(name), 421)(scope, receive, guarded)
+        elif scope["path"].rstrip("/").endswith(CLOSED):
+            await Response(status_code=404)(scope, receive, guarded)
         else:
             await self._app(scope, receive, guarded)
+
+
+def _unknown(name: str) -> str:
+    name = ascii(name[:80]).strip("'")
+    return (
+        f"This server does not know the name {name}. If it is a name of the server, whoever runs it can say so and "
+        f"start it again: make app HOSTS={name}, or {HOSTS_VARIABLE} in the environment.\n"
+    )

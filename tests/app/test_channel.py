@@ -249,6 +249,7 @@ def test_what_is_no_hello_ends_the_connection(told, client, hello):
         (None, "localhost:8501", False),
         ("http://localhost", None, False),
         ("", "", False),
+        ("http://[", "localhost:8501", False),
     ],
 )
 def test_what_is_of_this_site(origin, host, same):

@@ -1,17 +1,23 @@
 """What the app uses of Streamlit beside its documented interface still does what it is used for."""
 
 import ast
+import asyncio
 import dataclasses
+import socket
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import uvicorn
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner, ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.testing.v1 import AppTest
+from streamlit.web.server.starlette import starlette_server
 
 from app import streamlit_internals
 
@@ -158,3 +164,25 @@ def test_nothing_else_imports_what_is_not_documented():
                 names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 wrong = {name for name in names if name and name.split(".")[0] == "streamlit"} - documented
                 assert not wrong, f"{path.relative_to(APP)} imports {sorted(wrong)}: give it a test"
+
+
+def test_what_is_sent_to_visitors_leaves_at_once():
+    streamlit_internals.send_without_delay()
+    answered = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+        (connection,) = server.server_state.connections
+        answered.append(
+            connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        )
+        server.should_exit = True
+
+    listening = starlette_server._bind_socket("127.0.0.1", 0, 1)
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(urllib.request.urlopen, f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30)
+        asyncio.run(server.serve(sockets=[listening]))
+        assert asking.result().status == 204
+    assert answered and all(answered)
