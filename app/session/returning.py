@@ -12,7 +12,7 @@ from app.session.files import is_file, with_flow
 from app.session.kept import remember
 from app.session.lesson import leave_step, open_step, resume
 from app.session.page import Entry, Place, current
-from app.session.run import start
+from app.session.run import start, tell
 from app.session.settings import show_all_widgets
 from app.setup import FlowFile, SavedFlow
 
@@ -66,10 +66,20 @@ def _with_files(link: Link) -> Link:
     return replace(link, setup=setup)
 
 
-def arrive_in_browser(stored: str | None) -> None:
-    """The browser has our script, and has kept this of what was done in lessons; None: it keeps nothing."""
+LOST = (
+    "The server was restarted, or could not be reached for some minutes. This page is as its address says, and what "
+    "was done in lessons is as this browser has kept it."
+)
+RESTS = " Its run comes back to step {step:,} and rests there. Press Play to go on."
+
+
+def arrive_in_browser(stored: str | None, again: bool = False) -> None:
+    """The browser has our script, and has kept this of what was done in lessons; None: it keeps nothing. `again`: it
+    was there before, with another page of ours that is lost."""
     page = current()
     first, page.attached = not page.attached, True
+    if first and again:
+        tell(LOST + (RESTS.format(step=page.link.step) if page.link.step else ""))
     if page.addressed == page.screen:
         write_address()
     keeps, page.keeps = page.keeps, stored is not None

@@ -59,15 +59,16 @@ def mount(
     entry: str,
     heard: bool,
     *,
-    on_arrive: Callable[[str | None], None],
+    on_arrive: Callable[[str | None, bool], None],
     on_return: Callable[[str, str], None],
     on_room: Callable[[str, str], None],
 ) -> None:
     """Call once per script run. `token` names the page, and `entry` the one of the browser's history that it is at.
     `heard`: whether `on_arrive` was called for it; until then the browser says again what it has kept.
 
-    `on_arrive(text)` is called when the browser has our script, with what it has kept ("" for nothing yet, None where
-    it keeps nothing), and again where another page has kept more. `on_return(query, entry)` is called when somebody
+    `on_arrive(text, again)` is called when the browser has our script, with what it has kept ("" for nothing yet, None
+    where it keeps nothing), and once more where another page has kept more. `again`: this very page of the browser was
+    another page of the server's before. `on_return(query, entry)` is called when somebody
     went back or forward to an address of this page. `on_room(code, token)` is called when it is in another room than
     before, both "" for none.
     """
@@ -80,7 +81,7 @@ def mount(
     def arrived() -> None:
         if found := told("arrived"):
             text = found.get("text")
-            on_arrive(text if isinstance(text, str) else None)
+            on_arrive(text if isinstance(text, str) else None, found.get("again") is True)
 
     def returned() -> None:
         if found := told("returned"):

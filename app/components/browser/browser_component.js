@@ -14,7 +14,10 @@ function settle() {
 export default function ({ data, setTriggerValue }) {
   const browser = (window.resflowBrowser ??= settle());
   browser.tell = setTriggerValue;
-  if (data.token !== browser.token) browser.known = undefined; // another page of the server's, which knows nothing yet
+  if (data.token !== browser.token) {
+    browser.known = undefined; // another page of the server's, which knows nothing yet
+    browser.again = browser.token !== "";
+  }
   browser.token = data.token;
   hearHeard(browser, data.heard);
   hearEntry(browser, data.entry);

@@ -43,7 +43,7 @@ function tellStored(browser) {
 /** A message may be lost while Streamlit draws the page. */
 function tellUntilHeard(browser, times) {
   clearTimeout(browser.tellingStored);
-  browser.tell("arrived", { text: browser.known });
+  browser.tell("arrived", { text: browser.known, again: browser.again });
   browser.tellingStored = setTimeout(() => browser.heard || !times || tellUntilHeard(browser, times - 1), TELL_AGAIN_MS);
 }
 
