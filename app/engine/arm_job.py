@@ -36,6 +36,11 @@ class ArmJob(Protocol):
         """What its digits depend on, beside its settings: the same gives the same."""
         ...
 
+    @property
+    def why_torch(self) -> str:
+        """Why torch computes what compiled kernels usually do; "" where it is as usual."""
+        ...
+
     def configure(self, train_config: TrainConfig) -> None:
         """Train with these settings from the next step on."""
         ...

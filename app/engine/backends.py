@@ -31,8 +31,16 @@ class Backends(Protocol):
         """That of a run which began with `backend`: the same, unless this machine has not got it (any more)."""
         ...
 
+    @property
+    def why_torch(self) -> str:
+        """Why torch computes a run that begins now, though kernels could; "" where they do, or where nobody expects
+        them."""
+        ...
+
 
 class TorchAlone:
+    why_torch = ""
+
     def of_new_run(self) -> str:
         return TORCH
 
@@ -51,12 +59,19 @@ def differ(arms: Iterable[Arm]) -> bool:
     return len(residual) > 1 and len({compilation.trains(arm.flow, arm.train) for arm in residual}) > 1
 
 
+MADE_NOW = "the compiled kernels that usually do were still being made when it began. Reset begins it with them."
+NOT_TO_BE_HAD = "the compiled kernels that usually do could not be made here. The log of the server says why."
+BEGAN_SO = "it began so, before the compiled kernels that usually do were there. Reset begins it with them."
+
+
 class CompiledWhenReady:
     """Kernels as soon as they are compiled and checked. One process compiles them, and others wait for it; meanwhile,
-    and where they cannot be had, new runs are torch's."""
+    and where they cannot be had, new runs are torch's. What is kept of an earlier start and does not load is thrown
+    away, and compiled anew."""
 
     def __init__(self) -> None:
         self._is_ready = threading.Event()
+        self.why_torch = MADE_NOW
         self._thread = threading.Thread(target=self._prepare, name="kernels", daemon=True)
         self._thread.start()
 
@@ -71,18 +86,34 @@ class CompiledWhenReady:
 
     def _prepare(self) -> None:
         try:
-            if compilation.folder() and not compilation.are_kept():
-                _compile_elsewhere()
-            agreement = compilation.check()
+            agreement = _checked()
         except ModuleNotFoundError as error:
             log.info("Torch computes alone: %s", error)
+            self.why_torch = ""
         except compilation.Disagrees as error:
             log.warning("%s", error)
+            self.why_torch = NOT_TO_BE_HAD
         except Exception:  # of a compiler on a machine that nobody has tried
             log.exception("Kernels could not be compiled; torch computes alone")
+            self.why_torch = NOT_TO_BE_HAD
         else:
             log.info("Kernels are ready (%s). Against torch: %s", compilation.fingerprint(NUMBA), agreement)
+            self.why_torch = ""
             self._is_ready.set()
+
+
+def _checked() -> compilation.Agreement:
+    if compilation.folder() and not compilation.are_kept():
+        _compile_elsewhere()
+    try:
+        return compilation.check()
+    except (ModuleNotFoundError, compilation.Disagrees):
+        raise
+    except Exception:
+        log.warning("Kernels that were kept do not load; they are compiled anew", exc_info=True)
+        compilation.throw_away()
+        _compile_elsewhere()
+        return compilation.check()
 
 
 def _compile_elsewhere() -> None:

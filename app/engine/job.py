@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from app.engine.backends import TORCH_ALONE, Backends
+from app.engine.backends import BEGAN_SO, TORCH, TORCH_ALONE, Backends
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
 from app.engine.frames import classed, density_in_pieces, density_pieces, render
@@ -74,6 +74,7 @@ class Job:
         self._backends = TORCH_ALONE if arm.by_torch else backends
         self._begun_by, self._new_trainer = self._backends.of_new_run(), trainer
         self._trainer = yield from trainer(self._begun_by)
+        self._config, self._why_torch = flow, ""
         self._under_way: Pieces[float] | None = None  # a step of which there are more pieces
         self._begun_at = 0  # its step count before it
         self._to_record: ViewRequest | None = None  # what the page wants to see of the next step
@@ -94,6 +95,12 @@ class Job:
     def fingerprint(self) -> str:
         """What its digits depend on, beside its settings."""
         return compilation.fingerprint(self._trainer.backend)
+
+    @property
+    def why_torch(self) -> str:
+        """Why torch computes what compiled kernels usually do; "" where they do, or before the first step."""
+        by_torch = self._why_torch and self._begun_by == TORCH and self.step_count
+        return self._why_torch if by_torch and compilation.trains(self._config, self._trainer.train_config) else ""
 
     @property
     def flow(self) -> Flow:
@@ -130,6 +137,7 @@ class Job:
         start = self.clock()
         if self._under_way is None:
             if self.step_count == 0:
+                self._why_torch = self._backends.why_torch
                 self._begin(self._backends.of_new_run())
             self._under_way = self._recorded(self._to_record) if self._to_record else self._trainer.pieces()
             self._to_record, self._parts = None, None
@@ -221,6 +229,7 @@ class Job:
         """Go on from what `save` returned, with the settings as they are now."""
         begun_by, state, self.seconds, self.history = pickle.loads(saved)
         self._under_way = self._to_record = self._parts = None
+        self._why_torch = self._backends.why_torch or BEGAN_SO
         self._begin(self._backends.of_saved_run(begun_by))
         self._trainer.load_state(state)
 

@@ -34,6 +34,11 @@ class MeasurementJob:
         return compilation.fingerprint("torch")
 
     @property
+    def why_torch(self) -> str:
+        """Nothing: that is as usual."""
+        return ""
+
+    @property
     def step_count(self) -> int:
         """Pieces that are done."""
         return len(self._done)

@@ -109,6 +109,7 @@ class ArmReport:
     measured: Mapping[type, Any] = field(default_factory=dict)  # the newest record of each type
     train: TrainConfig | None = None  # in force now
     fingerprint: str = ""  # what its digits depend on, beside its settings: the same gives the same
+    why_torch: str = ""  # computes it, though it is usually compiled kernels that do; "" where it is as usual
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 
     def found(self, record: type[Record]) -> Record | None:
@@ -176,6 +177,7 @@ class Checkpoint:
     handled: int  # as in the `Report`
     origin: Origin | None = None  # where it began, if that can be compared
     made_by: tuple[str, ...] = ()  # what computed each arm (`ArmReport.fingerprint`)
+    is_passing: bool = False  # whether it is only for a process that ends before the next one: nobody goes back to it
 
 
 @dataclass(frozen=True)

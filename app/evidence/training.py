@@ -32,6 +32,8 @@ def one_thread() -> Iterator[None]:
 class Compiled:
     """Kernels, as on a page that is open for a while, or torch where there are none."""
 
+    why_torch = ""
+
     def __init__(self) -> None:
         try:
             compilation.check()

@@ -7,6 +7,7 @@ They are kept where numba finds a writable folder: beside their files, else in t
 """
 
 import functools
+import hashlib
 import os
 import platform
 from dataclasses import astuple, dataclass, replace
@@ -105,13 +106,25 @@ def folder() -> Path | None:
 
 
 def are_kept() -> bool:
-    """Whether they are kept already for this machine, and need not be compiled."""
+    """Whether they are kept already for this machine, byte for byte as they were compiled, and need not be compiled.
+    Machine code that was damaged is not loaded to see what it does."""
     place = folder()
-    return place is not None and _mark(place).exists()
+    if place is None or not _mark(place).exists():
+        return False
+    digests = dict(line.split(" ", 1)[::-1] for line in _mark(place).read_text().splitlines())
+    return bool(digests) and digests.items() <= _digests(place).items()
+
+
+def throw_away() -> None:
+    """Let none be kept, so that they are compiled anew."""
+    if place := folder():
+        for file in (_mark(place), *_files(place)):
+            file.unlink(missing_ok=True)
 
 
 def keep() -> None:
-    """Compile and check them, unless another process does; then wait for it. Raises as `check`."""
+    """Compile and check them, unless another process does; then wait for it. What is kept and was damaged is thrown
+    away first. Raises as `check`."""
     place = folder()
     if place is None:
         check()
@@ -119,9 +132,21 @@ def keep() -> None:
     with extra("fast"):
         from filelock import FileLock
     with FileLock(place / "resflow-kernels.lock"):
-        if not _mark(place).exists():
+        if not are_kept():
+            throw_away()
             check()
-            _mark(place).touch()
+            _mark(place).write_text("".join(f"{digest} {name}\n" for name, digest in _digests(place).items()))
+
+
+def _files(place: Path) -> list[Path]:
+    """Of the kernels: numba's index of each function, and machine code."""
+    return sorted(file for file in place.glob(f"{_entries().__name__.rpartition('.')[2]}.*.nb[ci]"))
+
+
+def _digests(place: Path) -> dict[str, str]:
+    """Of machine code by the names of its files; an index grows where another kind of processor shares the folder."""
+    code = (file for file in _files(place) if file.suffix == ".nbc")
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in code}
 
 
 def _mark(place: Path) -> Path:

@@ -9,6 +9,7 @@ class Always:
 
     now: str
     has_all: bool = True
+    why_torch: str = ""
 
     def of_new_run(self):
         return self.now

@@ -110,6 +110,26 @@ def test_residual_flows_that_are_compared_are_all_computed_alike(arms, backends)
     assert [arm.fingerprint for arm in found] == [compilation.fingerprint(backend) for backend in backends]
 
 
+def test_a_run_that_torch_computes_though_kernels_could_says_why():
+    always = Always(TORCH, why_torch="they were not there.")
+    engine = engine_without_time(backends=always)
+    arms = [
+        Arm(flow, train, "moons") for flow, train in ((SINE, EXACT), (MAXMIN, EXACT), (SINE, ROULETTE), (PEER, EXACT))
+    ]
+    runs = [engine.create(Experiment((arm,), 0)) for arm in arms]
+    request = ViewRequest(frames=False)
+    assert [engine.poll(run, request).arms[0].why_torch for run in runs] == [""] * 4  # nothing has begun yet
+    for run in runs:
+        engine.step(run, 1)
+    found = [engine.poll(run, request).arms[0].why_torch for run in runs]
+    assert found == ["they were not there.", "", "", ""]
+
+    always.now, always.why_torch = NUMBA, ""
+    engine.reset(runs[0])
+    engine.step(runs[0], 1)
+    assert engine.poll(runs[0], request).arms[0].why_torch == ""
+
+
 class TestWhenKernelsAreReady:
     @pytest.fixture(autouse=True)
     def quickly(self, monkeypatch):
@@ -142,10 +162,29 @@ class TestWhenKernelsAreReady:
 
         caplog.set_level(logging.INFO)
         monkeypatch.setattr(compilation, "check", fail)
+        monkeypatch.setattr(compilation, "throw_away", lambda: None)
+        monkeypatch.setattr(backends, "_compile_elsewhere", lambda: None)
         found = CompiledWhenReady()
         assert found.of_saved_run(NUMBA) == found.of_new_run() == TORCH
-        (said,) = [record for record in caplog.records if record.name == backends.__name__]
-        assert said.levelno == level
+        said = [record for record in caplog.records if record.name == backends.__name__]
+        assert said[-1].levelno == level
+        assert bool(found.why_torch) == (level > logging.INFO)  # without numba that is as usual
+
+    def test_what_is_kept_and_does_not_load_is_thrown_away_and_compiled_anew(self, monkeypatch):
+        done, check = [], compilation.check
+
+        def once():
+            if "compiled" not in done:
+                raise EOFError("Ran out of input")
+            return check()
+
+        monkeypatch.setattr(compilation, "check", once)
+        monkeypatch.setattr(compilation, "throw_away", lambda: done.append("thrown away"))
+        monkeypatch.setattr(backends, "_compile_elsewhere", lambda: done.append("compiled"))
+        found = CompiledWhenReady()
+        assert found.of_saved_run(NUMBA) == NUMBA
+        assert done[-2:] == ["thrown away", "compiled"]
+        assert found.why_torch == ""
 
     def test_where_none_are_kept_another_process_compiles_them_first(self, monkeypatch):
         asked = []

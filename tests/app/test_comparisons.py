@@ -182,16 +182,14 @@ def test_who_closes_the_page_lets_go_of_all_its_runs(page, local_engine, monkeyp
 
 
 def test_the_engine_hears_of_what_is_not_looked_at(page, local_engine, monkeypatch):
-    heard, poll = [], local_engine.poll
-    monkeypatch.setattr(local_engine, "poll", lambda id, demand: heard.append(id) or poll(id, demand))
+    looked_at, heard, poll = [], [], local_engine.poll
+    monkeypatch.setattr(local_engine, "poll", lambda id, demand: looked_at.append(id) or poll(id, demand))
+    monkeypatch.setattr(local_engine, "attend", heard.append)
     page = run(page)
-    assert set(heard) == {comparison(page).run}
     own(page).heard -= session_run.HEARD_SECONDS + 1
-    left = []
-    monkeypatch.setattr(local_engine, "leave", left.append)
     page = run(run(page))
+    assert set(looked_at) == {comparison(page).run}
     assert heard.count(own(page).run) == 1
-    assert left == [own(page).run]
 
 
 def test_a_comparison_that_was_dropped_is_created_anew(page, local_engine):

@@ -146,6 +146,7 @@ class Only:
     """The `Backends` of runs that have this one."""
 
     backend: str
+    why_torch: str = ""
 
     def of_new_run(self) -> str:
         return self.backend

@@ -19,7 +19,7 @@ from app.classroom.rooms import MOST_WRONG_OF_ONE
 from tests.served import app_served, served
 
 LESSON = "roulette"
-GUESSES = 1_500
+GUESSES = 400  # far fewer than a minute has time for
 UPGRADE = (
     "Upgrade: websocket",
     "Connection: Upgrade",
@@ -29,15 +29,9 @@ UPGRADE = (
 
 
 @pytest.fixture
-def server(tmp_path):
-    """Of its own: what is tried here is remembered by address for a minute."""
-    with app_served(tmp_path / "log") as found:
-        yield found
-
-
-@pytest.fixture
-def line(server):
-    with line_to(server) as found:
+def line(tmp_path):
+    """To a server of its own: what is tried here is remembered by address for a minute."""
+    with app_served(tmp_path / "log") as server, line_to(server) as found:
         yield found
 
 
@@ -130,11 +124,12 @@ def test_one_device_does_not_decide_a_vote(line):
 
 
 @pytest.mark.parametrize("answer", [rb'"\ud800"', rb'{"\udfff": 1}', rb'["a\ud8ff"]'])
-def test_half_a_character_is_refused_with_a_sentence(line, answer):
-    code, _ = opened(line)
-    line.join(code, 1)
-    body = b'{"do": "vote", "answer": ' + answer + b"}"
-    status, told, _ = line.ask("POST", f"/rooms/{code}", body, x_room_token=f"{1:032x}")
+def test_half_a_character_is_refused_with_a_sentence(server, answer):
+    with line_to(server) as line:
+        code, _ = opened(line)
+        line.join(code, 1)
+        body = b'{"do": "vote", "answer": ' + answer + b"}"
+        status, told, _ = line.ask("POST", f"/rooms/{code}", body, x_room_token=f"{1:032x}")
     assert status == 400 and told["error"].endswith(".")
 
 
