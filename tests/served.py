@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
+WORKS = "resflow-trains"  # `app.engine.worker.WORKS`, which would import torch
 DEADLINE_SECONDS = 180  # that a state may take to come on a busy machine
 
 
@@ -28,15 +29,19 @@ class Server:
         return urlsplit(self.url).port
 
     def worker_pids(self) -> list[int]:
-        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        """Of those that work; a spare one waits beside them."""
+        table = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True)
         rows = [line.split(None, 2) for line in table.stdout.splitlines()]
-        return [int(p) for p, parent, args in rows if int(parent) == self.process.pid and "app.engine.worker" in args]
+        return [int(pid) for pid, parent, name in rows if int(parent) == self.process.pid and name == WORKS]
 
 
 @contextmanager
-def app_served(log: Path, options: tuple[str, ...] = (), environment: Mapping[str, str] | None = None):
+def app_served(
+    log: Path, options: tuple[str, ...] = (), environment: Mapping[str, str] | None = None, port: int = 0
+) -> Iterator[Server]:
     """The app, as by `python -m app`; its output goes to the file `log`."""
-    with process_served(lambda port: ["-m", "app", "--port", str(port), *options], log, environment) as server:
+    arguments = ["-m", "app", *options]
+    with process_served(lambda port: [*arguments, "--port", str(port)], log, environment, port=port) as server:
         yield server
 
 
@@ -56,10 +61,11 @@ def process_served(
     environment: Mapping[str, str] | None = None,
     folder: Path = ROOT,
     base: str = "",
+    port: int = 0,
 ) -> Iterator[Server]:
-    """What Python serves when it is called in `folder` with these `arguments` for a port, below the path `base`; its
-    output goes to the file `log`."""
-    port = free_port()
+    """What Python serves when it is called in `folder` with these `arguments` for a port, 0: a free one, below the path
+    `base`; its output goes to the file `log`."""
+    port = port or free_port()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     with log.open("w") as out:
         process = subprocess.Popen(

@@ -111,11 +111,12 @@ def get_engine() -> Engine:
                 housekeeping.start()
                 _engine = connect(address, workers)
             else:
+                from app.engine.process import Spare
                 from app.engine.remote import RemoteEngine
 
                 count = worker_count(workers or "1")
                 housekeeping.start()
-                _engine = RemoteEngine(count)
+                _engine = RemoteEngine(count, Spare())
         return _engine
 
 

@@ -49,7 +49,7 @@ class Arms:
     @property
     def differ(self) -> bool:
         """Whether some arms have still to take the newest step."""
-        return self._behind > 0
+        return len(self.jobs) > 1 and self._behind > 0
 
     def build(self) -> bool:
         """Build a piece of the next job, and say whether there was none left. Raises ValueError for an arm that cannot

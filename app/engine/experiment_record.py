@@ -102,7 +102,7 @@ class ExperimentRecord:
         if isinstance(message, Checkpoint):
             if message.handled < self.reset_at:
                 return
-            if message.step > self.saved_step:
+            if message.step > self.saved_step and not message.is_passing:
                 self.lost_at.clear()
             self.checkpoint = message
             self.unsaved = [(sent, change) for sent, change in self.unsaved if sent > message.handled]

@@ -86,7 +86,8 @@ class LocalEngine(Buttons):
         for message in self._scheduler.tick():
             if isinstance(message, Checkpoint):
                 self._checkpoints[message.id] = message
-                self._stored.put(message)
+                if not message.is_passing:
+                    self._stored.put(message)
             elif message.state is State.EXPIRED:
                 self._mailboxes.pop(message.id, None)
             elif message.id in self._mailboxes:

@@ -1,5 +1,6 @@
 """The training process as its server has it: commands go to its standard input, reports come from its output."""
 
+import atexit
 import os
 import pickle
 import queue
@@ -12,6 +13,8 @@ from typing import Any, BinaryIO
 from app.engine.commands import Beat, Command
 from app.engine.flight_recorder import Entry, FlightRecorder
 
+# The next process is started so long after this one: it would take the time in which kernels are loaded or compiled.
+SPARE_SECONDS = 20.0
 ROOT = Path(__file__).resolve().parents[2]
 # glibc hands freed memory back to the system and takes it anew, page by page, at every step: pictures and samples take
 # a third less time where the worker keeps it. Kernels multiply matrices by SciPy's OpenBLAS, which would start threads.
@@ -70,6 +73,47 @@ class WorkerProcess:
         self._process.wait()
         self._recorder.remove()
         return self._recorder.last()
+
+
+class Spare:
+    """Starts processes, and keeps one more, which has imported all it needs and waits for its first command. On a busy
+    machine that takes half a minute, in which nobody would train."""
+
+    def __init__(self, after: float = SPARE_SECONDS) -> None:
+        self._after, self._lock, self._is_closed = after, threading.Lock(), False
+        self._kept: WorkerProcess | None = None
+        self._timer: threading.Timer | None = None
+        atexit.register(self.close)
+
+    def __call__(self) -> WorkerProcess:
+        with self._lock:
+            kept, self._kept = self._kept, None
+            if self._timer is None and not self._is_closed:
+                self._timer = threading.Timer(self._after, self._keep)
+                self._timer.daemon = True
+                self._timer.start()
+        if kept and kept.pid:
+            return kept
+        if kept:
+            kept.bury()
+        return WorkerProcess()
+
+    def close(self) -> None:
+        """Keep none any more."""
+        atexit.unregister(self.close)
+        with self._lock:
+            self._is_closed = True
+            if self._timer:
+                self._timer.cancel()
+            if self._kept:
+                self._kept.bury()
+            self._kept = None
+
+    def _keep(self) -> None:
+        with self._lock:
+            self._timer = None
+            if not self._is_closed:
+                self._kept = WorkerProcess()
 
 
 def _write(outbox: "queue.SimpleQueue[Command | Beat | None]", stream: BinaryIO) -> None:

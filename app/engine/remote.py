@@ -406,7 +406,8 @@ class WorkerClient:
                 self._exports.clear()
 
     def _receive(self, message: Report | Checkpoint | Exported) -> None:
-        if isinstance(message, Checkpoint):
+        passes = isinstance(message, Checkpoint) and message.is_passing
+        if isinstance(message, Checkpoint) and not passes:
             self._stored.put(message)  # also of a run that was closed meanwhile
         with self._lock:
             if isinstance(message, Exported):
@@ -421,7 +422,7 @@ class WorkerClient:
                 memo.receive(message)
                 if isinstance(message, Report):
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)
-                else:
+                elif not passes:
                     self._keep(memo.name, memo.kept())
         if isinstance(message, Report):
             self._watchers.tell(message)

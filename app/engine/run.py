@@ -31,8 +31,11 @@ from resflow_core.training.trainer import Diverged
 SLICE_SECONDS = 0.025
 # Where many train, all have a turn in so many seconds of training, unless turns would be shorter than the least.
 ROUND_SECONDS = 0.25
-SHORTEST_SLICE_SECONDS = 0.005
+SHORTEST_SLICE_SECONDS = 0.01
 CHECKPOINT_SECONDS = 5.0
+# Between these a run is saved in passing as soon as that costs a hundredth of what it has worked since, so that little
+# is lost with its process.
+PASSING_SHARE, PASSING_SECONDS = 0.01, 0.25
 # A run that goes on from a checkpoint is saved soon, so that whoever lost it by another's fault is past that at once.
 FIRST_CHECKPOINT_SECONDS = 1.0
 REPORT_SECONDS = 0.25
@@ -54,9 +57,11 @@ class Run:
         schedules = self._saved.schedules if self._saved else None
         self.arms = Arms(create.experiment, schedules, self._saved.step if self._saved else 0, clocks, new_job)
         self._playing, self._steps_left = create.playing, create.steps
+        self.held, self.asked_at = False, clocks.wall()
         self._clock, self._clocks = clocks.wall, clocks
         self.phase = State.QUEUED
         self.present, self.seen = create.present, clocks.attendance()
+        self.away_since = self.seen  # while its page is not present
         self.queue_place = 0
         self.used = 0.0
         self._views = Views(len(create.experiment.arms))
@@ -68,6 +73,8 @@ class Run:
         self._changed = True
         self._reported = self._curves_reported = -math.inf
         self._saved_at, self._save_is_news = -math.inf, False
+        # When it was saved last, in passing too, what it had used until then, and what that took.
+        self._passed_at, self._passed_used, self._save_seconds = -math.inf, 0.0, 0.0
         self._pace = Pace()
 
     @property
@@ -91,10 +98,19 @@ class Run:
         return self.phase in (State.LOADING, State.PAUSED, State.DIVERGED)
 
     @property
+    def rests_unseen(self) -> bool:
+        """Whether its flows are built, and nobody looks at them."""
+        return self.phase is State.PAUSED and not self.present and not self.arms.differ
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody who is there has asked for steps."""
+        return self.phase is State.PAUSED and self.present and (self._playing or self._steps_left > 0)
+
+    @property
     def moving(self) -> bool:
         """Whether it is to be trained now. What one arm has begun all finish."""
-        asked = self.present and (self._playing or self._steps_left > 0)
-        return self.phase is State.PAUSED and (asked or self.arms.differ)
+        return (self.asked and not self.held) or (self.phase is State.PAUSED and self.arms.differ)
 
     @property
     def waits_for_more(self) -> bool:
@@ -129,7 +145,8 @@ class Run:
     @property
     def sleeps(self) -> bool:
         """Whether nothing is to be done for it until a command comes, or its page is missed."""
-        waits = self.phase is State.QUEUED or self.under_way or self.arms.step_time.too_long
+        waits = (self.phase is State.QUEUED and self.present) or self.under_way
+        waits |= self.arms.step_time.too_long
         return not (waits or self.pending)
 
     @property
@@ -143,8 +160,7 @@ class Run:
             self._attend(command)
             return
         if isinstance(command, Attend):
-            if self.present:
-                self.seen = self._clocks.attendance()
+            self.seen = self._clocks.attendance()
             return
         if isinstance(command, Look):
             self._views.look(command.wish)
@@ -165,7 +181,7 @@ class Run:
             case Reset():
                 self._start_over()
             case Leave():
-                self.present = False
+                self._be_absent()
 
     def work(self, seconds: float = SLICE_SECONDS) -> None:
         """What it has its turns for: it is built, measured where it holds still for that, or trained for about so
@@ -242,13 +258,15 @@ class Run:
 
     def miss(self) -> None:
         """Its page was not heard of for too long."""
-        self.present = False
+        self._be_absent()
         self._changed = True
 
-    def queue(self, place: int, why: str = "") -> None:
-        """Let it wait: at this place (0: none), for this reason."""
-        self._changed |= (place, why) != (self.queue_place, self._waits)
+    def queue(self, place: int, why: str = "") -> bool:
+        """Let it wait: at this place (0: none), for this reason. Whether that is new."""
+        is_new = (place, why) != (self.queue_place, self._waits)
+        self._changed |= is_new
         self.queue_place, self._waits = place, why
+        return is_new
 
     def admit(self) -> None:
         self.queue(0)
@@ -260,6 +278,7 @@ class Run:
         if self._is_further:
             self._save()
         self.arms.drop()
+        self._views.start_over()  # what was begun holds the flows
         self.phase = State.QUEUED
         self._pace.rest()
         self.queue(0, why)
@@ -280,6 +299,8 @@ class Run:
         if self._save_is_news:
             self._save_is_news = False
             messages.append(self._saved)
+        elif self._passing_is_due(now):
+            messages.append(self._checkpoint(is_passing=True))
         if self._changed or self._views.news or (self.moving and now - self._reported >= REPORT_SECONDS):
             messages.append(self._report(now, frame_share))
         return messages
@@ -298,13 +319,14 @@ class Run:
                 parts=job.hand_over_parts(),
                 train=schedule.at(job.step_count),
                 fingerprint=job.fingerprint,
+                why_torch=job.why_torch,
                 changes=schedule.changes(job.step_count),
                 **news.of(index),
             )
             for index, (job, schedule) in enumerate(zip(jobs, self.arms.schedules, strict=False))
         )
         self._changed, self._reported = False, now
-        self._curves_reported = now if with_curves else self._curves_reported
+        self._curves_reported = now if with_curves and jobs else self._curves_reported
         return Report(
             self.id,
             self.state,
@@ -319,6 +341,10 @@ class Run:
             handled=self._handled,
             awaits=self.awaits,
         )
+
+    def _be_absent(self) -> None:
+        if self.present:
+            self.present, self.away_since = False, self._clocks.attendance()
 
     def _attend(self, poll: Poll) -> None:
         if not self.present:
@@ -335,6 +361,8 @@ class Run:
         if self.phase is State.DIVERGED:
             self.phase = State.PAUSED
         self._message = ""
+        if not self.asked:
+            self.asked_at = self._clock()
         self._playing, self._steps_left, self._records, self._more = playing, steps, False, False
 
     def _change(self, change: Change) -> None:
@@ -378,11 +406,22 @@ class Run:
     def _save_is_due(self, now: float) -> bool:
         return self._is_further and (not self.under_way or now - self._saved_at >= CHECKPOINT_SECONDS)
 
+    def _passing_is_due(self, now: float) -> bool:
+        worked = self.used - self._passed_used
+        waited = now - self._passed_at >= PASSING_SECONDS and PASSING_SHARE * worked >= self._save_seconds
+        return waited and self.moving and self._is_further
+
     def _save(self) -> None:
-        made_by = tuple(job.fingerprint for job in self.arms.jobs)
-        data = self.arms.save()
-        self._saved = Checkpoint(self.id, self.step, data, self.arms.schedules, self._handled, self._origin, made_by)
-        self._saved_at, self._save_is_news = self._clock(), True
+        self._saved = self._checkpoint()
+        self._saved_at, self._save_is_news = self._passed_at, True
+
+    def _checkpoint(self, is_passing: bool = False) -> Checkpoint:
+        began = self._clock()
+        made_by, data = tuple(job.fingerprint for job in self.arms.jobs), self.arms.save()
+        self._passed_at, self._passed_used = self._clock(), self.used
+        self._save_seconds = self._passed_at - began
+        schedules = self.arms.schedules
+        return Checkpoint(self.id, self.step, data, schedules, self._handled, self._origin, made_by, is_passing)
 
     def _restore(self) -> None:
         self.arms.restore(self._saved.data)

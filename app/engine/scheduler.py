@@ -5,12 +5,14 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from app.engine.arm_job import ArmJob
 from app.engine.budget import BURST_SECONDS, MANY, PictureBudget, share_of_pictures
 from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
 from app.engine.commands import Close, Command, Create, Export, Reset
+from app.engine.crowding import Crowding
 from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.reports import Checkpoint, Exported, Report, State
@@ -20,14 +22,18 @@ from app.engine.views import FRAME, View
 from resflow_core.fast.pieces import Pieces
 
 DROP_SECONDS = 600.0
+# The flows of a page that is gone leave the memory so long after it was missed. They are built again if it comes back.
+ASIDE_SECONDS = 10.0
 # Who runs the server is told this often, while pages wait, what would make room.
 ADVICE_SECONDS = 600.0
 # A run that used more than its share, by a long step or a picture, waits for the others at most so long.
 MOST_ARREARS_SECONDS = LONGEST_STEP_SECONDS
 
 UNCROWDED = 2  # runs that work, whose measurements leave pictures half of their time
-# Who plays sees the picture move on, however many play: in so many seconds each of them has had its turn.
-LONGEST_ROUND_SECONDS = 4.0
+CROWDED = (
+    "So many flows train on this server that each would crawl. Yours is number {place} of those that wait, and goes on "
+    "by itself when others pause."
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +55,10 @@ class Scheduler:
 
     `tick` does one piece of work: for a slice it builds flows or trains, or it draws a picture or a piece of it. Each
     of several arms is built, trained and measured by itself, so that nobody waits for all of another page's.
-    Experiments are held as long as `memory()` stays below `memory_limit` bytes, and a turn of each that works takes
-    `LONGEST_ROUND_SECONDS` at most. Others queue, and those whose pages are gone make room for them, the longest absent
-    first. Nothing interrupts a step, so experiments whose steps are too long (`step_time`) wait while others are there.
+    Experiments are held as long as `memory()` stays below `memory_limit` bytes. Others queue, and those whose pages are
+    gone make room for them, the longest absent first. Of those that are held so many train as have a useful pace
+    (`crowding`). Nothing interrupts a step, so experiments whose steps are too long (`step_time`) wait while others are
+    there.
 
     Pages are missed by the clock `attendance` (default: `clock`). Before each piece of work `note` is told the id and
     the step of the run that it is for.
@@ -76,7 +83,8 @@ class Scheduler:
         self._looked_at = -math.inf  # the time of attendance when pages were last looked for
         self._exported: list[Exported] = []
         self._left_behind: list[Checkpoint] = []
-        self._budget = PictureBudget(clock())
+        self._budget, self._crowding = PictureBudget(clock()), Crowding(clock())
+        self._waited: dict[str, Run] = {}  # for others to pause, at the last look
         self._advised = -math.inf  # when the log last said what would make room
         self._rest_ahead = 0.0  # seconds of pictures of flows at rest more than of those that move, lately
         self._level = 0.0  # the least time used among those that moved; who wakes starts from it, without arrears
@@ -127,6 +135,7 @@ class Scheduler:
         messages: list[Report | Checkpoint] = [*self.left_behind(), *self._drop_abandoned()]
         self._clear_the_way()
         messages += self._admit()
+        self._keep_a_useful_pace(now)
         self._work(now)
         for run in self._awake():
             self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share)))
@@ -162,8 +171,10 @@ class Scheduler:
                 run.used = min(max(run.used, self._level), self._level + MOST_ARREARS_SECONDS)
             self._level = min(run.used for run in working)
             next_one = _earliest(working)
-            measures = next_one.holds_still
+            measures, began = next_one.holds_still, self._clocks.cpu()
             self._spend(next_one, lambda: next_one.work(slice_seconds(len(working))))
+            if not measures:
+                self._crowding.note(self._clocks.cpu() - began)
             if measures:
                 self._budget.spend(self._clock() - now)
 
@@ -223,7 +234,7 @@ class Scheduler:
                 silent = self._clocks.attendance() - gone.seen
                 why = f"others waited for a place, and this page did not answer for {silent:.0f} s"
                 dropped.append(self._drop(gone, why))
-            if not place and self._has_memory(len(held)) and self._has_time():
+            if not place and self._has_memory(len(held)):
                 run.admit()
                 held.append(run)
             else:
@@ -235,18 +246,32 @@ class Scheduler:
         # Memory that was freed may stay with the process, so the last one out lets the next one in.
         return held == 0 or self._memory() < self._memory_limit
 
-    def _has_time(self) -> bool:
-        return sum(run.turn_seconds for run in self._awake() if run.works) < LONGEST_ROUND_SECONDS
+    def _keep_a_useful_pace(self, now: float) -> None:
+        """Let some wait where all would crawl."""
+        asked = [run for run in self._runs.values() if run.asked]
+        self._crowding.look(now, asked)
+        waiting = sorted((run for run in asked if run.held), key=lambda run: run.asked_at)
+        for place, run in enumerate(waiting, 1):
+            self._queue(run, place, CROWDED.format(place=place))
+        for run in self._waited.values():
+            if not (run.asked and run.held):
+                run.held = False
+                self._queue(run, 0)
+        self._waited = {run.id: run for run in waiting}
+
+    def _queue(self, run: Run, place: int, why: str = "") -> None:
+        """Let it wait at this place, and be told so."""
+        if run.queue(place, why):
+            self._asleep.discard(run.id)
 
     def _queue_message(self, place: int) -> str:
         """For the person who waits. What only the server's owner can do goes to the log."""
         if (now := self._clock()) - self._advised >= ADVICE_SECONDS:
             self._advised = now
             log.warning(
-                "Pages wait for a place: this process has %g GiB of memory for experiments, and time for a turn of "
-                "each that trains every %g s. With more cores, start the app with more WORKERS.",
+                "Pages wait for a place: this process has %g GiB of memory for experiments. Start the app with more "
+                "WORKERS where there are more cores.",
                 self._memory_limit / 2**30,
-                LONGEST_ROUND_SECONDS,
             )
         return (
             f"All places are taken. This page is number {place} in the queue and starts by itself. If you have other "
@@ -261,6 +286,9 @@ class Scheduler:
         for run in list(self._runs.values()):
             if run.present and now - run.seen > AWAY_SECONDS:
                 run.miss()
+                self._asleep.discard(run.id)
+            if run.rests_unseen and now - run.away_since > ASIDE_SECONDS:
+                self._guard(run, partial(run.step_aside, ""))
                 self._asleep.discard(run.id)
             if now - run.seen > DROP_SECONDS:
                 dropped.append(self._drop(run, "its page did not answer for ten minutes"))

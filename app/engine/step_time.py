@@ -20,27 +20,23 @@ LEAST_MEASURED, MOST_MEASURED = 3, 7
 
 
 class StepTime:
-    """CPU seconds of one piece of a step of the dearest arm of a run."""
+    """CPU `seconds` of one piece of a step of the dearest arm of a run: the median of the last pieces, or an estimate
+    until there are `LEAST_MEASURED`."""
 
     def __init__(self) -> None:
-        self._estimate = 0.0
+        self.seconds = 0.0
         self._measured: dict[int, deque[float]] = {}
 
     def expect(self, arms: Iterable[tuple[Arm, "TrainConfig"]]) -> None:
         """Estimate it for arms with these settings, and forget what was measured with others."""
-        self._estimate = max((_estimated(arm, train) for arm, train in arms), default=0.0)
+        self.seconds = max((_estimated(arm, train) for arm, train in arms), default=0.0)
         self._measured.clear()
 
     def add(self, arm_index: int, seconds: float) -> None:
         """Note what a piece of a step of an arm took."""
         self._measured.setdefault(arm_index, deque(maxlen=MOST_MEASURED)).append(seconds)
-
-    @property
-    def seconds(self) -> float:
-        """The median of the last pieces; the estimate until there are `LEAST_MEASURED`."""
         if any(len(steps) >= LEAST_MEASURED for steps in self._measured.values()):
-            return max(map(statistics.median, self._measured.values()))
-        return self._estimate
+            self.seconds = max(map(statistics.median, self._measured.values()))
 
     @property
     def too_long(self) -> bool:

@@ -30,6 +30,8 @@ from app.engine.scheduler import Scheduler
 # While there is nothing to do, a sign of life so often.
 IDLE_SECONDS = 1.0
 
+WORKS = "resflow-trains"  # the process, once it was told to
+
 log = logging.getLogger(__name__)
 
 
@@ -60,16 +62,25 @@ def serve(
         say([*scheduler.exported(), *scheduler.tick()])
 
 
-def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat]) -> None:
-    """Queue commands as they come, and end the process with its server: nobody is left to train for."""
+def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat], begins: threading.Event) -> None:
+    """Queue commands as they come, the first of which `begins` the work, and end the process with its server: nobody is
+    left to train for."""
     try:
         while True:
             commands.put(pickle.load(stream))
+            begins.set()
     except EOFError:
         os._exit(0)
     except Exception:
         log.exception("A command could not be read")
         os._exit(1)
+
+
+def name_this_process(name: str) -> None:
+    """As `top` and `ps -o comm` show it, where a system has such names: a spare process has another than one that
+    works."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)
 
 
 def main() -> None:
@@ -83,13 +94,16 @@ def main() -> None:
     recorder = FlightRecorder(Path(sys.argv[1]))
     recorder.remove()
     commands: queue.SimpleQueue[Command | Beat] = queue.SimpleQueue()
-    threading.Thread(target=receive, args=(sys.stdin.buffer, commands), daemon=True).start()
+    begins = threading.Event()
+    threading.Thread(target=receive, args=(sys.stdin.buffer, commands, begins), daemon=True).start()
 
     def say(messages: list[Any]) -> None:
         for message in messages:
             pickle.dump(message, reports)
         reports.flush()
 
+    begins.wait()
+    name_this_process(WORKS)
     try:
         serve(commands, say, recorder)
     except BrokenPipeError:

@@ -164,8 +164,7 @@ def keep() -> None:
     for training in current().trainings:
         if now - training.heard > HEARD_SECONDS:
             training.heard = now
-            engine.get_engine().poll(training.run, NO_PICTURES)
-            engine.get_engine().leave(training.run)
+            engine.get_engine().attend(training.run)
 
 
 def _follow(report: Report) -> None:

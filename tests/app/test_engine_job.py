@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.commands import Close, Create, Play, Poll, Reset, ViewRequest
+from app.engine.commands import Attend, Close, Create, Leave, Play, Poll, Reset, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.frames import density_pieces, render
 from app.engine.history import MOST, History
@@ -20,8 +20,8 @@ from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Acti
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
-from app.engine.reports import FRAME_WINDOW, State
-from app.engine.scheduler import DROP_SECONDS, Scheduler
+from app.engine.reports import FRAME_WINDOW, Report, State
+from app.engine.scheduler import ASIDE_SECONDS, DROP_SECONDS, Scheduler
 from app.quantise import to_shares, to_u16
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -249,8 +249,8 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     assert np.isfinite(report.arms[0].loss.batch_nll).all()
 
 
-@pytest.mark.parametrize("end", [Close, Reset, None], ids=["closed", "begun anew", "dropped"])
-def test_flows_of_a_run_that_ended_leave_the_memory(end):
+@pytest.mark.parametrize("end", [Close, Reset, Leave, None], ids=["closed", "begun anew", "left", "dropped"])
+def test_flows_of_a_run_that_ended_or_was_left_leave_the_memory(end):
     """Beside another run that goes on, after steps, pictures and measurements."""
     now = 0.0
     scheduler = Scheduler(attendance=lambda: now)
@@ -265,14 +265,57 @@ def test_flows_of_a_run_that_ended_leave_the_memory(end):
     assert len(flows) == 2
     if end:
         scheduler.handle(end("a"))
-    else:
-        now = DROP_SECONDS + 1
-        scheduler.handle(Poll("b", looked))
+    now = ASIDE_SECONDS + 1 if end else DROP_SECONDS + 1
+    scheduler.handle(Poll("b", looked))
     before = scheduler._runs["b"].step
     while scheduler._runs["b"].step < before + 20:
         scheduler.tick()
     gc.collect()
     assert not flows
+
+
+def test_a_run_that_was_left_comes_back_as_it_was():
+    now = 0.0
+    scheduler = Scheduler(attendance=lambda: now)
+    scheduler.handle(Create("a", Experiment((ARM,), 0)))
+    scheduler.handle(Play("a"))
+    scheduler.handle(Poll("a", LOSSES))
+    while scheduler._runs["a"].step < 20:
+        scheduler.tick()
+    scheduler.handle(Leave("a"))
+    scheduler.tick()
+    now = ASIDE_SECONDS + 1
+    told = [message for _ in range(5) for message in scheduler.tick()]
+    run, step = scheduler._runs["a"], scheduler._runs["a"].step
+    assert not run.arms.jobs and step >= 20
+    assert not scheduler.is_busy()
+    assert not any(isinstance(message, Report) and message.state is State.QUEUED for message in told)
+
+    scheduler.handle(Poll("a", LOSSES))
+    reports = []
+    while run.step < step + 20:
+        reports += [message for message in scheduler.tick() if isinstance(message, Report)]
+    curves = reports[-1].arms[0].loss or next(r.arms[0].loss for r in reversed(reports) if r.arms and r.arms[0].loss)
+    assert reports[-1].state is State.PLAYING
+    assert curves.step.tolist() == list(range(1, len(curves.step) + 1))
+
+
+def test_a_run_whose_page_looks_at_another_is_kept_though_not_in_memory():
+    now = 0.0
+    scheduler = Scheduler(attendance=lambda: now)
+    scheduler.handle(Create("a", Experiment((ARM,), 0)))
+    scheduler.handle(Poll("a", LOSSES))
+    for _ in range(10):
+        scheduler.tick()
+    scheduler.handle(Leave("a"))
+    for _ in range(10):
+        now += 0.4 * DROP_SECONDS
+        scheduler.handle(Attend("a"))
+        scheduler.tick()
+    assert "a" in scheduler._runs and not scheduler._runs["a"].arms.jobs
+    now += DROP_SECONDS + 1
+    (told,) = scheduler.tick()
+    assert told.state is State.EXPIRED
 
 
 def run_to(engine, id, step, demand=LOSSES):

@@ -8,6 +8,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -340,10 +341,11 @@ def test_a_worker_ends_when_nobody_speaks_to_it_or_not_in_its_language(sent, cod
         raise SystemExit(code)
 
     monkeypatch.setattr(worker.os, "_exit", end)
-    commands = queue.SimpleQueue()
+    commands, begins = queue.SimpleQueue(), threading.Event()
     with pytest.raises(SystemExit) as ended:
-        worker.receive(io.BytesIO(pickle.dumps(Beat(1.0)) + sent), commands)
+        worker.receive(io.BytesIO(pickle.dumps(Beat(1.0)) + sent), commands, begins)
     assert (commands.get(), commands.empty(), ended.value.code) == (Beat(1.0), True, code)
+    assert begins.is_set()
 
 
 @pytest.mark.slow

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from app.engine import scheduler, step_time, views
+from app.engine import crowding, scheduler, step_time, views
 from app.engine.budget import BURST_SECONDS, MANY, share_of_pictures
 from app.engine.commands import (
+    Attend,
     Change,
     Close,
     Create,
@@ -33,7 +34,7 @@ from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Checkpoint, Exported, Frame, Report, State, adds_nothing
-from app.engine.run import SLICE_SECONDS, Run
+from app.engine.run import CHECKPOINT_SECONDS, PASSING_SECONDS, PASSING_SHARE, SLICE_SECONDS, Run
 from app.engine.scheduler import Scheduler
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
@@ -58,7 +59,7 @@ class FakeJob:
     device = "cpu"
 
     device_reason = ""
-    fingerprint = ""
+    fingerprint = why_torch = ""
 
     def __init__(self, arm, seed, device, clock):
         self.arm, self.train, self._clock = arm, arm.train, clock
@@ -820,11 +821,11 @@ def test_a_dropped_run_says_why(bench):
     clock = Clock()
     bench = with_places(1, clock)
     bench.do(Create("a", EXPERIMENT))
-    bench.run(30)  # nobody looks at it
+    bench.run(15)  # nobody looks at it
     bench.do(Create("b", EXPERIMENT))
     bench.run(0.1, {"b": BLIND})
     dropped = bench.last("a")
-    assert dropped.state is State.EXPIRED and "30 s" in dropped.message and "ten minutes" not in dropped.message
+    assert dropped.state is State.EXPIRED and "15 s" in dropped.message and "ten minutes" not in dropped.message
 
 
 def test_queue_tells_the_place_and_moves_up():
@@ -868,21 +869,38 @@ def test_who_is_gone_longest_makes_way_for_who_waits():
     assert [bench.last(id).state for id in "abc"] == [State.EXPIRED, State.PAUSED, State.PAUSED]
 
 
-def test_of_more_than_have_a_turn_in_time_the_rest_waits_until_others_pause(bench, monkeypatch):
-    monkeypatch.setattr(scheduler, "LONGEST_ROUND_SECONDS", 9.5 * SLICE_SECONDS)
+def test_of_more_than_have_a_useful_pace_the_rest_waits_until_others_pause(bench, monkeypatch):
+    monkeypatch.setattr(crowding, "USEFUL_SHARE", 0.095)
     ids = [str(i) for i in range(10 + 3)]
     bench.do(*(Create(id, EXPERIMENT) for id in ids), *(Play(id) for id in ids))
+    bench.run(9, dict.fromkeys(ids, BLIND))
+    waiting = [id for id in ids if bench.last(id).queue_place]
+    assert waiting == ids[-len(waiting) :] and 3 <= len(waiting) <= 6  # who came last
+    assert [bench.last(id).queue_place for id in waiting] == [*range(1, len(waiting) + 1)]
+    assert all(bench.last(id).state is State.PLAYING and bench.last(id).message for id in waiting)
+    before = {id: bench.steps(id) for id in ids}
     bench.run(5, dict.fromkeys(ids, BLIND))
-    waiting = [id for id in ids if bench.last(id).state is State.QUEUED]
-    assert [bench.last(id).queue_place for id in waiting] == [1, 2, 3]
-    assert all(bench.steps(id) > 0 for id in ids if id not in waiting)
-    bench.do(*(Pause(id) for id in ids[:4]))
-    bench.run(2, dict.fromkeys(ids, BLIND))
-    assert {bench.last(id).state for id in waiting} == {State.PLAYING}
+    assert {id for id in ids if bench.steps(id) == before[id]} == set(waiting)
+
+    bench.do(*(Pause(id) for id in ids[: len(waiting) + 2]))
+    bench.run(9, dict.fromkeys(ids, BLIND))
+    assert all(bench.steps(id) > before[id] and not bench.last(id).queue_place for id in waiting)
+    assert {bench.last(id).message for id in waiting} == {""}
 
 
-def test_who_only_looks_takes_no_time_from_those_who_come(bench, monkeypatch):
-    monkeypatch.setattr(scheduler, "LONGEST_ROUND_SECONDS", 9.5 * SLICE_SECONDS)
+def test_who_waits_for_a_useful_pace_may_pause_and_look(bench, monkeypatch):
+    monkeypatch.setattr(crowding, "USEFUL_SHARE", 0.5)
+    bench.do(*(Create(id, EXPERIMENT) for id in "abc"), *(Play(id) for id in "abc"))
+    bench.run(9, dict.fromkeys("abc", PAGE))
+    assert [bench.last(id).queue_place for id in "abc"] == [0, 1, 2]
+    bench.do(Pause("b"), Step("b", 0))
+    bench.run(1, dict.fromkeys("abc", PAGE))
+    assert [bench.last(id).queue_place for id in "abc"] == [0, 0, 1]
+    assert (bench.last("b").state, bench.last("b").message) == (State.PAUSED, "")
+    assert bench.frames("b")[-1].step == bench.steps("b")
+
+
+def test_who_only_looks_takes_no_time_from_those_who_come(bench):
     ids = [str(i) for i in range(40)]
     bench.do(*(Create(id, EXPERIMENT) for id in ids))
     bench.run(5, dict.fromkeys(ids, BLIND))
@@ -937,9 +955,38 @@ def test_checkpoints_come_every_five_seconds_and_at_every_stop(bench):
     bench.run(9)
     bench.do(Pause("a"))
     bench.run(1)
-    saved = [m.step for m in bench.said if isinstance(m, Checkpoint)]
+    saved = [m.step for m in bench.said if isinstance(m, Checkpoint) and not m.is_passing]
     assert len(saved) == 3
     assert (saved[0], saved[-1]) == (0, bench.steps("a"))
+
+
+@pytest.mark.parametrize(
+    ("cost", "seconds"), [(0.0, PASSING_SECONDS), (0.01, 1.0), (0.04, 4.0), (0.2, CHECKPOINT_SECONDS)]
+)
+def test_between_them_a_run_is_saved_in_passing_as_often_as_that_is_cheap(bench, monkeypatch, cost, seconds):
+    def save(job):
+        job._clock.now += cost
+        return pickle.dumps(job.step_count)
+
+    monkeypatch.setattr(FakeJob, "save", save)
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    for _ in range(4):
+        bench.run(8)
+        bench.do(Attend("a"))
+    saved = [m for m in bench.said if isinstance(m, Checkpoint)]
+    gaps = np.diff([m.step for m in saved]) * 500 / 100_000
+    assert gaps[1:-1].max() <= seconds + 2 * SLICE_SECONDS
+    assert sum(m.is_passing for m in saved) * cost <= 32 * PASSING_SHARE + cost
+    assert any(m.is_passing for m in saved) == (seconds < CHECKPOINT_SECONDS)
+
+
+def test_who_pauses_is_not_saved_in_passing(bench):
+    bench.do(Create("a", EXPERIMENT), Step("a", 30))
+    bench.run(5)
+    assert [m.step for m in bench.said if isinstance(m, Checkpoint)][-1] == 30
+    before = len(bench.said)
+    bench.run(5)
+    assert not any(isinstance(m, Checkpoint) for m in bench.said[before:])
 
 
 def test_a_checkpoint_continues_in_another_scheduler(bench):

@@ -459,14 +459,13 @@ def test_slopes_are_by_least_squares_and_sizes_are_readable():
 def test_the_engine_hears_of_the_pages_flow_while_only_costs_are_measured(local_engine, monkeypatch):
     """It would drop a run of which it has not heard for ten minutes, with all that was trained."""
     page = opened()
-    heard, left, poll = [], [], local_engine.poll
-    monkeypatch.setattr(local_engine, "poll", lambda id, demand: heard.append(id) or poll(id, demand))
-    monkeypatch.setattr(local_engine, "leave", left.append)
+    heard = []
+    monkeypatch.setattr(local_engine, "attend", heard.append)
     page = run(page)
     assert not heard
     own(page).heard -= HEARD_SECONDS + 1
     page = run(run(page))
-    assert heard == left == [own(page).run]
+    assert heard == [own(page).run]
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from app.engine import remote
 from app.engine.commands import Beat, ViewRequest
 from app.engine.experiment import Arm, Experiment
+from app.engine.process import Spare
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
 from app.engine.results import DIGITS
@@ -45,6 +47,11 @@ def started(engine, *experiments):
 def step(engine, id):
     report = engine.poll(id, VIEW_REQUEST)
     return report.arms[0].step if report.arms else -1
+
+
+def trained(engine, id):
+    """For how many seconds."""
+    return engine.poll(id, VIEW_REQUEST).arms[0].seconds
 
 
 def kill(engine):
@@ -103,6 +110,41 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
     assert report.state is State.SET_ASIDE and "2 times" in report.message
     engine.play(culprit)
     wait_for(lambda: engine.poll(culprit, VIEW_REQUEST).state is State.PLAYING, "it to be tried again")
+
+
+def test_a_process_that_ends_takes_less_than_a_second_of_training_with_it(engine):
+    """A small flow is saved that often, though it is only kept every five seconds for who goes back in time."""
+    (id,) = started(engine, ONE)
+    lost = []
+    for kills in range(1, 5):
+        wait_for(lambda s=2.0 * kills: trained(engine, id) > s, "two seconds of training")
+        before = trained(engine, id)
+        kill(engine)
+        wait_for(lambda n=kills: engine.poll(id, VIEW_REQUEST).restarts == n, "the end of the process")
+        wait_for(lambda: engine.poll(id, VIEW_REQUEST).state is State.PLAYING, "it to go on")
+        lost.append(before - trained(engine, id))
+    print(f"\nseconds of training that were lost: {[round(one, 2) for one in lost]}")
+    assert max(lost) < 1.0
+
+
+def test_another_process_stands_by_with_all_it_needs():
+    spare = Spare(after=0.0)
+    engine = RemoteEngine(1, spare)
+    try:
+        (id,) = started(engine, ONE)
+        waiting = wait_for(lambda: spare._kept and spare._kept.pid, "a spare process")
+        wait_for(lambda: "libtorch" in Path(f"/proc/{waiting}/maps").read_text(), "its imports")
+        before = step(engine, id)
+        kill(engine)
+        wait_for(lambda: engine.poll(id, VIEW_REQUEST).restarts == 1, "the end of the process")
+        wait_for(lambda: step(engine, id) > before, "more steps")
+        assert engine.pids() == [waiting]
+        after = wait_for(lambda: spare._kept and spare._kept.pid, "the next spare process")
+        assert after != waiting
+    finally:
+        engine.close_all()
+        spare.close()
+    wait_for(lambda: not Path(f"/proc/{after}").exists(), "its end")
 
 
 def test_ten_kills_lose_nothing_and_leave_short_gaps(engine):

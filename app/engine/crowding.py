@@ -1,0 +1,51 @@
+"""How many runs train at once: as many as leave each a useful pace, which is measured.
+
+What a step costs depends on who else is there: caches, pictures, pages on the same cores. So nothing is counted
+beforehand. Every `LOOK_SECONDS` it is asked what share of a processor each run that trains has had. If that is too
+little, those that were begun last wait; when it is more than enough, those that wait the longest go on.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+LOOK_SECONDS = 2.0
+USEFUL_SHARE = 0.01
+"""Of a processor, in training steps alone: three or four steps a second of the flow that a page begins with."""
+ENOUGH = 1.25
+"""So many times that, and another may go on."""
+
+
+class Training(Protocol):
+    held: bool
+    """Whether it waits until others pause."""
+    asked_at: float
+    """When it was asked to train."""
+
+
+class Crowding:
+    def __init__(self, now: float) -> None:
+        self._since, self._trained = now, 0.0
+
+    def note(self, seconds: float) -> None:
+        """So many seconds of a processor went into steps."""
+        self._trained += seconds
+
+    def look(self, now: float, asked: Sequence[Training]) -> None:
+        """Say of all runs that are asked to train which of them wait."""
+        going, waiting = [run for run in asked if not run.held], [run for run in asked if run.held]
+        if waiting and not going:
+            min(waiting, key=_asked_at).held = False
+        if (passed := now - self._since) < LOOK_SECONDS:
+            return
+        affords = self._trained / (passed * USEFUL_SHARE)
+        self._since, self._trained = now, 0.0
+        if affords < len(going):
+            for run in sorted(going, key=_asked_at)[max(1, int(affords)) :]:
+                run.held = True
+        elif affords > ENOUGH * len(going):
+            for run in sorted(waiting, key=_asked_at)[: int(affords / ENOUGH) - len(going)]:
+                run.held = False
+
+
+def _asked_at(run: Training) -> float:
+    return run.asked_at
