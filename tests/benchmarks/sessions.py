@@ -3,10 +3,11 @@
 Each client opens the page, presses Play and lets the page poll as often as the page asks for it. A poll is the round
 trip of one: from the request to the end of what the server sends for it. Clients and server share this machine. Pages
 poll at moments spread over the second, as they do where people open them one by one; --together lets all poll at once.
---resting opens so many pages more, on which nothing plays.
+--resting opens so many pages more, on which nothing plays. "None taken" counts the pages whose flow took no step in
+that time, and how many of them were told why they wait.
 It fails if no step was taken, no picture was sent or no poll was answered.
 
-    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--together] [--resting 0]
+    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--warm 3] [--together] [--resting 0]
 """
 
 import argparse
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.benchmarks.measured import children, cpu_seconds, measured
@@ -27,7 +28,6 @@ from tests.benchmarks.resting import opened
 from tests.page_client import open_page
 from tests.served import process_served
 
-WARM_SECONDS = 3.0
 DEADLINE_SECONDS = 60.0
 TOLD = '{"when"'
 
@@ -37,7 +37,8 @@ class Told:
     """What the server's engine had done by the moment `when`, of the clock that all processes share."""
 
     when: float
-    steps: int  # of all runs
+    steps: dict[str, int]  # of each run
+    waiting: list[str]  # runs that wait for a place or for others, and say so
     frames: int  # sent to pages
     share: float  # of the worker's time that went into pictures
 
@@ -47,6 +48,8 @@ class Row:
     pages: int
     seconds: float
     steps: int
+    none: int  # runs without a step
+    waited: int  # of these, those that said why at the end
     frames: int
     share: float
     polls: tuple[float, ...]  # ascending: seconds until each was answered
@@ -57,7 +60,7 @@ class Row:
         """As a row of the table. It must hold something that was measured."""
         return (
             f"| {self.pages} | {self.steps / self.seconds:.0f} | {self.steps:,} "
-            f"| {self.frames / self.seconds / self.pages:.2f} "
+            f"| {self.none} ({self.waited}) | {self.frames / self.seconds / self.pages:.2f} "
             f"| {1e3 * statistics.median(self.polls):.0f} | {1e3 * self.polls[int(0.95 * len(self.polls))]:.0f} "
             f"| {self.share:.0%} | {self.served / self.seconds:.2f} | {self.trained / self.seconds:.2f} |"
         )
@@ -69,11 +72,12 @@ def serve(port: int) -> None:
     from app import engine
 
     training = engine.get_engine()
-    poll, steps, frames, share = training.poll, {}, 0, 0.0
+    poll, steps, waits, frames, share = training.poll, {}, {}, 0, 0.0
 
     def counted(id, demand):
         nonlocal frames, share
         report = poll(id, demand)
+        waits[id] = report.queue_place > 0
         if report.arms:
             steps[id], share = report.arms[0].step, report.frame_share
             frames += len(report.arms[0].frames)
@@ -81,8 +85,9 @@ def serve(port: int) -> None:
 
     def tell():
         while True:
-            now = {"when": time.monotonic(), "steps": sum(list(steps.values())), "frames": frames, "share": share}
-            print(json.dumps(now), flush=True)
+            waiting = [id for id, waits_now in list(waits.items()) if waits_now]
+            now = Told(time.monotonic(), dict(steps), waiting, frames, share)
+            print(json.dumps(asdict(now)), flush=True)
             time.sleep(1)
 
     training.poll = counted
@@ -133,7 +138,7 @@ async def visit(url: str, phase: float, playing: asyncio.Barrier, until: asyncio
     return polls
 
 
-async def measure(server: Counting, pages: int, seconds: float, together: bool, resting: int) -> Row:
+async def measure(server: Counting, pages: int, seconds: float, warm: float, together: bool, resting: int) -> Row:
     """A row of the table."""
     until, playing = asyncio.Event(), asyncio.Barrier(pages + 1)
     async with asyncio.TaskGroup() as group, opened(server.url, resting, until):
@@ -141,7 +146,7 @@ async def measure(server: Counting, pages: int, seconds: float, together: bool, 
         visits = [group.create_task(visit(server.url, phase, playing, until)) for phase in phases]
         async with asyncio.timeout(DEADLINE_SECONDS):
             await playing.wait()
-        await asyncio.sleep(WARM_SECONDS)
+        await asyncio.sleep(warm)
         start, before = time.monotonic(), server.cpu()
         await asyncio.sleep(seconds)
         after = server.cpu()
@@ -149,10 +154,14 @@ async def measure(server: Counting, pages: int, seconds: float, together: bool, 
     told = server.told(start, start + seconds)
     measured(({"the moment": one.when} for one in told), f"{pages} pages, by what the server tells")
     first, last = told[0], told[-1]
+    taken = {id: step - first.steps.get(id, 0) for id, step in last.steps.items()}
+    none = [id for id, steps in taken.items() if not steps]
     return Row(
         pages,
         last.when - first.when,
-        last.steps - first.steps,
+        sum(taken.values()),
+        len(none),
+        len(set(none) & set(last.waiting)),
         last.frames - first.frames,
         statistics.median(one.share for one in told),
         tuple(sorted(took for polls in visits for sent, took in polls.result() if sent >= start)),
@@ -164,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--warm", type=float, default=3)
     parser.add_argument("--together", action="store_true")
     parser.add_argument("--resting", type=int, default=0)
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
@@ -172,12 +182,12 @@ def main() -> None:
         serve(args.serve)
     with counting() as server:
         print(
-            "| pages | steps/s in all | steps | frames/s a page | poll, median ms | poll, p95 ms | pictures' share "
-            "| page server, cores | training, cores |"
+            "| pages | steps/s in all | steps | none taken (told why) | frames/s a page | poll, median ms "
+            "| poll, p95 ms | pictures' share | page server, cores | training, cores |"
         )
-        print("|---|---|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|---|---|---|")
         for pages in args.pages:
-            row = asyncio.run(measure(server, pages, args.seconds, args.together, args.resting))
+            row = asyncio.run(measure(server, pages, args.seconds, args.warm, args.together, args.resting))
             found = {"steps": row.steps, "frames": row.frames, "polls": len(row.polls), "seconds": row.seconds}
             measured([found], f"{pages} pages")
             print(row.text(), flush=True)
