@@ -103,6 +103,11 @@ class Run:
         return self.phase is State.PAUSED and not self.present and not self.arms.differ
 
     @property
+    def is_aside(self) -> bool:
+        """Whether it is not built, and nobody waits for it."""
+        return self.phase is State.QUEUED and not self.present
+
+    @property
     def asked(self) -> bool:
         """Whether somebody who is there has asked for steps."""
         return self.phase is State.PAUSED and self.present and (self._playing or self._steps_left > 0)

@@ -24,6 +24,9 @@ from resflow_core.fast.pieces import Pieces
 DROP_SECONDS = 600.0
 # The flows of a page that is gone leave the memory so long after it was missed. They are built again if it comes back.
 ASIDE_SECONDS = 10.0
+# Of these so many are remembered here, the newest. The server remembers more of them, and goes on with one when
+# somebody presses Play.
+MOST_ASIDE = 64
 # Who runs the server is told this often, while pages wait, what would make room.
 ADVICE_SECONDS = 600.0
 # A run that used more than its share, by a long step or a picture, waits for the others at most so long.
@@ -292,6 +295,10 @@ class Scheduler:
                 self._asleep.discard(run.id)
             if now - run.seen > DROP_SECONDS:
                 dropped.append(self._drop(run, "its page did not answer for ten minutes"))
+        aside = sorted((run for run in self._runs.values() if run.is_aside), key=lambda run: run.away_since)
+        for run in aside[:-MOST_ASIDE]:
+            why = f"its page did not answer for {now - run.seen:.0f} s, and {MOST_ASIDE} others have left since"
+            dropped.append(self._drop(run, why))
         return dropped
 
     def _drop(self, run: Run, why: str) -> Report:

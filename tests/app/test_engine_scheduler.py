@@ -828,6 +828,20 @@ def test_a_dropped_run_says_why(bench):
     assert dropped.state is State.EXPIRED and "15 s" in dropped.message and "ten minutes" not in dropped.message
 
 
+def test_of_runs_whose_pages_are_gone_the_newest_are_remembered():
+    """Each keeps its checkpoint, so that a school day would fill the memory."""
+    bench = with_places(1_000, Clock())
+    ids = [f"gone{k}" for k in range(scheduler.MOST_ASIDE + 3)]
+    for id in ids:
+        bench.do(Create(id, EXPERIMENT), Poll(id, BLIND))
+        bench.run(0.2, {id: BLIND})
+    bench.run(60)
+    left = [id for id in ids if id in bench.scheduler._runs]
+    assert left == ids[3:]
+    for id in ids[:3]:
+        assert bench.last(id).state is State.EXPIRED and str(scheduler.MOST_ASIDE) in bench.last(id).message
+
+
 def test_queue_tells_the_place_and_moves_up():
     clock = Clock()
     bench = with_places(1, clock)
