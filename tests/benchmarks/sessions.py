@@ -79,8 +79,10 @@ def serve(port: int) -> None:
         report = poll(id, demand)
         waits[id] = report.queue_place > 0
         if report.arms:
-            steps[id], share = report.arms[0].step, report.frame_share
+            share = report.frame_share
             frames += len(report.arms[0].frames)
+            if report.state.value == "playing":
+                steps[id] = report.arms[0].step
         return report
 
     def tell():
