@@ -26,6 +26,36 @@ LAST_PORT = 65535
 MAIN = Path(__file__).parent / "main.py"
 
 
+# By option: the variable of the environment that it is else taken from, what it says, and what holds without both.
+OF_ENVIRONMENT = {
+    "--workers": (
+        engine.WORKERS_VARIABLE,
+        "training processes, at most the number of cores, or of the cluster's CPUs",
+        "1, or all of a cluster",
+    ),
+    "--cluster": (
+        engine.CLUSTER_VARIABLE,
+        "train by Ray: local, or the address of a cluster in a private network, such as 10.0.0.1:6379",
+        "without Ray",
+    ),
+    "--embed": (
+        security.EMBED_VARIABLE,
+        "sites that may show the app in a frame, such as https://lecture.example.org, with spaces between them",
+        "none",
+    ),
+    "--hosts": (
+        hosts.HOSTS_VARIABLE,
+        "names of the server beside this machine's own, such as flows.example.org, with spaces between them",
+        "none",
+    ),
+    "--proxy": (
+        callers.PROXY_VARIABLE,
+        "addresses of proxies before the server, which are believed who its visitors are",
+        "none",
+    ),
+}
+
+
 def main() -> int:
     args = options(sys.argv[1:])
     if problem := port_problem(args.address, args.port):
@@ -59,36 +89,12 @@ def options(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--address", default="127.0.0.1", help="0.0.0.0 opens it to the network (default: this machine only)"
     )
-    parser.add_argument(
-        "--workers",
-        default=os.environ.get(engine.WORKERS_VARIABLE, ""),
-        help="training processes, at most the number of cores, or of the cluster's CPUs "
-        f"(default: {engine.WORKERS_VARIABLE} of the environment, else 1, or all of a cluster)",
-    )
-    parser.add_argument(
-        "--cluster",
-        default=os.environ.get(engine.CLUSTER_VARIABLE, ""),
-        help="train by Ray: local, or the address of a cluster in a private network, such as 10.0.0.1:6379 "
-        f"(default: {engine.CLUSTER_VARIABLE} of the environment, else without Ray)",
-    )
-    parser.add_argument(
-        "--embed",
-        default=os.environ.get(security.EMBED_VARIABLE, ""),
-        help="sites that may show the app in a frame, such as https://lecture.example.org, with spaces between them "
-        f"(default: {security.EMBED_VARIABLE} of the environment, else none)",
-    )
-    parser.add_argument(
-        "--hosts",
-        default=os.environ.get(hosts.HOSTS_VARIABLE, ""),
-        help="names of the server beside this machine's own, such as flows.example.org, with spaces between them "
-        f"(default: {hosts.HOSTS_VARIABLE} of the environment, else none)",
-    )
-    parser.add_argument(
-        "--proxy",
-        default=os.environ.get(callers.PROXY_VARIABLE, ""),
-        help="addresses of proxies before the server, which are believed who its visitors are "
-        f"(default: {callers.PROXY_VARIABLE} of the environment, else none)",
-    )
+    for option, (variable, told, otherwise) in OF_ENVIRONMENT.items():
+        parser.add_argument(
+            option,
+            default=os.environ.get(variable, ""),
+            help=f"{told} (default: {variable} of the environment, else {otherwise})",
+        )
     return parser.parse_args(words)
 
 

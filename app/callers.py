@@ -8,9 +8,11 @@ machine's own.
 import os
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
 from starlette.requests import HTTPConnection
+
+from app.network import ip_of
 
 PROXY_VARIABLE = "RESFLOW_PROXY"
 """The environment's addresses of proxies that are trusted."""
@@ -48,22 +50,13 @@ def caller(request: HTTPConnection) -> Caller:
     """Who makes this request."""
     host = request.client.host if request.client else ""
     server = (request.scope.get("server") or ("",))[0]
-    direct = FORWARDING.isdisjoint(request.headers.keys())
-    return Caller(_of_one_visitor(host), direct and (_is_loopback(host) or host == server != ""))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    direct, ip = FORWARDING.isdisjoint(request.headers.keys()), ip_of(host)
+    is_here = (ip is not None and ip.is_loopback) or host == server != ""
+    return Caller(_of_one_visitor(host), direct and is_here)
 
 
 def _of_one_visitor(host: str) -> str:
-    try:
-        found = ip_address(host)
-    except ValueError:
-        return host
-    if found.version == 4:
-        return str(found)
-    return str(found.ipv4_mapped or ip_network((found, IPV6_BITS), strict=False))
+    found = ip_of(host)
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or ip_network((found, IPV6_BITS), strict=False))
+    return host if found is None else str(found)

@@ -8,8 +8,9 @@ import re
 import socket
 from collections.abc import Collection
 from functools import cache
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from app.network import ip_of
 
 HOSTS_VARIABLE = "RESFLOW_HOSTS"
 """The environment's list of names beside this machine's own, such as that of a proxy before it."""
@@ -38,15 +39,7 @@ def name_of(asked: str) -> str:
 
 def is_known(name: str, more: Collection[str] = ()) -> bool:
     """Whether it is an address, `localhost`, or one of these names."""
-    return _is_address(name) or name == "localhost" or name.endswith(".localhost") or name in more
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return ip_of(name) is not None or name == "localhost" or name.endswith(".localhost") or name in more
 
 
 @cache

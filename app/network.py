@@ -57,7 +57,7 @@ def shared(url: str, listens_on: str) -> Shared:
 
 def is_this_machine(host: str) -> bool:
     """Whether the name or address means this machine, wherever it is said."""
-    ip = _ip(host)
+    ip = ip_of(host)
     if ip is None:
         return host == "localhost" or host.endswith(".localhost")
     return ip.is_loopback or ip.is_unspecified
@@ -69,14 +69,15 @@ def network_address(family: socket.AddressFamily) -> str | None:
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as s:
             s.connect((OUTSIDE[family], ANY_PORT))
-            found = _ip(s.getsockname()[0])
+            found = ip_of(s.getsockname()[0])
     except OSError:
         return None
     usable = found and not (found.is_loopback or found.is_unspecified or found.is_link_local)
     return str(found) if usable else None
 
 
-def _ip(text: str) -> IPv4Address | IPv6Address | None:
+def ip_of(text: str) -> IPv4Address | IPv6Address | None:
+    """The address that a text is; None for a name, or anything else."""
     try:
         return ip_address(text)
     except ValueError:

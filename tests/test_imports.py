@@ -15,7 +15,7 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 # The rooms of the app, from the lowest up: each imports those before it, the core, and nothing that stands after it.
 ROOMS = [
     "streamlit_internals",
-    "text", "turns", "clockwork", "hosts", "callers", "security", "network", "numbers", "words",
+    "text", "turns", "clockwork", "network", "hosts", "callers", "security", "numbers", "words",
     "csv_cells", "csv_text", "csv_file", "drawing", "quantise",
     "engine", "metrics", "contests", "setup", "link", "components", "channel", "estimates", "examples", "evidence",
     "takeaway", "lessons", "classroom", "session", "ui", "features", "screens", "page", "main",
