@@ -9,6 +9,15 @@
 The branch is used only through vector-Jacobian products, w' <- w'A, because A itself is too large in high dimensions.
 In the second form the powers of A are constants, so their graphs are not kept. Only one more product is differentiated,
 for any number of terms. Both forms can be differentiated in the forward pass, block by block.
+
+Where A is at hand, as in the plane, each estimate is a number and a matrix M. With P the mean of vv' over the probes,
+or any other random matrix whose mean is I for every N,
+
+    estimate = sum_k a_k tr(P A^k),   and its gradient is tr(M dA) with
+    M = P sum_k b_k A^k                                       by Theorem 2, or term by term
+    M = sum_k a_k T_k,   T_0 = 0,   T_{k+1} = A T_k + P A^k.
+
+Of the exact log det, M = (I + A)^-1. In every case E tr(M dA) = d log det(I + A), or the derivative of the cut series.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -127,6 +136,46 @@ def in_forward(
     return _in_forward(_by_neumann, branch, x, probes, coefficients)
 
 
+def second_moment(probes: Tensor) -> Tensor:
+    """P, (..., batch, d, d), the mean of vv' over the probes, (..., n_probes, batch, d)."""
+    return torch.einsum("...kbi,...kbj->...bij", probes, probes) / probes.shape[-3]
+
+
+def value_from(jacobian: Tensor, p: Tensor, coefficients: Coefficients) -> Tensor:
+    """sum_k a_k tr(P A^k), (...), of A and P, (..., d, d); differentiable in A any number of times."""
+    total, power = torch.zeros(()).to(jacobian), p
+    for k, a_k in enumerate(coefficients.value.to(jacobian).unbind(-1)):
+        power = power @ jacobian if k else p
+        total = total + a_k * power.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return total
+
+
+@torch.no_grad()
+def matrix_from(jacobian: Tensor, p: Tensor, coefficients: Coefficients, by_neumann: bool) -> Tensor:
+    """M, (..., d, d), with tr(M dA) the gradient of `value_from`: by the Neumann series of Theorem 2, whose mean over
+    what is drawn is the same, or term by term."""
+    term, power = torch.zeros_like(jacobian), p.expand_as(jacobian)
+    total = torch.zeros_like(jacobian)
+    a, b = (of.to(jacobian).unbind(-1) for of in (coefficients.value, coefficients.gradient))
+    for a_k, b_k in zip(a, b, strict=True):
+        if by_neumann:
+            total = total + b_k[..., None, None] * power
+        else:
+            total = total + a_k[..., None, None] * term
+            term = jacobian @ term + power
+        power = power @ jacobian
+    return total
+
+
+def from_jacobian(gradient: "Gradient", jacobian: Tensor, p: Tensor, coefficients: Coefficients) -> Tensor:
+    """The sum of an entry of `GRADIENTS` from A and P, (..., d, d) -> (...), with its gradient in A."""
+    if not gradient.by_neumann or not torch.is_grad_enabled():
+        return value_from(jacobian, p, coefficients)
+    m = matrix_from(jacobian, p, coefficients, by_neumann=True)
+    surrogate = once((m.mT * jacobian).sum((-2, -1)), ESTIMATE)
+    return value_from(jacobian.detach(), p, coefficients) + (surrogate - surrogate.detach())
+
+
 @dataclass(frozen=True)
 class Gradient:
     """A way to differentiate the sum.
@@ -135,7 +184,7 @@ class Gradient:
     over the probes, which have shape (n_probes, batch, d). `kept(terms)` is the number of vector-Jacobian products of a
     block whose graphs are kept for the backward pass. `at_once(terms)` is the number whose graphs exist at one time.
     `memory` is the order of the log det's memory for n terms and m blocks, in LaTeX; gradients and the derivatives of g
-    come on top. `paper` is the name in the paper (section 3.2).
+    come on top. `paper` is the name in the paper (section 3.2). `by_neumann`: whether M is that of Theorem 2.
     """
 
     title: str
@@ -144,6 +193,7 @@ class Gradient:
     kept: Callable[[int], int]
     at_once: Callable[[int], int]
     memory: str
+    by_neumann: bool
 
 
 def _all(terms: int) -> int:
@@ -159,12 +209,12 @@ def _none(terms: int) -> int:
 
 
 GRADIENTS: dict[str, Gradient] = {
-    "plain": Gradient("Term by term", "naive backpropagation", plain, _all, _all, "O(nm)"),
-    "neumann": Gradient("Neumann series", "Neumann gradient series", neumann, _one, _one, "O(m)"),
+    "plain": Gradient("Term by term", "naive backpropagation", plain, _all, _all, "O(nm)", False),
+    "neumann": Gradient("Neumann series", "Neumann gradient series", neumann, _one, _one, "O(m)", True),
     "plain_in_forward": Gradient(
-        "Term by term, in the forward pass", "backward-in-forward", plain_in_forward, _none, _all, "O(n)"
+        "Term by term, in the forward pass", "backward-in-forward", plain_in_forward, _none, _all, "O(n)", False
     ),
-    "in_forward": Gradient("Neumann, in the forward pass", "both", in_forward, _none, _one, "O(1)"),
+    "in_forward": Gradient("Neumann, in the forward pass", "both", in_forward, _none, _one, "O(1)", True),
 }
 
 

@@ -21,8 +21,10 @@ from resflow_core.gradients import (
     GRADIENTS,
     Coefficients,
     DifferentiableMap,
+    from_jacobian,
     log_series,
     neumann_series,
+    second_moment,
     without_gradient,
 )
 from resflow_core.probes import PROBES
@@ -100,10 +102,13 @@ class Truncated:
     ) -> tuple[Tensor, Tensor]:
         return _estimated(self, branch, x, self.draw(x, generator))
 
-    def draw(self, x: Tensor, generator: torch.Generator | None) -> "Draws":
-        """What is random in the estimate of one block at as many points as x has, (batch, d)."""
+    def draw(self, x: Tensor, generator: torch.Generator | None, blocks: int = 1) -> "Draws":
+        """What is random in the estimates of so many blocks at as many points as x has, (batch, d)."""
         generator = checked_generator(generator, type(self).__name__)
-        return Draws(truncated_coefficients(self.n_terms), _probes(self, x, generator))
+        probes = _empty_probes(self, x, generator, blocks)
+        for of_block in probes:
+            PROBES[self.probe].fill(of_block, generator)
+        return Draws(Cut(self.n_terms), torch.zeros(blocks, 1, 1, dtype=torch.float64), probes)
 
     def work(self, batch: int) -> Work:
         return _work(self, batch, self.n_terms)
@@ -141,12 +146,15 @@ class Roulette:
     ) -> tuple[Tensor, Tensor]:
         return _estimated(self, branch, x, self.draw(x, generator))
 
-    def draw(self, x: Tensor, generator: torch.Generator | None) -> "Draws":
-        """What is random in the estimate of one block at as many points as x has, (batch, d)."""
+    def draw(self, x: Tensor, generator: torch.Generator | None, blocks: int = 1) -> "Draws":
+        """What is random in the estimates of so many blocks at as many points as x has, (batch, d)."""
         generator = checked_generator(generator, type(self).__name__)
-        rows = 1 if self.shared else len(x)
-        n = self.law.sample(rows * self.n_draws, generator).view(rows, self.n_draws).cpu()
-        return Draws(roulette_coefficients(self.law, n), _probes(self, x, generator))
+        shape, probes = (blocks, 1 if self.shared else len(x), self.n_draws), _empty_probes(self, x, generator, blocks)
+        u = torch.empty(shape, dtype=torch.float64, device=generator.device)
+        for u_of_block, of_block in zip(u, probes, strict=True):
+            u_of_block.uniform_(generator=generator)
+            PROBES[self.probe].fill(of_block, generator)
+        return Draws(self.law, u.cpu(), probes)
 
     def work(self, batch: int) -> Work:
         draws = self.n_draws * (1 if self.shared else batch)
@@ -175,11 +183,19 @@ def truncated_coefficients(n: int) -> Coefficients:
 
 
 def roulette_coefficients(law: Law, n: Tensor) -> Coefficients:
-    """a_k / P(N >= k) and b_k / P(N >= k) for k <= N, 0 beyond, as means over the draws. N has shape (rows,
+    """a_k / P(N >= k) and b_k / P(N >= k) for k <= N, 0 beyond, as means over the draws. N has shape (..., rows,
     n_draws)."""
-    k = torch.arange(max(n.flatten().tolist(), default=0) + 1)
-    weights = torch.where(k <= n[..., None], 1 / law.survival(k), 0.0).mean(1)
-    return Coefficients(log_series(len(k) - 1) * weights, neumann_series(len(k) - 1) * weights)
+    series = law_series(law, max(n.flatten().tolist(), default=0))
+    share = (torch.arange(series.value.shape[1]) <= n[..., None]).double().mean(-2)
+    return Coefficients(series.value * share, series.gradient * share)
+
+
+def law_series(law: "Law | Cut", n: int) -> Coefficients:
+    """Of a point that reaches the n-th term: a_k / P(N >= k) and b_k / P(N >= k) for k = 0, ..., n, each (1, 1 + n)."""
+    if isinstance(law, Cut):
+        return truncated_coefficients(n)
+    weights = 1 / law.survival(torch.arange(n + 1))
+    return Coefficients((log_series(n) * weights)[None], (neumann_series(n) * weights)[None])
 
 
 def keeps_graphs(log_det: LogDet) -> bool:
@@ -193,42 +209,88 @@ def _work(log_det: Truncated | Roulette, batch: int, terms: int) -> Work:
     return Work(log_det.n_probes * batch, gradient.kept(terms), gradient.at_once(terms), terms)
 
 
-def _probes(log_det: "Truncated | Roulette", x: Tensor, generator: torch.Generator) -> Tensor:
-    return PROBES[log_det.probe].draw((log_det.n_probes, *x.shape), generator, x.dtype)
+def _empty_probes(log_det: "Truncated | Roulette", x: Tensor, generator: torch.Generator, blocks: int) -> Tensor:
+    return torch.empty(blocks, log_det.n_probes, *x.shape, dtype=x.dtype, device=generator.device)
 
 
 def _estimated(log_det: "Truncated | Roulette", branch: BranchLike, x: Tensor, draws: "Draws") -> tuple[Tensor, Tensor]:
     estimate = GRADIENTS[log_det.gradient].estimate if torch.is_grad_enabled() else without_gradient
-    return estimate(branch, x, draws.probes.to(x.device), draws.coefficients)
-
-
-class Draws(NamedTuple):
-    """What is random in the estimate of one block: N, in the coefficients, and the probes, (n_probes, batch, d)."""
-
-    coefficients: Coefficients
-    probes: Tensor
-
-    def of(self, rows: slice) -> "Draws":
-        """Those of some points of the batch."""
-        value, gradient = self.coefficients.value, self.coefficients.gradient
-        own = Coefficients(value[rows], gradient[rows]) if len(value) > 1 else self.coefficients
-        return Draws(own, self.probes[:, rows])
+    found = draws.coefficients
+    coefficients = Coefficients(found.value.flatten(0, -2), found.gradient.flatten(0, -2))
+    return estimate(branch, x, draws.probes[0].to(x.device), coefficients)
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """An estimator with what was drawn for each block beforehand, which is used once, in the order of the blocks."""
+class Cut:
+    """The law of a series that is cut: N is n."""
 
-    log_det: "Truncated | Roulette"
-    draws: Iterator[Draws]
+    n: int
+
+    def survival(self, k: Tensor) -> Tensor:
+        """As `Law.survival`."""
+        return (k <= self.n).double()
+
+    def terms(self, u: Tensor) -> Tensor:
+        """As `Law.terms`."""
+        return torch.full_like(u, self.n, dtype=torch.int64)
+
+
+class Draws(NamedTuple):
+    """What is random in the estimates of several blocks."""
+
+    law: Law | Cut
+    u: Tensor  # (blocks, batch or 1, n_draws), float64: N is how many k there are with u < P(N >= k)
+    probes: Tensor  # (blocks, n_probes, batch, d)
+
+    @property
+    def coefficients(self) -> Coefficients:
+        """Those of each point, (blocks, batch or 1, 1 + terms): up to its N, as means over its draws."""
+        n = self.law.terms(self.u)
+        return truncated_coefficients(self.law.n) if isinstance(self.law, Cut) else roulette_coefficients(self.law, n)
+
+    def of(self, rows: slice) -> "Draws":
+        """Those of some points of the batch."""
+        return Draws(self.law, self.u[:, rows] if self.u.shape[1] > 1 else self.u, self.probes[:, :, rows])
+
+    def each(self) -> "Iterator[Draws]":
+        """Those of each block."""
+        return (Draws(self.law, *of_block) for of_block in zip(self.u.split(1), self.probes.split(1), strict=True))
+
+
+class Drawn:
+    """An estimator with what was drawn for all blocks beforehand. One after the other they use it once."""
+
+    def __init__(self, log_det: "Truncated | Roulette", draws: Draws) -> None:
+        self.log_det, self.draws = log_det, draws
+        self._left = draws.each()
 
     def value_and_log_det(
         self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        return _estimated(self.log_det, branch, x, next(self.draws))
+        return _estimated(self.log_det, branch, x, next(self._left))
 
     def work(self, batch: int) -> Work:
         return self.log_det.work(batch)
+
+
+def from_jacobians(log_det: LogDet, jacobians: Tensor, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    """The log dets of n blocks, (n, batch), from their A, (n, batch, d, d): the same to rounding as each block's own
+    `value_and_log_det` at as many points as x has, (batch, d), with the same draws. Raises TypeError for a log det that
+    is none of `LOG_DETS`."""
+    log_det = drawn(log_det, len(jacobians), x, generator)
+    if isinstance(log_det, Drawn):
+        draws, gradient = log_det.draws, GRADIENTS[log_det.log_det.gradient]
+        return from_jacobian(gradient, jacobians, second_moment(draws.probes).to(x.device), draws.coefficients)
+    if isinstance(log_det, Exact):
+        return residual_log_det(jacobians)
+    raise TypeError(f"log_det = {log_det!r}: use one of {', '.join(LOG_DETS)}.")
+
+
+def drawn(log_det: LogDet, blocks: int, x: Tensor, generator: torch.Generator | None) -> LogDet:
+    """An estimator with all that so many blocks need at as many points as x has; any other log det as it is."""
+    if isinstance(log_det, Truncated | Roulette):
+        return Drawn(log_det, log_det.draw(x, generator, blocks))
+    return log_det
 
 
 def split(
@@ -236,7 +298,5 @@ def split(
 ) -> list[LogDet]:
     """The estimator for each of several parts of a batch x. All random numbers are drawn for the whole batch first,
     block by block, so the parts together give the estimate of the whole."""
-    if not isinstance(log_det, Truncated | Roulette):
-        return [log_det] * len(parts)
-    draws = [log_det.draw(x, generator) for _ in range(blocks)]
-    return [Drawn(log_det, iter([of_block.of(part) for of_block in draws])) for part in parts]
+    whole = drawn(log_det, blocks, x, generator)
+    return [Drawn(whole.log_det, whole.draws.of(part)) if isinstance(whole, Drawn) else whole for part in parts]

@@ -9,42 +9,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# (n_probes, batch, d): the probes of different points are independent.
-Shape = tuple[int, int, int]
 ANGLES = 256
 """Of the rule by which the distribution of a Gaussian form is summed: its error is then below 1e-5."""
 
 
-def gaussian(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+def gaussian(v: Tensor, generator: torch.Generator) -> Tensor:
     """v ~ N(0, I): the paper's probe."""
-    return torch.randn(shape, generator=generator, dtype=dtype, device=generator.device)
+    return v.normal_(generator=generator)
 
 
-def rademacher(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+def rademacher(v: Tensor, generator: torch.Generator) -> Tensor:
     """Independent signs. The diagonal of A^k adds no noise, so the variance never exceeds that of Gaussian probes."""
-    signs = torch.randint(2, shape, generator=generator, device=generator.device)
-    return (2 * signs - 1).to(dtype)
+    return v.random_(2, generator=generator).mul_(2).sub_(1)
 
 
-def sphere(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+def sphere(v: Tensor, generator: torch.Generator) -> Tensor:
     """Uniform on the sphere of radius sqrt(d). Multiples of the identity add no noise."""
-    v = gaussian(shape, generator, dtype)
-    return v * (math.sqrt(shape[-1]) / torch.linalg.vector_norm(v, dim=-1, keepdim=True))
+    gaussian(v, generator)
+    return v.mul_(math.sqrt(v.shape[-1]) / torch.linalg.vector_norm(v, dim=-1, keepdim=True))
 
 
-def orthogonal(shape: Shape, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+def orthogonal(v: Tensor, generator: torch.Generator) -> Tensor:
     """Probes that are orthogonal to each other, each of norm sqrt(d) and jointly uniform. d of them give the trace.
 
     They come from the QR factorisation of a Gaussian matrix. Q is uniform (Haar) if the diagonal of R is made positive.
     More than d probes come in independent groups of d.
     """
-    n_probes, batch, d = shape
+    n_probes, batch, d = v.shape
     width = min(n_probes, d)
     groups = math.ceil(n_probes / width)
-    q, r = torch.linalg.qr(gaussian((groups * batch, d, width), generator, dtype))
+    q, r = torch.linalg.qr(gaussian(v.new_empty(groups * batch, d, width), generator))
     columns = q * torch.diagonal(r, dim1=-2, dim2=-1).sign()[:, None] * math.sqrt(d)
     by_group = columns.view(groups, batch, d, width).permute(0, 3, 1, 2)
-    return by_group.reshape(groups * width, batch, d)[:n_probes]
+    return v.copy_(by_group.reshape(groups * width, batch, d)[:n_probes])
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +84,7 @@ class Quadratic:
 class Probe:
     """The distribution of v, and of the mean of v'Sv over the n_probes of a point, for symmetric S.
 
-    `draw(shape, generator, dtype)` gives probes of shape (n_probes, batch, d).
+    `fill(v, generator)` fills v, (n_probes, batch, d), with independent probes of each point, and returns it.
     `by_hand(u, d, np)` gives one probe for each row of u, as (n, d). It uses all numbers of the row but the first: d of
     them, or d + 1 where d is odd, uniform on [0, 1). Its lines need only NumPy, which is passed in as np.
     `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
@@ -100,12 +97,16 @@ class Probe:
     `cdf(trace, spread, x)` is P(v'Sv <= x) for one probe.
     """
 
-    draw: Callable[[Shape, torch.Generator, torch.dtype], Tensor]
+    fill: Callable[[Tensor, torch.Generator], Tensor]
     by_hand: Callable[[Any, int, ModuleType], Any]
     variance: Callable[[Quadratic, int], Tensor]
     spread: Callable[[Tensor, Tensor, int], Tensor]
     log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
     cdf: Callable[[Tensor, Tensor, Tensor], Tensor]
+
+    def draw(self, shape: tuple[int, int, int], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+        """New probes, (n_probes, batch, d)."""
+        return self.fill(torch.empty(shape, dtype=dtype, device=generator.device), generator)
 
 
 def _gaussian_variance(quadratic: Quadratic, n_probes: int) -> Tensor:

@@ -39,9 +39,12 @@ class Law(ABC):
         """P(N >= k) for whole numbers k >= 0, float64, elementwise."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n independent draws of N, int64, shape (n,): the number of k with U < P(N >= k), for U uniform on [0, 1)."""
+        """n independent draws of N, int64, shape (n,)."""
         generator = checked_generator(generator, type(self).__name__)
-        u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
+        return self.terms(torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device))
+
+    def terms(self, u: Tensor) -> Tensor:
+        """N of u uniform on [0, 1), int64, elementwise: the number of k with u < P(N >= k)."""
         return torch.searchsorted(-survival_table(self, UNIFORM_STEP).to(u), -u)
 
 

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from resflow_core.bijection import Bijection
+from resflow_core.fast import second_order
 from resflow_core.fast.folding import FoldedBranch, folded_together
 from resflow_core.fast.forward_mode import FoldedWeights, forward, pullback, value
+from resflow_core.fast.fused_flow import made_of_jacobians
 from resflow_core.flow import Flow, FlowConfig
-from resflow_core.log_det import LogDet, Roulette, Truncated, keeps_graphs
+from resflow_core.log_det import LogDet, Roulette, Truncated, from_jacobians, keeps_graphs
 from resflow_core.residual import ResidualBlock
 
 WIDTH = 32
@@ -107,6 +109,14 @@ class GivenFlow(Flow):
         super().__init__(config, generator, partial(GivenBranch, context=context), ResidualBlock)
         self.context = context
         self.bijections.insert(0, GivenAffine(config.dim, context, generator))
+
+    def _forward_and_log_det(self, x, log_det, generator):
+        if not made_of_jacobians(log_det, self.dim) or second_order.in_transform():
+            return super()._forward_and_log_det(x, log_det, generator)
+        z, jacobians = self.forward_and_jacobians(x)
+        _, of_affine = self.bijections[0].forward_and_log_det(x)
+        of_blocks = from_jacobians(log_det, jacobians.transpose(0, 1), x, generator).sum(0)
+        return z, of_blocks + of_affine + self.actnorm_log_det
 
     @contextmanager
     def at(self, context: Tensor, log_det: LogDet | None = None) -> Iterator[None]:

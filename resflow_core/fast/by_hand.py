@@ -33,6 +33,7 @@ from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.fast.plane import log_abs_det, log_abs_det_backward
 from resflow_core.lipschitz import SpectralNorm
+from resflow_core.log_det import Exact, LogDet
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED, scale_factor
 
 
@@ -100,13 +101,17 @@ class ExactNLL:
         self._activation = first.closed_form
         self._initial_scale = first.activation.initial_scale
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The loss of points (batch, d), a scalar. Its gradient takes the place of what `gradients` hold."""
-        return finished(self.pieces([x]))
+    def __call__(self, x: Tensor) -> float:
+        """The loss of points (batch, d). Its gradient takes the place of what `gradients` hold."""
+        return finished(self.pieces([x]))[0]
+
+    def takes(self, log_det: LogDet) -> bool:
+        """Whether it has the gradient by this log det."""
+        return isinstance(log_det, Exact)
 
     @torch.no_grad()
-    def pieces(self, parts: Sequence[Tensor]) -> Pieces[Tensor]:
-        """The same for a batch in several parts. The weights are folded once."""
+    def pieces(self, parts: Sequence[Tensor], log_dets: Sequence[LogDet] = ()) -> Pieces[tuple[float, float]]:
+        """The same for a batch in several parts, twice: the loss, and the exact NLL. The weights are folded once."""
         triples = []
         for raw in self._raws():
             triples.append((yield from capped.triples_in_pieces(raw)))
@@ -125,10 +130,10 @@ class ExactNLL:
             found = found.plus(len(x) / batch, _through(self._activation, x, scales, shifts, weights))
         self._unfold(made, found.entry_scales, found.layers)
         if log_scale is None:
-            return found.nll
+            return (nll := float(found.nll)), nll
         torch.mul(found.scales, scales, out=self._gradients["log_scale"][:, :, None]).sub_(1.0)
         self._gradients["shift"].copy_(found.shifts[:, :, 0])
-        return found.nll - log_scale.sum()
+        return (nll := float(found.nll - log_scale.sum())), nll
 
     def _raws(self) -> list[Tensor]:
         return [self._parameters[f"branch.linears.{i}.raw"] for i in self._layers]

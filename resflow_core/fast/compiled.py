@@ -8,6 +8,8 @@ compiled when they are first used on a machine, which takes some five seconds ea
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -15,15 +17,18 @@ import torch
 from torch import Tensor
 
 from resflow_core.extras import extra
-from resflow_core.fast import by_hand, capped
+from resflow_core.fast import by_hand, capped, fused_flow, second_order
 from resflow_core.fast.capped import triples_in_pieces
 from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.folding import FoldedBranch
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.fast.pieces import Pieces, finished
+from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import MOST_GROWTH, SpectralNorm
+from resflow_core.log_det import Cut, Drawn, Exact, LogDet, Roulette, Truncated, from_jacobians, law_series
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
+from resflow_core.roulette import UNIFORM_STEP, Law, survival_table
 
 FARTHEST = 1_000.0
 """Points with a coordinate beyond are left to torch."""
@@ -37,7 +42,7 @@ def _kernel() -> Any:
     numba."""
     with extra("fast"):
         from resflow_core.fast import kernel
-        from resflow_core.fast.kernel import activations, entries, parameters, whole_flow, workspace  # noqa: F401
+        from resflow_core.fast.kernel import activations, entries, parameters, series, whole_flow, workspace  # noqa: F401
     return kernel
 
 
@@ -56,6 +61,10 @@ def evaluates(flow: Any) -> TypeGuard[FusedFlow]:
 def _is_single(flow: FusedFlow) -> bool:
     parameter = next(flow.parameters())
     return parameter.dtype is torch.float32 and parameter.device.type == "cpu"
+
+
+def _are_near(flow: FusedFlow, x: Tensor) -> bool:
+    return _is_single(flow) and bool((x.detach().abs() < FARTHEST).all())
 
 
 def _kind(flow: FusedFlow) -> int | None:
@@ -98,6 +107,7 @@ class _Fold:
         kernel, blocks, width = _kernel(), flow.config.blocks, flow.config.width
         first: Any = flow.branches[0]
         self._parameters, self.layers = parameters, flow.config.hidden_layers + 1
+        self._raw = raw = _raw(parameters, self.layers)
         self.limits = kernel.parameters.Limits(
             cap=float(first.linears[0].cap),
             exactly=(exactly := capped.BY_HAND[type(first.linears[0].constraint)]),
@@ -113,7 +123,7 @@ class _Fold:
         )  # fmt: skip
         self.folded = kernel.whole_flow.Arrays(
             np.empty(blocks, np.float32), *(np.empty((blocks + 1, 2), np.float32) for _ in range(2)),
-            *map(np.empty_like, self.raw()[3:]),
+            *map(np.empty_like, raw[3:]),
         )  # fmt: skip
 
     def is_of(self, flow: FusedFlow) -> bool:
@@ -122,23 +132,12 @@ class _Fold:
         branches: list[Any] = flow.branches
         return branches[0].linears[0].raw.data_ptr() == here and all(branch.scale == 1.0 for branch in branches)
 
-    def raw(self, parameters: Mapping[str, Tensor] | None = None) -> Any:
-        """`Raw` of the parameters, or of what has their shapes: views, but for several layers between the first and the
-        last."""
-        of = self._parameters if parameters is None else parameters
-        weights, biases = (
-            [of[f"branch.linears.{i}.{name}"].numpy() for i in range(self.layers)] for name in ("raw", "bias")
-        )
-        first, *middle, last = weights
-        first_b, *middle_b, last_b = biases
-        blocks, width, _ = first.shape
-        none = np.empty((blocks, 0), np.float32), np.empty((0, 2), np.float32)
-        return _kernel().parameters.Raw(
-            of["branch.raw_scales"].numpy() if "branch.raw_scales" in of else none[0],
-            *(of[name].numpy() if name in of else none[1] for name in ("log_scale", "shift")),
-            first, first_b, _side_by_side(middle, (blocks, 0, width, width)),
-            _side_by_side(middle_b, (blocks, 0, width)), last, last_b,
-        )  # fmt: skip
+    @property
+    def raw(self) -> Any:
+        """`Raw` of the parameters as they are now."""
+        if self.layers > 3:
+            self._raw = _raw(self._parameters, self.layers)
+        return self._raw
 
     def pieces(self) -> Pieces[Any]:
         """`Arrays`, which the next call overwrites. The norms of square layers take long."""
@@ -146,8 +145,31 @@ class _Fold:
             s, u, v = yield from triples_in_pieces(self._parameters[f"branch.linears.{i}.raw"])
             self.triples.s[:, i] = s[:, 0, 0].numpy()
             self.triples.u[:, i], self.triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
-        _kernel().entries.ENTRIES.fold(self.raw(), self.triples, self.limits, self.folded)
+        _kernel().entries.ENTRIES.fold(self.raw, self.triples, self.limits, self.folded)
         return self.folded
+
+
+def _raw(of: Mapping[str, Tensor], layers: int) -> Any:
+    """`Raw` of parameters, or of what has their shapes: views, but for several layers between the first and the
+    last."""
+    weights, biases = ([of[f"branch.linears.{i}.{name}"].numpy() for i in range(layers)] for name in ("raw", "bias"))
+    first, *middle, last = weights
+    first_b, *middle_b, last_b = biases
+    blocks, width, _ = first.shape
+    none = np.empty((blocks, 0), np.float32), np.empty((0, 2), np.float32)
+    return _kernel().parameters.Raw(
+        of["branch.raw_scales"].numpy() if "branch.raw_scales" in of else none[0],
+        *(of[name].numpy() if name in of else none[1] for name in ("log_scale", "shift")),
+        first, first_b, _side_by_side(middle, (blocks, 0, width, width)),
+        _side_by_side(middle_b, (blocks, 0, width)), last, last_b,
+    )  # fmt: skip
+
+
+def _side_by_side(parts: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
+    """(blocks, parts, ...): a view of one part, a copy of several, `empty` of none."""
+    if len(parts) == 1:
+        return parts[0][:, None]
+    return np.stack(parts, 1) if parts else np.empty(empty, np.float32)
 
 
 class CompiledNLL(_Compiled):
@@ -156,37 +178,60 @@ class CompiledNLL(_Compiled):
     def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
         super().__init__(flow)
         self._fold, self._gradients = _Fold(flow, parameters), gradients
+        self._gradient = _raw(gradients, self._fold.layers)
         self._d_of = type(self._fold.folded)(*map(np.empty_like, self._fold.folded))
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return finished(self.pieces([x]))
+    def __call__(self, x: Tensor) -> float:
+        return finished(self.pieces([x]))[0]
+
+    def takes(self, log_det: LogDet) -> bool:
+        """As `by_hand.ExactNLL.takes`."""
+        return isinstance(log_det, Exact | Truncated | Roulette)
 
     @torch.no_grad()
-    def pieces(self, parts: Sequence[Tensor]) -> Pieces[Tensor]:
-        fold, d_of, batch = self._fold, self._d_of, sum(map(len, parts))
+    def pieces(self, parts: Sequence[Tensor], log_dets: Sequence[LogDet] = ()) -> Pieces[tuple[float, float]]:
+        """The loss by a log det for each part (default: exact), whose gradient takes the place of what `gradients`
+        hold, and the exact NLL."""
+        fold, d_of, gradient, batch = self._fold, self._d_of, self._gradient, sum(map(len, parts))
         of = yield from fold.pieces()
-        raw, gradient = fold.raw(), fold.raw(self._gradients)
+        raw = fold.raw
         for part in d_of:
             part.fill(0.0)
-        nll = math.log(2 * math.pi) - float(raw.log_scales.sum())
-        for k, x in enumerate(parts):
+        none = np.empty((0, 2), np.float32), np.empty(0, np.float32)
+        found = np.full(2, math.log(2 * math.pi) - float(raw.log_scales.sum()))
+        for k, (x, log_det) in enumerate(zip_longest(parts, log_dets)):
             if k:
                 yield
-            room = self._room(len(x), len(of.beta))
-            nll += self._entries.nll_gradient(self._kind, x.contiguous().numpy(), 1 / batch, of, d_of, room)
+            room, series = self._room(len(x), len(of.beta)), _series(log_det)
+            points = x.contiguous().numpy()
+            found += self._entries.gradients(self._kind, points, 1 / batch, *none, of, series, d_of, none[0], room)
         self._entries.unfold(raw, fold.triples, fold.limits, d_of, gradient)
         if fold.layers > 3:
             for i in range(fold.layers - 2):
                 self._gradients[f"branch.linears.{i + 1}.raw"].copy_(torch.from_numpy(gradient.middle[:, i]))
                 self._gradients[f"branch.linears.{i + 1}.bias"].copy_(torch.from_numpy(gradient.middle_b[:, i]))
-        return torch.tensor(nll)
+        return float(found[0]), float(found[1])
 
 
-def _side_by_side(parts: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
-    """(blocks, parts, ...): a view of one part, a copy of several, `empty` of none."""
-    if len(parts) == 1:
-        return parts[0][:, None]
-    return np.stack(parts, 1) if parts else np.empty(empty, np.float32)
+def _series(log_det: LogDet | None) -> Any:
+    """A kernel's `Series` of what was drawn; of the exact log det without one."""
+    kernel = _kernel().series
+    if not isinstance(log_det, Drawn):
+        return kernel.NO_SERIES
+    draws, by_neumann = log_det.draws, GRADIENTS[log_det.log_det.gradient].by_neumann
+    return kernel.Series(
+        kernel.NEUMANN if by_neumann else kernel.TERM_BY_TERM,
+        draws.probes.contiguous().numpy(), draws.u.contiguous().numpy(), *_table(draws.law),
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def _table(law: Law | Cut) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """P(N >= k), a_k / P(N >= k) and b_k / P(N >= k) for k = 0, 1, ... up to the largest N that is ever drawn."""
+    most = law.n if isinstance(law, Cut) else len(survival_table(law, UNIFORM_STEP))
+    series = law_series(law, most)
+    value, slope = (of[0].float().contiguous().numpy() for of in (series.value, series.gradient))
+    return law.survival(torch.arange(most + 1)).numpy(), value, slope
 
 
 class CompiledValues(_Compiled):
@@ -201,12 +246,22 @@ class CompiledValues(_Compiled):
         self._fold = _Fold(flow, parameters) if parameters and has_none and supports(flow) else None
 
     def takes(self, flow: FusedFlow, x: Tensor) -> bool:
-        return not torch.is_grad_enabled() and _is_single(flow) and bool((x.abs() < FARTHEST).all())
+        return not torch.is_grad_enabled() and _are_near(flow, x)
 
     def forward_and_log_det(self, flow: FusedFlow, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, and log|det dz/dx| without ActNorm's part, (batch,)."""
         z, log_det, _, _ = self._forward(flow, x)
         return z, log_det
+
+    def differentiates(self, flow: FusedFlow, x: Tensor) -> bool:
+        return torch.is_grad_enabled() and _are_near(flow, x)
+
+    def differentiable(self, flow: FusedFlow, x: Tensor, log_det: LogDet) -> tuple[Tensor, Tensor]:
+        """As `forward_and_log_det`, by a log det of which all is drawn, with gradients."""
+        scales, shifts, weights = flow.folded()
+        tensors = (weights.entry_scale, scales, shifts, *weights.weights, *weights.biases)
+        z, log_dets = _Differentiable.apply(self, flow.branches[0].closed_form, log_det, x, *tensors)
+        return z, log_dets
 
     def forward_and_jacobians(self, flow: FusedFlow, x: Tensor) -> tuple[Tensor, Tensor]:
         z, _, jacobians, _ = self._forward(flow, x, jacobians=len(x))
@@ -221,7 +276,9 @@ class CompiledValues(_Compiled):
         blocks = flow.config.blocks
         shapes = (len(x), 2), (len(x),), (jacobians, blocks, 2, 2), (stages, len(x), 2)
         found = [np.empty(shape, np.float32) for shape in shapes]
-        self._entries.forward(self._kind, x.contiguous().numpy(), self._arrays(flow), *found, self._room(len(x)))
+        self._entries.forward(
+            self._kind, x.contiguous().numpy(), self._arrays(flow), _series(None), *found, self._room(len(x))
+        )
         return tuple(map(torch.from_numpy, found))
 
     def _arrays(self, flow: FusedFlow) -> Any:
@@ -238,3 +295,48 @@ class CompiledValues(_Compiled):
         points, room = z.contiguous().numpy(), self._room(len(z))
         failed = self._entries.inverse(self._kind, points, of, limits, np.float32(TOLERANCE), x, room)
         return None if failed else torch.from_numpy(x)
+
+
+class _Differentiable(torch.autograd.Function):
+    """z and the log dets of folded weights. The backward pass goes through the blocks again: a kernel keeps nothing."""
+
+    @staticmethod
+    def forward(ctx, compiled, activation, log_det, x, entry_scale, scales, shifts, *layers):
+        ctx.compiled, ctx.activation, ctx.log_det = compiled, activation, log_det
+        ctx.save_for_backward(x, entry_scale, scales, shifts, *layers)
+        z, log_dets = torch.empty(len(x), 2), torch.empty(len(x))
+        none = np.empty((0, len(scales) - 1, 2, 2), np.float32), np.empty((0, len(x), 2), np.float32)
+        compiled._entries.forward(
+            compiled._kind, x.contiguous().numpy(), compiled._folded(scales, shifts, _weights(entry_scale, layers)),
+            _series(log_det), z.numpy(), log_dets.numpy(), *none, compiled._room(len(x)),
+        )  # fmt: skip
+        return z, log_dets
+
+    @staticmethod
+    def backward(ctx, d_z, d_log_dets):
+        inputs, compiled = ctx.saved_tensors, ctx.compiled
+        if second_order.wanted_again():
+            function = partial(_by_torch, ctx.activation, ctx.log_det)
+            return None, None, None, *second_order.gradients(function, inputs, (d_z, d_log_dets))
+        x, entry_scale, scales, shifts, *layers = inputs
+        of = compiled._folded(scales, shifts, _weights(entry_scale, layers))
+        gradient, d_x = type(of)(*(np.zeros_like(part) for part in of)), torch.empty_like(x)
+        compiled._entries.gradients(
+            compiled._kind, x.contiguous().numpy(), 1.0, d_z.contiguous().numpy(), d_log_dets.contiguous().numpy(), of,
+            _series(ctx.log_det), gradient, d_x.numpy(), compiled._room(len(x), len(of.beta)),
+        )  # fmt: skip
+        found = map(torch.from_numpy, gradient)
+        d_entry, d_scales, d_shifts, first, first_b, middle, middle_b, last, last_b = found
+        weights = [first, *middle.unbind(1), last]
+        biases = [bias[:, :, None] for bias in (first_b, *middle_b.unbind(1), last_b)]
+        return None, None, None, d_x, d_entry, d_scales, d_shifts, *weights, *biases
+
+
+def _weights(entry_scale: Tensor, layers: Sequence[Tensor]) -> FoldedWeights:
+    half = len(layers) // 2
+    return FoldedWeights(entry_scale, layers[:half], layers[half:])
+
+
+def _by_torch(activation, log_det, x, entry_scale, scales, shifts, *layers):
+    z, jacobians = fused_flow.forward_and_jacobians(x, activation, scales, shifts, _weights(entry_scale, layers))
+    return z, from_jacobians(log_det, jacobians.transpose(0, 1), x, None).sum(0)

@@ -26,13 +26,14 @@ from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.plane import residual_log_det
 from resflow_core.fixed_point import solve_banach
 from resflow_core.flow import IMPLEMENTATIONS, Flow, FlowConfig
-from resflow_core.log_det import Exact, LogDet, keeps_graphs
+from resflow_core.log_det import Drawn, Exact, LogDet, Roulette, Truncated, drawn, from_jacobians, keeps_graphs
 from resflow_core.residual import Branch, ResidualBlock
 
 # Without gradients nothing is kept, and the tangents of this many numbers fit into the processor's cache.
 CHUNK_NUMBERS = 2**18
 # Broyden's method has a d x d matrix for every point. In higher dimensions it does not save time.
 BROYDEN_UP_TO_DIM = 8
+PLANE = 2
 
 
 class FastBlock(ResidualBlock):
@@ -53,6 +54,14 @@ class Values(Protocol):
 
     def forward_and_log_det(self, flow: "FusedFlow", x: Tensor) -> tuple[Tensor, Tensor]:
         """z and log|det dz/dx| without ActNorm's part."""
+        ...
+
+    def differentiates(self, flow: "FusedFlow", x: Tensor) -> bool:
+        """Whether it has the gradients at these points just now."""
+        ...
+
+    def differentiable(self, flow: "FusedFlow", x: Tensor, log_det: LogDet) -> tuple[Tensor, Tensor]:
+        """As `forward_and_log_det` with gradients, by the exact log det or one of which all is drawn."""
         ...
 
     def forward_and_jacobians(self, flow: "FusedFlow", x: Tensor) -> tuple[Tensor, Tensor]: ...
@@ -124,9 +133,14 @@ class FusedFlow(Flow):
             return super()._inverse(z)  # or it says why there is none
 
     def _forward_and_log_det(self, x, log_det, generator):
-        if not isinstance(log_det, Exact) or second_order.in_transform():
+        if not (isinstance(log_det, Exact) or made_of_jacobians(log_det, self.dim)) or second_order.in_transform():
             return super()._forward_and_log_det(x, log_det, generator)
-        if self.values and self.values.takes(self, x):
+        if self.values and self.values.differentiates(self, x):
+            z, log_dets = self.values.differentiable(self, x, drawn(log_det, len(self.blocks), x, generator))
+        elif not isinstance(log_det, Exact):
+            z, jacobians = self.forward_and_jacobians(x)
+            log_dets = from_jacobians(log_det, jacobians.transpose(0, 1), x, generator).sum(0)
+        elif self.values and self.values.takes(self, x):
             z, log_dets = self.values.forward_and_log_det(self, x)
         else:
             z, jacobians = self.forward_and_jacobians(x)
@@ -134,14 +148,28 @@ class FusedFlow(Flow):
         return z, log_dets + self.actnorm_log_det
 
 
+def made_of_jacobians(log_det: LogDet, dim: int) -> bool:
+    """Whether an estimate is made of A: in the plane that costs less than its vector-Jacobian products."""
+    return dim == PLANE and isinstance(log_det, Truncated | Roulette | Drawn)
+
+
 def fastest(config: FlowConfig, generator: torch.Generator) -> Flow:
     """The entry of `FUSED` for its branches, or the paper's `Flow` if there is none, or the activation has no closed
     form."""
+    return (_fused(config) or Flow)(config, generator)
+
+
+def forms_jacobians(config: FlowConfig) -> bool:
+    """Whether `fastest` makes estimates of the log det from A itself: in the plane."""
+    return config.dim == PLANE and _fused(config) is not None
+
+
+def _fused(config: FlowConfig) -> type[Flow] | None:
     try:
         closed_form(activation_named(config.activation))
     except NoClosedForm:
-        return Flow(config, generator)
-    return FUSED.get(config.branch, Flow)(config, generator)
+        return None
+    return FUSED.get(config.branch)
 
 
 FUSED: dict[str, type[Flow]] = {"residual": FusedFlow}

@@ -1,7 +1,8 @@
 """The reason for estimates: the cost of a training step by the exact log det and by an estimate, against the dimension.
 
 The exact log det carries d tangents through every block and takes a d x d determinant, O(d^3) for a width that grows
-with d. An estimate takes some vector-Jacobian products, and their number does not depend on d. But it adds noise. For a
+with d. An estimate takes some vector-Jacobian products, and their number does not depend on d; in the plane too, where
+flows otherwise make it from A. But it adds noise. For a
 batch of B points, with g the gradient of its mean NLL and ghat the estimate of g,
 
     estimator variance   V_e = E |ghat - g|^2      over probes and N, with the batch fixed; 0 if g is exact,
@@ -27,9 +28,11 @@ from torch import Tensor
 
 from resflow_core.data.copies import Copies
 from resflow_core.data.curves import MOONS
+from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.measure.estimate import Estimate
+from resflow_core.measure.memory import loss_in_pieces
 from resflow_core.training.trainer import TrainConfig, Trainer
 
 DIMS = (2, 4, 8, 16, 32, 64, 128)
@@ -121,7 +124,10 @@ class Subject:
         """
         parameters = list(self.flow.parameters())
         start = self._clock()
-        loss = -self.flow.log_prob(x, log_det, generator).mean()
+        if log_det == Exact():
+            loss = -self.flow.log_prob(x).mean()
+        else:
+            loss = finished(loss_in_pieces(self.flow, x, log_det, generator))
         gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
         seconds = self._clock() - start
         return torch.cat([g.flatten() for g in gradients]), seconds

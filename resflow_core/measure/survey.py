@@ -18,7 +18,7 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Truncated
 from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint_pieces, subject, work
 from resflow_core.training.parameter_count import parameter_count
-from resflow_core.training.trainer import TrainConfig, step_bytes
+from resflow_core.training.trainer import TrainConfig, bytes_of_products
 
 SIZES = 5  # at most this many numbers of terms, and of blocks, are measured
 # The limit for one pass, and for the gradients whose variance is computed.
@@ -98,7 +98,7 @@ class SurveyPlan:
         `too_much_work` checks the time.
         """
         naive = TrainConfig(log_det=Truncated(self.terms, gradient=NAIVE), batch=self.batch)
-        if (need := step_bytes(self.flow, naive)) > MOST_BYTES:
+        if (need := bytes_of_products(self.flow, naive)) > MOST_BYTES:
             return (
                 f"Naive backpropagation would need about {_mebibytes(need)} for one pass; up to "
                 f"{_mebibytes(MOST_BYTES)} are allowed. {REMEDY}"

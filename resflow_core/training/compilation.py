@@ -10,6 +10,8 @@ import functools
 import hashlib
 import os
 import platform
+import threading
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,16 +21,20 @@ from torch import Tensor
 
 from resflow_core.extras import extra
 from resflow_core.fast import compiled
-from resflow_core.fast.by_hand import ExactNLL
 from resflow_core.fast.fused_flow import FusedFlow
+from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Exact
+from resflow_core.hybrid import HybridConfig
+from resflow_core.log_det import Exact, Roulette, Truncated, drawn
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.trainer import TrainConfig
 
 TOLERANCE = 1e-4
 """Of the check: what single precision explains, several times over."""
 POINTS = 300
+ESTIMATORS = Truncated(), Roulette(), Roulette(gradient="plain")
+ESTIMATES = "estimates from A"
+"""Earlier versions made them of vector-Jacobian products, and rounded otherwise."""
 
 
 class Disagrees(RuntimeError):
@@ -63,7 +69,7 @@ def check() -> Agreement:
     return worst
 
 
-def _worst(offs: tuple[float, ...]) -> float:
+def _worst(offs: Sequence[float]) -> float:
     return float(torch.tensor(offs).max())  # NaN where one is
 
 
@@ -74,11 +80,14 @@ def _agreement(config: FlowConfig) -> Agreement:
         for parameter in flow.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
     x = torch.randn(POINTS, 2, generator=generator)
-    parameters, gradients = FlatParameters(flow).stacked()
-    losses, vectors = [], []
-    for exact_nll in (ExactNLL, compiled.CompiledNLL):
-        losses.append(float(exact_nll(flow, parameters, gradients)(x)))
-        vectors.append(torch.cat([gradient.flatten() for gradient in gradients.values()]))
+    weights, log_dets = FlatParameters(flow), [Exact(), *(drawn(of, config.blocks, x, generator) for of in ESTIMATORS)]
+    nll, losses, gradients = compiled.CompiledNLL(flow, *weights.stacked()), list[float](), list[float]()
+    for log_det in log_dets:
+        loss = -flow.log_prob(x, log_det, generator).mean()
+        weights.differentiate(loss)
+        expected = weights.gradient.clone()
+        losses.append(abs(finished(nll.pieces([x], [log_det]))[0] - loss.item()))
+        gradients.append(float((weights.gradient - expected).norm() / expected.norm()))
     values = compiled.CompiledValues(flow)
     with torch.no_grad():
         log_prob = flow.log_prob(x)
@@ -88,8 +97,8 @@ def _agreement(config: FlowConfig) -> Agreement:
         there = values.inverse(flow, x, flow.lipschitz_bounds())
         back = torch.full_like(x, torch.inf) if there is None else flow(there) - x
     return Agreement(
-        abs(losses[1] - losses[0]),
-        float((vectors[1] - vectors[0]).norm() / vectors[0].norm()),
+        _worst(losses),
+        _worst(gradients),
         _largest(off),
         _largest(back.norm(dim=1)),
     )
@@ -156,21 +165,27 @@ def _mark(place: Path) -> Path:
 
 @functools.lru_cache(maxsize=256)
 def trains(flow: Any, train: TrainConfig) -> bool:
-    """Whether kernels take the steps of a flow with these settings; not without numba."""
-    if not isinstance(flow, FlowConfig) or train.log_det != Exact():
+    """Whether kernels take the steps of a flow, or of a hybrid's flow, with these settings; not without numba."""
+    flow = flow.flow if isinstance(flow, HybridConfig) else flow
+    if not isinstance(flow, FlowConfig) or not isinstance(train.log_det, Exact | Truncated | Roulette):
         return False
     small = replace(flow, blocks=1, width=2).build(torch.Generator().manual_seed(0))
     try:
-        return compiled.supports(small)
+        return compiled.evaluates(small)
     except ModuleNotFoundError:
         return False
 
 
-def fingerprint(backend: str) -> str:
-    """What a run's digits depend on, beside its settings: "torch 2.9.0 AVX2, numba 0.62.1 znver3, 1 thread"."""
+def fingerprint(backend: str, flow: Any = None, train: TrainConfig | None = None, torch_until: int = 0) -> str:
+    """What a run's digits depend on, beside its settings: "torch 2.9.0 AVX2, numba 0.62.1 znver3, 1 thread". In the
+    plane, `ESTIMATES` says that a run by an estimate of the log det is not one of before. `torch_until`: a step until
+    which torch alone computed it."""
     threads = torch.get_num_threads()
     parts = [f"torch {torch.__version__.partition('+')[0]} {torch.backends.cpu.get_cpu_capability()}"]
+    parts += [f"{platform.machine()} to step {torch_until}"] * bool(torch_until)
     parts += [f"numba {_numba()} {_processor()}"] if backend == "numba" else [platform.machine()]
+    if train and train.log_det != Exact() and isinstance(flow, FlowConfig | HybridConfig) and flow.dim == 2:
+        parts += [ESTIMATES]
     return ", ".join([*parts, f"{threads} thread{'s' * (threads > 1)}"])
 
 
@@ -191,7 +206,29 @@ def _processor() -> str:
     return binding.get_host_cpu_name()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Compile them where they are not kept yet, and say how far that is."""
     if hasattr(os, "nice"):
         os.nice(10)  # compiling takes half a minute of a processor, in which others shall train
+    done = threading.Event()
+    if (place := folder()) and not are_kept():
+        threading.Thread(target=_tell, args=(place, done), daemon=True).start()
     keep()
+    done.set()
+
+
+def _tell(place: Path, done: threading.Event) -> None:
+    """A line for each function of which numba has written down that it is compiled."""
+    kernels, told = len(_entries().Entries._fields), -1
+    while not done.wait(0.2):
+        made = sum(file.suffix == ".nbi" for file in _files(place))
+        if made != told:
+            told = made
+            print(f"Compiling kernels, once for this version: {made} of {kernels} ...", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ModuleNotFoundError as error:
+        print(f"Torch computes all: {error}")

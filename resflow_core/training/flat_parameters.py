@@ -1,4 +1,4 @@
-"""The parameters of a model as two long vectors, stacked layer by layer."""
+"""The parameters of a model as one long vector, stacked layer by layer."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ from resflow_core.hybrid import Hybrid
 
 
 class FlatParameters:
-    """A model with its parameters in two long vectors: its matrices, and all others. The parameters become views.
+    """A model with its parameters in one long vector: first its matrices, then all others. The parameters become views.
 
-    Then optimiser, clipping and average handle two tensors instead of hundreds of small ones. What has one name within
+    Then optimiser, clipping and average handle one tensor instead of hundreds of small ones. What has one name within
     a block stands side by side for all blocks, so that it is one tensor (`stacked`).
     """
 
@@ -33,13 +33,12 @@ class FlatParameters:
         for parameter, place in zip(self._parameters, places, strict=True):
             parameter.data = place.view_as(parameter)
         self._gradient = torch.zeros_like(self._flat)
-        self.parts = [self._flat[:n_matrices], self._flat[n_matrices:]]
-        for part, gradient in zip(self.parts, (self._gradient[:n_matrices], self._gradient[n_matrices:]), strict=True):
-            part.grad = gradient
+        self._flat.grad = self._gradient
+        self.matrices, self.others = self._flat[:n_matrices], self._flat[n_matrices:]
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
-        """All of them, in the order of both vectors."""
+        """All of them, in the order of the vector."""
         return self._parameters
 
     @property
@@ -106,7 +105,8 @@ class FlatParameters:
     def clip(self, most: float) -> float:
         """Shorten the gradient to the norm `most`, and return its norm before that."""
         norm = float(torch.linalg.vector_norm(self._gradient))
-        self._gradient.mul_(min(1.0, most / (norm + 1e-6)))
+        if (share := most / (norm + 1e-6)) < 1.0:
+            self._gradient.mul_(share)
         return norm
 
 

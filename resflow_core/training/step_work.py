@@ -1,13 +1,16 @@
 """The work of a training step by formula, good to a factor of about two, and the pieces of a long one."""
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig
+from resflow_core.fast.fused_flow import forms_jacobians
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, LogDet
+from resflow_core.log_det import Work as WorkOfLogDet
 from resflow_core.training.parameter_count import parameter_count, units_of_block
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 UNIT, PARAMETER = 100, 3750
 # A series takes this many passes besides its terms: values, and the gradients of one product and of the path to z.
 BESIDE_TERMS = 7
+# Where A is at hand, a term is a product of d x d matrices: so many multiply-adds of a row in a block.
+MATRIX_TERM = 1000
 USUAL_SECONDS = 2e-11
 """Per multiply-add, on a usual machine with one thread."""
 PIECE_SECONDS = 0.05
@@ -44,6 +49,7 @@ def affords_exact_losses(flow: "AnyConfig") -> bool:
     return flow.dim == 2
 
 
+@lru_cache(maxsize=256)
 def piece_count(flow: "AnyConfig", train: "TrainConfig") -> int:
     """In how many pieces a step is taken: parts of the batch, at least a point each. What is done once is done in each
     of them, but for the exact log det of a residual flow, so pieces are not much shorter than that."""
@@ -82,7 +88,8 @@ def step_work(flow: "AnyConfig", train: "TrainConfig") -> Work:
         units = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return _work(train.batch * 3, units, parameter_count(flow))
     units = flow.blocks * units_of_block(flow)
-    return _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameter_count(flow))
+    through = _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameter_count(flow))
+    return through._replace(rows=through.rows + _matrix_terms(train.log_det, train.batch, flow) * MATRIX_TERM)
 
 
 def _work(rows_times_passes: float, units: int, weights: int) -> Work:
@@ -93,9 +100,19 @@ def _rows_times_passes(log_det: LogDet, batch: int, flow: FlowConfig) -> float:
     work, exact = log_det.work(batch), 1 + flow.dim
     if not work.terms:
         return batch * 3 * exact
-    # Powers that are differentiated also go backward, and so do their derivatives.
-    terms = work.terms + 3 * max(work.kept, work.at_once)
-    return work.rows * (BESIDE_TERMS + terms) + (batch * exact if affords_exact_losses(flow) else 0)
+    if forms_jacobians(flow):
+        return batch * 4 * exact  # and the exact losses
+    return work.rows * (BESIDE_TERMS + _terms(work)) + (batch * exact if affords_exact_losses(flow) else 0)
+
+
+def _matrix_terms(log_det: LogDet, batch: int, flow: FlowConfig) -> int:
+    work = log_det.work(batch)
+    return flow.blocks * work.rows * _terms(work) if work.terms and forms_jacobians(flow) else 0
+
+
+def _terms(work: WorkOfLogDet) -> int:
+    """Powers that are differentiated also go backward, and so do their derivatives."""
+    return work.terms + 3 * max(work.kept, work.at_once)
 
 
 def _parameters_within(flow: HybridConfig) -> int:

@@ -18,12 +18,12 @@ from resflow_core.baselines.zuko_flows import BaselineConfig, refuse_estimates
 from resflow_core.data import Dataset, Source
 from resflow_core.fast import compiled
 from resflow_core.fast.by_hand import ExactNLL, supports
-from resflow_core.fast.fused_flow import FusedFlow
+from resflow_core.fast.fused_flow import FusedFlow, forms_jacobians
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.lipschitz import LipschitzLinear
-from resflow_core.log_det import LOG_DETS, Exact, LogDet, split
+from resflow_core.log_det import LOG_DETS, Exact, LogDet, Work, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
 from resflow_core.training.flat_parameters import FlatParameters
@@ -71,7 +71,8 @@ class TrainConfig:
     log_det: LogDet = setting(
         Exact(),
         "Log det",
-        "How the training loss computes the log det. The curves always show the exact loss.",
+        "How the training loss computes the log det. In the plane an estimate costs noise, hardly time. The curves "
+        "always show the exact loss.",
         choices=LOG_DETS,
     )
     learning_rate: float = setting(
@@ -193,16 +194,35 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
         moving = flow.dim * (7 * flow.outputs + 8)
         numbers = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return 4 * (train.batch * numbers + 3 * parameter_count(flow))
+    work = train.log_det.work(train.batch)
+    if work.terms and forms_jacobians(flow):
+        return _bytes_from_jacobians(flow, train.batch, work)
+    return bytes_of_products(flow, train)
+
+
+def bytes_of_products(flow: FlowConfig, train: TrainConfig) -> int:
+    """As `step_bytes`, with a series of vector-Jacobian products in the plane too."""
     rows, products, at_once, _ = train.log_det.work(train.batch)
-    activation = activation_named(flow.activation)
     units = flow.blocks * units_of_block(flow)
     numbers = 8 * (1 + products) if products else 4 + flow.dim
     in_one_block = 8 * (at_once - products) * units // flow.blocks
-    return 4 * rows * (units * numbers + in_one_block + max(flow.dim, flow.width) * activation.temporaries)
+    return 4 * rows * (units * numbers + in_one_block + _temporaries(flow))
+
+
+def _bytes_from_jacobians(flow: FlowConfig, batch: int, work: Work) -> int:
+    """As by the exact log det, once more for the block whose gradient is computed, and of each block and point its
+    probes and a few matrices: A, P, M and, if each term is differentiated, its power."""
+    units = (flow.blocks + 1) * units_of_block(flow) * (4 + flow.dim)
+    matrices = flow.blocks * flow.dim**2 * (4 + 3 * work.terms * (max(work.kept, work.at_once) > 1))
+    return 4 * (batch * (units + _temporaries(flow) + matrices) + work.rows * flow.blocks * flow.dim)
+
+
+def _temporaries(flow: FlowConfig) -> int:
+    return max(flow.dim, flow.width) * activation_named(flow.activation).temporaries
 
 
 BACKENDS: dict[str, type[ExactNLL] | type[compiled.CompiledNLL]] = {"torch": ExactNLL, "numba": compiled.CompiledNLL}
-"""What computes the exact NLL of a batch, and its gradient."""
+"""What computes the NLL of a batch, and its gradient, by hand."""
 
 
 class Diverged(RuntimeError):
@@ -237,10 +257,9 @@ class Trainer:
         """With `exact_losses` False, `step` does not compute the exact log det of a flow that trains by an estimate. In
         high dimensions it takes longer than the step.
 
-        `backend` is one of `BACKENDS`. "numba" trains flows in the plane by the exact log det several times as fast,
-        and all others as "torch" does; the two round differently, so their runs part after some hundred steps. The
-        attribute `backend` says which one it is. With "numba", values, pictures and samples are also several times as
-        fast, however the flow is trained.
+        `backend` is one of `BACKENDS`. "numba" trains flows in the plane several times as fast, and all others as
+        "torch" does; the two round differently, so their runs part after some hundred steps. The attribute `backend`
+        says which one it is. With "numba", values, pictures and samples are also several times as fast.
 
         Raises ModuleNotFoundError for "numba" where it is not installed, and ValueError for any other backend, if the
         settings do not fit together, or if the data set draws points that are not finite, not float32, or not of the
@@ -278,25 +297,24 @@ class Trainer:
         yield from self.model.initializing(dataset.sample(INITIAL_POINTS, self._data))
         self.model.to(device)
         self._weights = FlatParameters(self.model)
-        self.backend = backend if backend == "torch" or compiled.supports(self.model) else "torch"
-        self._exact_nll_by_hand = None
-        if supports(self.model):
-            self._exact_nll_by_hand = BACKENDS[self.backend](self.model, *self._weights.stacked())
         self._evaluates = backend == "numba" and compiled.evaluates(self.flow)
+        self.backend = backend if self._evaluates else "torch"
+        self._by_hand = None
+        if supports(self.model):
+            self._by_hand = BACKENDS[self.backend](self.model, *self._weights.stacked())
         self._evaluate(self._weights)
         self._averaged: FlatParameters | None = None
         self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
         self._layers = [part for part in self.model.modules() if isinstance(part, LipschitzLinear)]
         self._carries = any(layer.constraint.carries for layer in self._layers)
-        matrices, others = self._weights.parts
-        self._optimiser = torch.optim.AdamW([{"params": [matrices]}, {"params": [others]}], fused=True)
+        self._optimiser = torch.optim.Adam([self._weights.vector], fused=True)
         self.step_count = 0
         self._before: tuple[Tensor, Tensor] | None = None  # the generators' states before a step that is under way
 
     @property
     def device(self) -> torch.device:
         """The device of the parameters."""
-        return next(self.model.parameters()).device
+        return self._weights.vector.device
 
     @property
     def flow(self) -> NormalizingFlow:
@@ -353,12 +371,10 @@ class Trainer:
             )
         if seen:
             seen(Differentiated(x, y, self._before[1], loss, self._weights.gradient.clone(), norm))
-        matrices, others = self._optimiser.param_groups
-        matrices["lr"] = others["lr"] = config.rate(self.step_count)
-        matrices["weight_decay"], others["weight_decay"] = config.weight_decay, 0.0
-        self._optimiser.step()
-        for layer in self._layers:
-            layer.advance()
+        self._update(config.rate(self.step_count), config.weight_decay)
+        if self._carries:
+            for layer in self._layers:
+                layer.advance()
         self.step_count += 1
         self._average(config.average)
         self._before = None
@@ -379,6 +395,15 @@ class Trainer:
             flow.values = compiled.CompiledValues(flow, weights.stacked()[0] if flow is weights.model else None)
         return weights
 
+    @torch.no_grad()
+    def _update(self, rate: float, weight_decay: float) -> None:
+        """A step of AdamW (Loshchilov & Hutter 2019), which shrinks the matrices alone."""
+        if weight_decay:
+            self._weights.matrices.mul_(1 - rate * weight_decay)
+        (group,) = self._optimiser.param_groups
+        group["lr"] = rate
+        self._optimiser.step()
+
     def _batch(self, config: TrainConfig) -> tuple[Tensor, Tensor | None]:
         """Points, (batch, dim), and the classes of a hybrid's."""
         if not isinstance(self.model, Hybrid):
@@ -389,10 +414,11 @@ class Trainer:
     def _differentiated(self, x: Tensor, y: Tensor | None, config: TrainConfig) -> Pieces[tuple[float, float]]:
         """The training loss, whose gradient the weights have then, and the mean NLL in nats as `step` returns it."""
         parts = parts_of_batch(self.model.config, config, len(x))
-        if self._exact_nll_by_hand and config.log_det == Exact():
-            exact = float((yield from self._exact_nll_by_hand.pieces([x[part] for part in parts])))
-            return exact, exact
-        blocks = len(self.flow.blocks) if isinstance(self.flow, Flow) else 0
+        blocks = len(self._branches)
+        if self._by_hand and self._by_hand.takes(config.log_det):
+            log_dets = split(config.log_det, blocks, x, parts, self._probes)
+            by_hand, exact = yield from self._by_hand.pieces([x[part] for part in parts], log_dets)
+            return by_hand, exact if self.exact_losses else by_hand
         log_dets = [config.log_det] if len(parts) == 1 else split(config.log_det, blocks, x, parts, self._probes)
         loss = nll = 0.0
         for k, (part, log_det) in enumerate(zip(parts, log_dets, strict=True)):
@@ -428,7 +454,7 @@ class Trainer:
         if self._averaged is None:
             self._averaged = self._evaluate(FlatParameters(copy.deepcopy(self.model)))
         decay = min(decay, self.step_count / (self.step_count + 10))
-        torch._foreach_lerp_(self._averaged.parts, self._weights.parts, 1 - decay)
+        self._averaged.vector.lerp_(self._weights.vector, 1 - decay)
         if self._carries:
             # Power iteration continues from the vectors of the trained model.
             for averaged, trained in zip(self._averaged.model.buffers(), self.model.buffers(), strict=True):

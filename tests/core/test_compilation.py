@@ -12,6 +12,7 @@ import torch
 
 from resflow_core.fast import compiled
 from resflow_core.fast.kernel import entries
+from resflow_core.log_det import Drawn, Exact
 from resflow_core.training import compilation
 from resflow_core.training.compilation import Disagrees, check
 
@@ -27,17 +28,18 @@ def test_kernels_agree_with_torch_here():
     assert 0 <= max(found.loss, found.gradient, found.log_prob, found.round_trip) < 1e-5
 
 
+@pytest.mark.parametrize("by", [Exact, Drawn])
 @pytest.mark.parametrize("wrong", ["loss", "gradient"])
-def test_kernels_that_compute_something_else_are_refused(wrong, monkeypatch):
-    computed = compiled.CompiledNLL.__call__
+def test_kernels_that_compute_something_else_are_refused(wrong, by, monkeypatch):
+    computed = compiled.CompiledNLL.pieces
 
-    def off(self, x):
-        nll = computed(self, x)
-        if wrong == "gradient":
+    def off(self, parts, log_dets):
+        loss, nll = yield from computed(self, parts, log_dets)
+        if wrong == "gradient" and isinstance(log_dets[0], by):
             self._gradients["branch.linears.1.bias"].mul_(1.01)
-        return nll * 1.01 if wrong == "loss" else nll
+        return loss * 1.01 if wrong == "loss" and isinstance(log_dets[0], by) else loss, nll
 
-    monkeypatch.setattr(compiled.CompiledNLL, "__call__", off)
+    monkeypatch.setattr(compiled.CompiledNLL, "pieces", off)
     with pytest.raises(Disagrees, match="Torch computes alone"):
         check()
 
@@ -65,7 +67,7 @@ def test_where_no_folder_can_be_written_to_they_are_compiled_in_memory(monkeypat
 
     monkeypatch.setattr(entries, "made", nowhere)
     found, kept = entries._kept()
-    assert kept is None and found.nll_gradient._cache.cache_path is None
+    assert kept is None and found.gradients._cache.cache_path is None
 
 
 def test_the_fingerprint_names_all_that_digits_depend_on(monkeypatch):

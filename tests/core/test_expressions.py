@@ -36,7 +36,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.residual import Branch
 from resflow_core.settings import from_json, settings_of, to_json
-from resflow_core.training.trainer import TrainConfig, Trainer, step_bytes
+from resflow_core.training.trainer import TrainConfig, Trainer, bytes_of_products, step_bytes
 from tests.core.oracles import points, seeded
 from tests.covering import told
 
@@ -718,7 +718,7 @@ class TestInAFlow:
     def test_the_memory_of_a_step_is_known_beforehand(self, log_det):
         flow, train = FlowConfig(blocks=2, width=32, activation=f"={TEXT}"), TrainConfig(log_det=log_det, batch=200)
         t, kept = Trainer(flow, train, DATASETS["moons"], seed=0), {}
-        t._exact_nll_by_hand = None  # it keeps the same tensors, but not through autograd
+        t._by_hand = None  # it keeps the same tensors, but not through autograd
 
         def keep(tensor):
             kept[tensor.untyped_storage().data_ptr()] = tensor
@@ -728,6 +728,6 @@ class TestInAFlow:
             t.step()
         saved = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
         assert saved < step_bytes(flow, train) < 10 * saved
-        rows = log_det.work(200).rows
-        parts = 3 * len(steps_of(read(TEXT).tree)) * 4 * rows * 32  # of one layer, while it is evaluated
-        assert step_bytes(flow, train) - step_bytes(replace(flow, activation="tanh"), train) >= parts
+        parts = 3 * len(steps_of(read(TEXT).tree)) * 4 * 32  # of one layer and row, while it is evaluated
+        for needed, rows in ((step_bytes, 200), (bytes_of_products, log_det.work(200).rows)):
+            assert needed(flow, train) - needed(replace(flow, activation="tanh"), train) >= rows * parts

@@ -111,11 +111,12 @@ def every_n(monkeypatch):
     """Makes every law draw N = 0, 1, ... for the rows in turn, or for several draws every combination of them."""
 
     def set_up(n_draws=1, repeats=1):
-        def sample(self, n, generator):
-            each = torch.arange(round((n / repeats / n_draws) ** (1 / n_draws)))
-            return torch.cartesian_prod(*[each] * n_draws).view(-1, n_draws).repeat_interleave(repeats, 0).flatten()
+        def terms(self, u):
+            each = torch.arange(round((u.numel() / repeats / n_draws) ** (1 / n_draws)))
+            found = torch.cartesian_prod(*[each] * n_draws).view(-1, n_draws).repeat_interleave(repeats, 0)
+            return found.view(u.shape)
 
-        monkeypatch.setattr(Law, "sample", sample)
+        monkeypatch.setattr(Law, "terms", terms)
 
     return set_up
 
@@ -125,9 +126,8 @@ def one_probe(monkeypatch):
     """Makes a probe the same for all points of a batch, and returns what it draws."""
 
     def set_up(name, n_probes, dim):
-        draw = PROBES[name].draw
-        drawn = draw((n_probes, 1, dim), seeded(7), torch.float64)
-        fixed = dataclasses.replace(PROBES[name], draw=lambda shape, generator, dtype: drawn.expand(shape))
+        drawn = PROBES[name].draw((n_probes, 1, dim), seeded(7), torch.float64)
+        fixed = dataclasses.replace(PROBES[name], fill=lambda v, generator: v.copy_(drawn))
         monkeypatch.setitem(PROBES, name, fixed)
         return drawn[:, 0]
 
@@ -190,7 +190,7 @@ class TestRouletteIsUnbiasedWhenSummedOverN:
         signs = all_signs(dim)
         every_n(repeats=len(signs))
         probe = dataclasses.replace(
-            PROBES["rademacher"], draw=lambda shape, generator, dtype: signs.repeat(MOST_TERMS, 1)[None]
+            PROBES["rademacher"], fill=lambda v, generator: v.copy_(signs.repeat(MOST_TERMS, 1)[None])
         )
         monkeypatch.setitem(PROBES, "rademacher", probe)
         chance = chance_of(law, torch.arange(MOST_TERMS)).repeat_interleave(len(signs)) / len(signs)
@@ -216,7 +216,7 @@ class TestRouletteIsUnbiasedWhenSummedOverN:
         log_det = Roulette(law, "gaussian", 2, shared=True, gradient=gradient)
         x, total = torch.zeros(3, 2, dtype=torch.float64), 0.0
         for n in range(MOST_TERMS):
-            monkeypatch.setattr(Law, "sample", lambda self, size, generator, n=n: torch.full((size,), n))
+            monkeypatch.setattr(Law, "terms", lambda self, u, n=n: torch.full(u.shape, n))
             estimates = log_det.value_and_log_det(branch, x, seeded(0))[1]
             assert estimates.unique().numel() == 1
             total = total + chance_of(law, torch.tensor(n)) * estimates.mean()

@@ -7,19 +7,22 @@ import weakref
 from functools import lru_cache
 from inspect import signature
 from itertools import count, cycle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from resflow_core.flow import FlowConfig
+from resflow_core import gradients
+from resflow_core.flow import FlowConfig, standard_normal_log_prob
 from resflow_core.gradients import GRADIENTS
-from resflow_core.log_det import Roulette, Truncated
+from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import LEAST_DRAWS, Estimate, NoLogDet, cost, footprint, subject
 from resflow_core.measure.ledger import Ledger
 from resflow_core.measure.memory import DOUBLING_NUMBERS, footprint_pieces, relative_variance, work
+from resflow_core.measure.scaling import Plan, Subject
 from resflow_core.roulette import Geometric
-from resflow_core.training.trainer import TrainConfig, step_bytes
+from resflow_core.training.trainer import TrainConfig, bytes_of_products, step_bytes
 from tests.core.oracles import points, seeded
 
 BATCH, WIDTH, TERMS, BLOCKS = 32, 48, (2, 5, 8), (2, 4, 6)
@@ -73,6 +76,12 @@ def flow_and_points(dim=2, blocks=4, batch=BATCH):
     return subject(FlowConfig(dim=dim, blocks=blocks, width=WIDTH, activation="lipswish"), batch, seeded(0))
 
 
+def loss_by_products(flow, x, log_det):
+    """Part by part, as a flow in the plane, whose A is so small, does not compute it by itself."""
+    z, log_dets = flow.forward_and_log_dets(x, log_det, seeded(1))
+    return -(standard_normal_log_prob(z) + log_dets.sum(1)).mean()
+
+
 def kept_by_hooks(flow, x, log_det):
     """Bytes that are saved for the backward pass, or that Python's objects hold, once the forward pass has returned."""
 
@@ -92,7 +101,7 @@ def kept_by_hooks(flow, x, log_det):
     gc.collect()
     gc.freeze()  # what was there before is not among the objects that are looked through
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda box: box.tensor):
-        loss = -flow.log_prob(x, log_det, seeded(1)).mean()
+        loss = loss_by_products(flow, x, log_det)
     gc.collect()
     held = sizes(t for t in gc.get_objects() if issubclass(type(t), torch.Tensor))
     gc.unfreeze()
@@ -105,7 +114,7 @@ def peak_by_allocator(flow, x, log_det):
     """The most bytes that PyTorch's allocator has out at one time, as its profiler writes them down."""
     parameters = list(flow.parameters())
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
-        loss = -flow.log_prob(x, log_det, seeded(1)).mean()
+        loss = loss_by_products(flow, x, log_det)
         gradients = torch.autograd.grad(loss, parameters)
     del gradients
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
@@ -136,7 +145,7 @@ def test_pieces_count_what_one_pass_counts_and_nothing_of_what_others_do_meanwhi
     flow, x = flow_and_points()
     parameters = list(flow.parameters())
     with Ledger([x, *parameters, *flow.buffers()]) as ledger:
-        loss = -flow.log_prob(x, way(name), seeded(1)).mean()
+        loss = loss_by_products(flow, x, way(name))
         kept = ledger.alive
         torch.autograd.grad(loss, parameters, materialize_grads=True)
     pieces, others = [], []
@@ -152,7 +161,7 @@ def test_work_is_the_number_of_operations_and_more_where_these_return_many_numbe
     few, many = (flow_and_points(blocks=1, batch=batch) for batch in (8, 512))
     for flow, x in (few, many):
         with Ledger() as ledger:
-            torch.autograd.grad(flow.log_prob(x, way("plain"), seeded(1)).mean(), list(flow.parameters()))
+            torch.autograd.grad(loss_by_products(flow, x, way("plain")), list(flow.parameters()))
         found = work(flow, x, way("plain"), seeded(1))
         assert found - ledger.numbers / DOUBLING_NUMBERS == pytest.approx(ledger.operations, abs=3)  # the sign
     assert work(*few, way("plain"), seeded(1)) < 0.7 * work(*many, way("plain"), seeded(1))
@@ -256,14 +265,56 @@ class TestOrders:
         assert plain_in_forward.kept < neumann.kept
 
 
+@pytest.fixture
+def products(monkeypatch):
+    """Counts vector-Jacobian products of a block: `products.count`."""
+    counted = SimpleNamespace(count=0)
+
+    def counting(powers):
+        def count(*given, **named):
+            for k, power in enumerate(powers(*given, **named)):
+                counted.count += k > 0
+                yield power
+
+        return count
+
+    for name in ("powers", "constant_powers"):
+        monkeypatch.setattr(gradients._Rows, name, counting(getattr(gradients._Rows, name)))
+    return counted
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_in_the_plane_costs_are_those_of_vector_jacobian_products_which_flows_do_not_take_there(name, products):
+    terms, blocks = 5, 3
+    flow, x = flow_and_points(blocks=blocks)
+
+    def of(measure):
+        products.count = 0
+        measure()
+        return products.count
+
+    assert of(lambda: flow.log_prob(x, way(name, terms), seeded(1))) == 0
+    found = of(lambda: footprint(flow, x, way(name, terms), seeded(1)))
+    assert found == blocks * terms
+    assert of(lambda: work(flow, x, way(name, terms), seeded(1))) == found
+    assert of(lambda: list(cost(flow, x, way(name, terms), seeded(1), 3))) == 3 * found
+    plan = Plan(flow.config, TrainConfig(batch=8, log_det=way(name, terms)), (2,))
+    subject_of_plan = Subject(plan, 2, 0)
+    assert of(lambda: subject_of_plan.gradient(x, way(name, terms), seeded(1))) == found
+    assert of(lambda: subject_of_plan.gradient(x, Exact(), None)) == 0
+
+
 @pytest.mark.parametrize("blocks", [1, 4])
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_what_the_engine_refuses_by_is_no_less_than_the_peak(name, blocks):
     # One block holds all terms where they are differentiated in the forward pass.
     flow, x = flow_and_points(blocks=blocks)
-    found = footprint(flow, x, way(name, 10), seeded(1)).peak
-    estimate = step_bytes(flow.config, TrainConfig(log_det=way(name, 10), batch=BATCH))
-    assert found < estimate < 10 * found
+    train = TrainConfig(log_det=way(name, 10), batch=BATCH)
+    by_products = footprint(flow, x, way(name, 10), seeded(1)).peak
+    with Ledger([x, *flow.parameters(), *flow.buffers()]) as ledger:
+        torch.autograd.grad(-flow.log_prob(x, way(name, 10), seeded(1)).mean(), list(flow.parameters()))
+    assert by_products < bytes_of_products(flow.config, train) < 10 * by_products
+    assert ledger.peak < step_bytes(flow.config, train) < 10 * ledger.peak
 
 
 class TestGradients:

@@ -201,21 +201,18 @@ def test_what_the_update_does_is_adams_step_and_the_difference_of_two_densities(
     *_, gradients = reference.differentiated(reference.exact)
     norm, before = flat(gradients).norm(), copy.deepcopy(trainer.model.state_dict())
     moments = copy.deepcopy(trainer._optimiser.state_dict())["state"]
-    weights = trainer._weights
-    orders = dict(zip(("matrices", "others"), weights.parts, strict=True))
+    matrices = len(trainer._weights.matrices)
     parts = step_in_parts(trainer, NODES, 5)
     assert parts.gradient_norm == pytest.approx(float(norm), rel=1e-4)
     squares, along = 0.0, 0.0
     clipped = trainer._weights.gradient.double()  # of this step, whose length was checked above
     assert float(clipped.norm()) == pytest.approx(0.05, rel=1e-3)
-    start = 0
-    for key, (name, _) in enumerate(orders.items()):
-        first, second, count = (moments[key][part].double() for part in ("exp_avg", "exp_avg_sq", "step"))
-        g = clipped[start : start + len(first)]
-        start += len(first)
+    for part, decays in ((slice(0, matrices), True), (slice(matrices, None), False)):
+        first, second = (moments[0][name][part].double() for name in ("exp_avg", "exp_avg_sq"))
+        g, count = clipped[part], moments[0]["step"]
         m, v, t = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2, float(count) + 1
         step = -0.01 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
-        if name == "matrices":
+        if decays:
             step = step - 0.01 * 0.1 * flat_before(before, trainer, matrices=True)
         squares += float(step.square().sum())
         along -= float(step @ g)

@@ -16,7 +16,7 @@ class Entries(NamedTuple):
     """See `parameters`, `whole_flow` and `inverse`."""
 
     fold: Callable[..., Any]
-    nll_gradient: Callable[..., Any]
+    gradients: Callable[..., Any]
     unfold: Callable[..., Any]
     forward: Callable[..., Any]
     inverse: Callable[..., Any]
@@ -38,8 +38,10 @@ def made(sources: int, cache: bool = True) -> Entries:
             parameters.fold(raw, triples, limits, of)
 
     @njit(cache=cache, **OPTIONS)
-    def nll_gradient(kind, x, share, of, gradient, room):
-        return whole_flow.nll_gradient(kind, x, share, of, gradient, room) if sources >= 0 else 0.0
+    def gradients(kind, x, share, d_z, d_log_det, of, series, gradient, d_x, room):
+        if sources >= 0:
+            return whole_flow.gradients(kind, x, share, d_z, d_log_det, of, series, gradient, d_x, room)
+        return 0.0, 0.0
 
     @njit(cache=cache, **OPTIONS)
     def unfold(raw, triples, limits, d_of, gradient):
@@ -47,15 +49,15 @@ def made(sources: int, cache: bool = True) -> Entries:
             parameters.unfold(raw, triples, limits, d_of, gradient)
 
     @njit(cache=cache, **OPTIONS)
-    def forward(kind, x, of, z, log_det, jacobians, stages, room):
+    def forward(kind, x, of, series, z, log_det, jacobians, stages, room):
         if sources >= 0:
-            whole_flow.forward(kind, x, of, z, log_det, jacobians, stages, room)
+            whole_flow.forward(kind, x, of, series, z, log_det, jacobians, stages, room)
 
     @njit(cache=cache, **OPTIONS)
     def inverse(kind, z, of, bounds, tolerance, x, room):
         return inversion.inverse(kind, z, of, bounds, tolerance, x, room) if sources >= 0 else 0
 
-    return Entries(fold, nll_gradient, unfold, forward, inverse)
+    return Entries(fold, gradients, unfold, forward, inverse)
 
 
 SOURCES = digest(Path(__file__).parent)
@@ -67,7 +69,7 @@ def _kept() -> tuple[Entries, str | None]:
         entries = made(SOURCES)
     except RuntimeError:  # numba finds no folder
         return made(SOURCES, cache=False), None
-    return entries, entries.nll_gradient._cache.cache_path  # type: ignore[attr-defined]
+    return entries, entries.gradients._cache.cache_path  # type: ignore[attr-defined]
 
 
 ENTRIES, KEPT = _kept()

@@ -40,6 +40,9 @@ def tile_size(batch: int) -> int:
 def workspace(size: int, blocks: int, layers: int, width: int) -> Workspace:
     """For tiles of so many points. It holds what the last call left, and the next call in this thread has the same
     memory."""
+    wanted = size, blocks, layers, width
+    if getattr(_KEPT, "of", None) == wanted:
+        return _KEPT.workspace
     several = layers if layers > 1 else 0
     units, parts = (blocks, layers, width, size), (blocks, several, width, 3, size)
     shapes = (
@@ -50,7 +53,9 @@ def workspace(size: int, blocks: int, layers: int, width: int) -> Workspace:
     room = getattr(_KEPT, "room", None)
     if room is None or len(room) < ends[-1]:
         room = _KEPT.room = np.empty(ends[-1], np.float32)
-    return Workspace(*(room[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False)))
+    views = (room[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes, strict=False))
+    _KEPT.of, _KEPT.workspace = wanted, Workspace(*views)
+    return _KEPT.workspace
 
 
 # Rows of what is kept of the entry of a block: x, y, a, q and r, each of both coordinates.
