@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from resflow_core.api import by_kernels
 from resflow_core.api.choices import points_of
 from resflow_core.api.sizes import batch_for, learning_rate_for, weight_decay_for
 from resflow_core.arguments import check_finite
@@ -50,6 +51,7 @@ class Fit:
     train_nll: float
     validation_nll: float
     reason: str
+    backend: str = "torch"  # that took the steps; "numba": compiled kernels
 
     def __str__(self) -> str:
         held = (
@@ -60,9 +62,13 @@ class Fit:
         )
         return (
             f"fitted to {self.points:,} points: {self.blocks} blocks x {self.width} units, batch {self.batch}, "
-            f"learning rate {self.learning_rate:g}, log det {self.log_det}; {self.steps:,} steps in "
+            f"learning rate {self.learning_rate:g}, log det {self.log_det}; {self.steps:,} steps by {self._by} in "
             f"{self.seconds:.1f} s ({self.reason}); NLL of the batches {self.train_nll:.3f} nats; {held}."
         )
+
+    @property
+    def _by(self) -> str:
+        return "compiled kernels" if self.backend == "numba" else self.backend
 
 
 def fit(
@@ -112,6 +118,7 @@ def fit(
         run.train_nll,
         run.best if len(held) else math.nan,
         reason,
+        "numba" if run.kernels else "torch",
     )
     return flow
 
@@ -132,10 +139,15 @@ class _Run:
     ):
         self.flow, self.rows, self.given, self.held, self.held_given = flow, rows, given, held, held_given
         self.batch, self.rate = batch, rate
-        self.parameters = [parameter for parameter in flow.parameters() if parameter.requires_grad]
+        self.kernels = by_kernels.ByKernels(flow) if by_kernels.trained(flow) else None
+        if self.kernels:
+            self.parameters = self.kernels.parameters
+            matrices, others = ([part] for part in self.parameters)
+        else:
+            self.parameters = [parameter for parameter in flow.parameters() if parameter.requires_grad]
+            matrices = [parameter for parameter in self.parameters if parameter.ndim > 1]
+            others = [parameter for parameter in self.parameters if parameter.ndim <= 1]
         self.average = [parameter.detach().clone() for parameter in self.parameters]
-        matrices = [parameter for parameter in self.parameters if parameter.ndim > 1]
-        others = [parameter for parameter in self.parameters if parameter.ndim <= 1]
         self.optimiser = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": weight_decay_for(points)}, {"params": others, "weight_decay": 0.0}],
             lr=rate,
@@ -169,18 +181,14 @@ class _Run:
                     reason = reason or ("all steps taken" if self.step >= steps else "the time was up")
         finally:
             self._put(self.kept if self.held is not None else self.average)
+            if self.kernels:
+                self.kernels.release()
             show(math.inf, "")
         return reason
 
     def _step(self, done: float) -> None:
-        flow = self.flow
-        chosen = torch.randint(len(self.rows), (self.batch,), generator=flow._stream).to(self.rows.device)
-        given = None if self.given is None else self.given[chosen]
-        with flow.flow.folding(flow.log_det) if isinstance(flow.flow, FusedFlow) else nullcontext():
-            loss = -flow._log_prob(self.rows[chosen], given, flow.log_det, flow._stream).mean()
-        gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        value, gradients = self._differentiated()
         norm = float(torch.linalg.vector_norm(torch.stack([g.norm() for g in gradients])))
-        value = loss.item()
         if not math.isfinite(value + norm):
             raise Diverged(
                 f"The loss stopped being finite at step {self.step + 1}. The best weights are kept. Lower "
@@ -200,6 +208,18 @@ class _Run:
         decay = min(AVERAGE, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+
+    def _differentiated(self) -> tuple[float, Sequence[Tensor]]:
+        """The NLL of a batch in nats, and its gradient in the parameters."""
+        flow = self.flow
+        chosen = torch.randint(len(self.rows), (self.batch,), generator=flow._stream).to(self.rows.device)
+        if self.kernels:
+            nll, gradients = self.kernels.gradients(self.rows[chosen], flow.log_det, flow._stream)
+            return nll + float(flow.scale.log().sum()), gradients
+        given = None if self.given is None else self.given[chosen]
+        with flow.flow.folding(flow.log_det) if isinstance(flow.flow, FusedFlow) else nullcontext():
+            loss = -flow._log_prob(self.rows[chosen], given, flow.log_det, flow._stream).mean()
+        return loss.item(), torch.autograd.grad(loss, self.parameters, materialize_grads=True)
 
     @torch.no_grad()
     def _look(self) -> bool:

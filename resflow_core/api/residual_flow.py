@@ -224,6 +224,10 @@ class ResidualFlow(OwnStream):
         training stops if those do not improve for long. With `steps`, the same seed gives the same weights; with
         `seconds` their number depends on the machine.
 
+        In the plane compiled kernels take the steps of a float32 flow with the base N(0, I), about ten times as fast,
+        once they are made: `python -m resflow_core.training.compilation`. They round differently than torch.
+        `flow.fitted` says which it was.
+
         Args:
             X: points, (n, features), in their own units: an array or tensor of any float type.
             seconds, steps: how long to train, at most; 2,000 steps if neither is given.

@@ -13,7 +13,8 @@ from torch import distributions as td
 from torch.autograd.functional import hessian
 
 import resflow_core as rf
-from resflow_core.api import bases
+from resflow_core.api import bases, by_kernels
+from resflow_core.training import compilation
 from tests.core.oracles import autograd_jacobian, numpy_log_abs_det, points, seeded
 from tests.covering import told
 
@@ -255,6 +256,57 @@ class TestFit:
         x = data(5)
         assert torch.equal(first.log_prob(x), second.log_prob(x))
         assert not torch.equal(first.log_prob(x), third.log_prob(x))
+
+    @pytest.mark.parametrize("log_det", ["exact", "truncated", "roulette"])
+    def test_compiled_kernels_take_the_same_steps_and_it_says_so(self, log_det, monkeypatch):
+        compilation.keep()
+        steps, by_kernel = [], by_kernels.ByKernels.gradients
+        monkeypatch.setattr(by_kernels.ByKernels, "gradients", lambda *given: steps.append(1) or by_kernel(*given))
+        flow = rf.ResidualFlow(2, blocks=3, width=8, log_det=log_det).fit(data(), steps=12)
+        assert flow.fitted.backend == "numba" and len(steps) == 12
+        assert "kernels" in str(flow.fitted) and "torch" not in str(flow.fitted)
+        monkeypatch.setattr(by_kernels, "trained", lambda flow: False)
+        same = rf.ResidualFlow(2, blocks=3, width=8, log_det=log_det).fit(data(), steps=12)
+        assert same.fitted.backend == "torch" and "torch" in str(same.fitted)
+        assert flow.fitted.validation_nll == pytest.approx(same.fitted.validation_nll, abs=1e-4)
+        assert flow.fitted.train_nll == pytest.approx(same.fitted.train_nll, abs=1e-4)
+        x = data(50, seed=4).float()
+        torch.testing.assert_close(flow.log_prob(x), same.log_prob(x), atol=1e-3, rtol=0)
+
+    def test_after_kernels_each_parameter_has_memory_of_its_own(self):
+        compilation.keep()
+        flow = rf.ResidualFlow(2, blocks=2, width=8)
+        before = list(flow.parameters())
+        flow.fit(data(), steps=2)
+        assert flow.fitted.backend == "numba" and flow.flow.values is None
+        assert all(a is b for a, b in zip(before, flow.parameters(), strict=True))
+        storages = {parameter.untyped_storage().data_ptr() for parameter in flow.parameters()}
+        assert len(storages) == len(before)
+        again = copy.deepcopy(flow).double()
+        x = data(20, seed=4).float()
+        torch.testing.assert_close(again.log_prob(x.double()).float(), flow.log_prob(x), atol=1e-3, rtol=0)
+        assert flow.fit(data(), steps=2).fitted.backend == "numba"
+
+    @pytest.mark.parametrize(
+        "settings",
+        [{"context": 1}, {"base": BASES["student t"]}, {"dtype": torch.float64}, {"activation": "maxmin"}, {"d": 3}],
+        ids=str,
+    )
+    def test_torch_fits_what_kernels_do_not_know(self, settings):
+        d = settings.get("d", 2)
+        settings = {name: value for name, value in settings.items() if name != "d"}
+        x = data(d=d)
+        c = {"context": x[:, :1]} if "context" in settings else {}
+        flow = rf.ResidualFlow(d, blocks=2, width=8, **settings).fit(x, steps=2, **c)
+        assert flow.fitted.backend == "torch"
+
+    def test_torch_fits_where_some_weights_stay_or_no_kernels_are_made(self, monkeypatch):
+        frozen = rf.ResidualFlow(2, blocks=2, width=8)
+        first = next(frozen.parameters()).requires_grad_(False)
+        before = first.clone()
+        assert frozen.fit(data(), steps=2).fitted.backend == "torch" and torch.equal(first, before)
+        monkeypatch.setattr(compilation, "are_kept", lambda: False)
+        assert rf.ResidualFlow(2, blocks=2, width=8).fit(data(), steps=2).fitted.backend == "torch"
 
     def test_units_stay_inside(self):
         """The same points in other units: log p differs by the log of the units, and nothing else."""

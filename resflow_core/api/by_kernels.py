@@ -1,0 +1,51 @@
+"""Steps of a fit by compiled kernels: in the plane, once they are made (`resflow_core.training.compilation`)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from resflow_core.fast import compiled
+from resflow_core.fast.fused_flow import PLANE
+from resflow_core.fast.pieces import finished
+from resflow_core.log_det import Exact, LogDet, Roulette, Truncated, drawn
+from resflow_core.training import compilation
+from resflow_core.training.flat_parameters import FlatParameters
+
+
+class ByKernels:
+    """The weights of a `ResidualFlow` as two long tensors, and the gradient of its loss in them. Its values are those
+    of kernels too, until it is `released`."""
+
+    def __init__(self, flow: Any):
+        """Of a flow that can be `trained`."""
+        self._flow, self._weights = flow.flow, FlatParameters(flow.flow)
+        self._nll = compiled.CompiledNLL(self._flow, *self._weights.stacked())
+        self._flow.values = compiled.CompiledValues(self._flow, self._weights.stacked()[0])
+        self.parameters = [self._weights.matrices, self._weights.others]
+
+    def gradients(self, rows: Tensor, log_det: LogDet, generator: torch.Generator) -> tuple[float, list[Tensor]]:
+        """The NLL of standardised points in nats, without their units, and its gradient in `parameters`."""
+        how = drawn(log_det, len(self._flow.blocks), rows, generator)
+        loss, _ = finished(self._nll.pieces([rows], [how]))
+        return loss, [*self._weights.gradient.split([len(part) for part in self.parameters])]
+
+    def release(self) -> None:
+        """Let each parameter have memory of its own again."""
+        self._flow.values = None
+        for parameter in self._weights.parameters:
+            parameter.data = parameter.data.clone()
+
+
+def trained(flow: Any) -> bool:
+    """Whether kernels that are made already can train all of a `ResidualFlow`, whose base is N(0, I)."""
+    if flow.context or flow.features != PLANE or flow._present_base() is not None:
+        return False
+    if not isinstance(flow.log_det, Exact | Truncated | Roulette):
+        return False
+    if not all(parameter.requires_grad for parameter in flow.parameters()):
+        return False
+    try:
+        return compiled.supports(flow.flow) and compilation.are_kept()
+    except ModuleNotFoundError:
+        return False
