@@ -33,7 +33,7 @@ STEP = "at"
 """What a link calls the step that its run has reached."""
 
 MOST_CHANGES = 200
-MOST_IN_FINGERPRINT = 100
+MOST_IN_FINGERPRINT = 160
 MOST_IN_ROW = 5_000
 """Characters of numbers in a row; the longest row that a setting takes has 50 of at most 24."""
 

@@ -58,6 +58,11 @@ class Engine(Protocol):
         unless it is too large."""
         ...
 
+    def hasten(self, id: str) -> None:
+        """Let compiled kernels go on with what torch began before they were there. All digits from then on are theirs,
+        and the fingerprint says so (`ArmReport.hastens`)."""
+        ...
+
     def leave(self, id: str) -> None:
         """The page is gone: hold the experiment still until its next poll."""
         ...

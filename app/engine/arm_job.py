@@ -41,6 +41,15 @@ class ArmJob(Protocol):
         """Why torch computes what compiled kernels usually do; "" where it is as usual."""
         ...
 
+    @property
+    def hastens(self) -> bool:
+        """Whether compiled kernels could go on with what torch began."""
+        ...
+
+    def hasten(self) -> None:
+        """Let them, where they can. A step that is under way is begun anew."""
+        ...
+
     def configure(self, train_config: TrainConfig) -> None:
         """Train with these settings from the next step on."""
         ...

@@ -1,6 +1,7 @@
 """What computes a run: torch, or kernels that are compiled when the training process starts.
 
-A run has one backend from its first step to its last, because another rounds differently, and its digits part.
+A run has one backend from its first step on, because another rounds differently, and its digits part; unless somebody
+lets kernels go on with what torch began (`commands.Hasten`).
 """
 
 import logging
@@ -33,8 +34,7 @@ class Backends(Protocol):
 
     @property
     def why_torch(self) -> str:
-        """Why torch computes a run that begins now, though kernels could; "" where they do, or where nobody expects
-        them."""
+        """Why torch computes a run now, though kernels could; "" where these are there, or nobody expects them."""
         ...
 
 
@@ -59,9 +59,9 @@ def differ(arms: Iterable[Arm]) -> bool:
     return len(residual) > 1 and len({compilation.trains(arm.flow, arm.train) for arm in residual}) > 1
 
 
-MADE_NOW = "the compiled kernels that usually do were still being made when it began. Reset begins it with them."
+MADE_NOW = "the compiled kernels that usually do are still being made."
 NOT_TO_BE_HAD = "the compiled kernels that usually do could not be made here. The log of the server says why."
-BEGAN_SO = "it began so, before the compiled kernels that usually do were there. Reset begins it with them."
+BEGAN_SO = "it began before the compiled kernels that usually do were there. Now they are."
 
 
 class CompiledWhenReady:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from app.engine.commands import Change, Close, Command, Leave, Pause, Play, Reset, Step
+from app.engine.commands import Change, Close, Command, Hasten, Leave, Pause, Play, Reset, Step
 from app.engine.experiment import Experiment
 from app.engine.reports import Checkpoint
 from app.engine.schedule import Schedule
@@ -52,6 +52,9 @@ class Buttons(ABC):
 
     def reset(self, id: str) -> None:
         self._send(Reset(id))
+
+    def hasten(self, id: str) -> None:
+        self._send(Hasten(id))
 
     def leave(self, id: str) -> None:
         self._send(Leave(id))

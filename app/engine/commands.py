@@ -104,6 +104,13 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Hasten:
+    """Let compiled kernels go on with what torch began before they were there."""
+
+    id: str
+
+
+@dataclass(frozen=True)
 class Leave:
     """The page is gone: hold still until the next poll."""
 
@@ -154,4 +161,4 @@ class Beat:
     seconds: float
 
 
-Command = Create | Play | Pause | Step | Change | Reset | Leave | Poll | Attend | Look | Export | Close
+Command = Create | Play | Pause | Step | Change | Reset | Hasten | Leave | Poll | Attend | Look | Export | Close

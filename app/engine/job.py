@@ -74,7 +74,8 @@ class Job:
         self._backends = TORCH_ALONE if arm.by_torch else backends
         self._begun_by, self._new_trainer = self._backends.of_new_run(), trainer
         self._trainer = yield from trainer(self._begun_by)
-        self._config, self._why_torch = flow, ""
+        self._config = flow
+        self._torch_until = 0  # a step from which on kernels went on
         self._under_way: Pieces[float] | None = None  # a step of which there are more pieces
         self._begun_at = 0  # its step count before it
         self._to_record: ViewRequest | None = None  # what the page wants to see of the next step
@@ -94,13 +95,31 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """What its digits depend on, beside its settings."""
-        return compilation.fingerprint(self._trainer.backend)
+        return compilation.fingerprint(
+            self._trainer.backend, self._config, self._trainer.train_config, self._torch_until
+        )
 
     @property
     def why_torch(self) -> str:
         """Why torch computes what compiled kernels usually do; "" where they do, or before the first step."""
-        by_torch = self._why_torch and self._begun_by == TORCH and self.step_count
-        return self._why_torch if by_torch and compilation.trains(self._config, self._trainer.train_config) else ""
+        if self._begun_by != TORCH or not self.step_count:
+            return ""
+        if not compilation.trains(self._config, self._trainer.train_config):
+            return ""
+        return self._backends.why_torch or (BEGAN_SO if self._backends.of_new_run() != TORCH else "")
+
+    @property
+    def hastens(self) -> bool:
+        """Whether compiled kernels could go on with what torch began."""
+        return bool(self.why_torch) and self._backends.of_new_run() != TORCH
+
+    def hasten(self) -> None:
+        """Let them, where they can. A step that is under way is begun anew."""
+        if self.hastens:
+            state, self._under_way = self._trainer.state_bytes(), None
+            self._begin(self._backends.of_new_run())
+            self._trainer.load_state(state)
+            self._torch_until = self.step_count
 
     @property
     def flow(self) -> Flow:
@@ -137,7 +156,6 @@ class Job:
         start = self.clock()
         if self._under_way is None:
             if self.step_count == 0:
-                self._why_torch = self._backends.why_torch
                 self._begin(self._backends.of_new_run())
             self._under_way = self._recorded(self._to_record) if self._to_record else self._trainer.pieces()
             self._to_record, self._parts = None, None
@@ -223,13 +241,13 @@ class Job:
         return flow_file.to_bytes(self.flow)
 
     def save(self) -> bytes:
-        return pickle.dumps((self._begun_by, self._trainer.state_bytes(), self.seconds, self.history))
+        begun = self._begun_by, self._torch_until
+        return pickle.dumps((begun, self._trainer.state_bytes(), self.seconds, self.history))
 
     def restore(self, saved: bytes) -> None:
         """Go on from what `save` returned, with the settings as they are now."""
-        begun_by, state, self.seconds, self.history = pickle.loads(saved)
+        (begun_by, self._torch_until), state, self.seconds, self.history = pickle.loads(saved)
         self._under_way = self._to_record = self._parts = None
-        self._why_torch = self._backends.why_torch or BEGAN_SO
         self._begin(self._backends.of_saved_run(begun_by))
         self._trainer.load_state(state)
 
@@ -272,8 +290,8 @@ def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:
     if (needed := step_bytes(flow, train)) > MOST_STEP_BYTES:
         raise ValueError(
             f"One step would need about {math.ceil(10 * needed / 2**30) / 10:g} GiB of memory, and "
-            f"{MOST_STEP_BYTES / 2**30:.0f} are allowed. Lower the batch, the probes, the blocks, the width or the "
-            "terms of the series."
+            f"{MOST_STEP_BYTES / 2**30:.0f} are allowed. Lower the batch, the blocks, the width or the hidden "
+            "layers."
         )
     return train
 

@@ -20,6 +20,7 @@ class MeasurementJob:
     of the results is shown (`results`)."""
 
     device, device_reason = "cpu", "costs are compared there"
+    hastens = False
 
     def __init__(self, pieces: int, clock: Callable[[], float], done: Iterable[Any] = ()):
         """`done` are the results of the first of so many `pieces`, where some are known already."""
@@ -37,6 +38,9 @@ class MeasurementJob:
     def why_torch(self) -> str:
         """Nothing: that is as usual."""
         return ""
+
+    def hasten(self) -> None:
+        """Torch measures."""
 
     @property
     def step_count(self) -> int:

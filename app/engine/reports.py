@@ -110,6 +110,7 @@ class ArmReport:
     train: TrainConfig | None = None  # in force now
     fingerprint: str = ""  # what its digits depend on, beside its settings: the same gives the same
     why_torch: str = ""  # computes it, though it is usually compiled kernels that do; "" where it is as usual
+    hastens: bool = False  # whether these could go on with it now
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 
     def found(self, record: type[Record]) -> Record | None:

@@ -11,6 +11,7 @@ from app.engine.commands import (
     Change,
     Command,
     Create,
+    Hasten,
     Leave,
     Look,
     Pause,
@@ -68,6 +69,8 @@ class Run:
         self._waits = ""  # why it waits for its place, or ""
         self._message = ""
         self._records = False  # the next step, part by part
+        self._hastens = False  # kernels are to go on with it, between two steps
+        self._told_why_torch: tuple[str, ...] = ()  # in the last report, of each arm
         self._more = False  # steps will be asked for
         self._handled = 0
         self._changed = True
@@ -185,6 +188,9 @@ class Run:
                 self._change(command)
             case Reset():
                 self._start_over()
+            case Hasten():
+                self._hastens = True
+                self._hasten()
             case Leave():
                 self._be_absent()
 
@@ -217,6 +223,7 @@ class Run:
         self._views.start_over()
         self.phase = State.PAUSED
         self._changed = True
+        self._hasten()
 
     def train(self, seconds: float) -> None:
         """One arm after the other to the same step, for about so long or until the steps asked for are done. A round
@@ -224,6 +231,7 @@ class Run:
         start, goes_on = self._clock(), self.arms.differ
         self._pace.begin(start, self.step)
         while self.moving and self._clock() - start < seconds * (1 + self.arms.differ):
+            self._hasten()
             if self._records and not self.arms.differ:
                 self._records = False
                 for job in self.arms.jobs:
@@ -325,12 +333,13 @@ class Run:
                 train=schedule.at(job.step_count),
                 fingerprint=job.fingerprint,
                 why_torch=job.why_torch,
+                hastens=job.hastens,
                 changes=schedule.changes(job.step_count),
                 **news.of(index),
             )
             for index, (job, schedule) in enumerate(zip(jobs, self.arms.schedules, strict=False))
         )
-        self._changed, self._reported = False, now
+        self._changed, self._reported, self._told_why_torch = False, now, self._why_torch
         self._curves_reported = now if with_curves and jobs else self._curves_reported
         return Report(
             self.id,
@@ -347,6 +356,20 @@ class Run:
             awaits=self.awaits,
         )
 
+    @property
+    def _why_torch(self) -> tuple[str, ...]:
+        return tuple(job.why_torch for job in self.arms.jobs)
+
+    def _hasten(self) -> None:
+        """Let kernels go on, once no arm is ahead of the others."""
+        if not self._hastens or not self.arms.jobs or self.arms.differ:
+            return
+        self._hastens = False
+        for job in self.arms.jobs:
+            job.hasten()
+        self._save()  # so that going back never forgets it
+        self._changed = True
+
     def _be_absent(self) -> None:
         if self.present:
             self.present, self.away_since = False, self._clocks.attendance()
@@ -356,6 +379,7 @@ class Run:
             self._views.start_over()
             self._changed = True
         self.present, self.seen = True, self._clocks.attendance()
+        self._changed |= self._why_torch != self._told_why_torch  # kernels were made meanwhile
         is_new = poll.request != self._views.request
         self._views.want(poll.request)
         self._changed |= is_new and self.awaits
@@ -391,7 +415,7 @@ class Run:
     def _start_over(self) -> None:
         self.arms.start_over(self.step)
         self._saved, self._save_is_news, self._message = None, False, ""
-        self._playing, self._steps_left, self._more = False, 0, False
+        self._playing, self._steps_left, self._more, self._hastens = False, 0, False, False
         if self.phase is not State.QUEUED:
             self.phase = State.LOADING
 

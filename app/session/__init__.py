@@ -86,6 +86,7 @@ from app.session.run import (
     edited,
     editing_is_offered,
     flow_saver,
+    hasten,
     keep,
     last_report,
     pause,

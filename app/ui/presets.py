@@ -23,7 +23,7 @@ class Preset:
 
 # The shape of the flows that LipSwish and the series came with: fewer blocks, two hidden layers in each.
 _DEEP_BRANCHES = FlowConfig(blocks=10, width=64, hidden_layers=2, activation="lipswish", budget=0.9)
-# A step by a series takes several times as long, so there are fewer of them, and of fewer points.
+# Half the usual rate, for the noise of the estimates, and a shorter run.
 _SERIES_TRAINING = TrainConfig(learning_rate=5e-3, batch=512, horizon=4096)
 
 PRESETS: dict[str, Preset] = {

@@ -58,6 +58,15 @@ def show(
         st.markdown(f":gray[newest:] {_status(report)}" if past else _status(report), help=reason)
     if why := next((arm.why_torch for arm in report.arms if arm.why_torch), ""):
         st.caption(f":material/slow_motion_video: Torch computes this run, about a tenth as fast as usual: {why}")
+        if not past and any(arm.hastens for arm in report.arms):
+            st.button(
+                "Go on by kernels",
+                on_click=session.hasten,
+                args=(of,),
+                icon=":material/speed:",
+                key=f"hasten{suffix}",
+                help="Their numbers round differently. A link to this run says at which step they took over.",
+            )
     if of is None and session.made_by() and (found := session.note(digits(session.made_by(), report))).differ:
         st.caption(
             ":material/difference: Close, not equal: the numbers of this link were computed by "

@@ -98,7 +98,8 @@ PEER = BaselineConfig("realnvp", 2, 8, 1)
     [
         ([(SINE, EXACT), (LIPSWISH, EXACT)], [NUMBA, NUMBA]),
         ([(SINE, EXACT), (MAXMIN, EXACT)], [TORCH, TORCH]),
-        ([(SINE, EXACT), (SINE, ROULETTE)], [TORCH, TORCH]),
+        ([(SINE, EXACT), (SINE, ROULETTE)], [NUMBA, NUMBA]),
+        ([(MAXMIN, EXACT), (SINE, ROULETTE)], [TORCH, TORCH]),
         ([(SINE, EXACT), (PEER, EXACT)], [NUMBA, TORCH]),  # which is all that a peer has
     ],
 )
@@ -107,7 +108,8 @@ def test_residual_flows_that_are_compared_are_all_computed_alike(arms, backends)
     id = engine.create(Experiment(tuple(Arm(flow, train, "moons") for flow, train in arms), 0))
     engine.step(id, 1)
     found = engine.poll(id, ViewRequest(frames=False)).arms
-    assert [arm.fingerprint for arm in found] == [compilation.fingerprint(backend) for backend in backends]
+    expected = [compilation.fingerprint(backend, *arm) for backend, arm in zip(backends, arms, strict=True)]
+    assert [arm.fingerprint for arm in found] == expected
 
 
 def test_a_run_that_torch_computes_though_kernels_could_says_why():
@@ -122,12 +124,73 @@ def test_a_run_that_torch_computes_though_kernels_could_says_why():
     for run in runs:
         engine.step(run, 1)
     found = [engine.poll(run, request).arms[0].why_torch for run in runs]
-    assert found == ["they were not there.", "", "", ""]
+    assert found == ["they were not there.", "", "they were not there.", ""]
 
     always.now, always.why_torch = NUMBA, ""
     engine.reset(runs[0])
     engine.step(runs[0], 1)
     assert engine.poll(runs[0], request).arms[0].why_torch == ""
+
+
+def test_a_run_of_torch_goes_on_by_kernels_where_somebody_says_so():
+    given = Always(TORCH, why_torch="they are being made.")
+    job = job_with(given)
+    losses(job, 6)
+    assert job.why_torch == "they are being made." and not job.hastens
+    job.hasten()  # there are none yet
+    assert job.fingerprint == compilation.fingerprint(TORCH)
+
+    given.now, given.why_torch = NUMBA, ""
+    assert job.why_torch and job.hastens
+    job.hasten()
+    assert not job.why_torch and not job.hastens
+    both = compilation.fingerprint(NUMBA, torch_until=6)
+    assert job.fingerprint == both
+    assert both not in (compilation.fingerprint(NUMBA), compilation.fingerprint(NUMBA, torch_until=7))
+    by_torch, by_kernels, found = digits_of(TORCH, 20), digits_of(NUMBA, 20), losses(job, 14)
+    assert found[:6] == by_torch[:6] and found[6:] != by_torch[6:] and found != by_kernels
+    assert found == pytest.approx(by_torch, rel=1e-3)
+
+    after, anew = job_with(Always(NUMBA)), job_with(Always(NUMBA))
+    after.restore(job.save())
+    assert after.fingerprint == both
+    losses(anew, 1)
+    assert anew.fingerprint == compilation.fingerprint(NUMBA)
+
+
+def test_a_step_that_is_under_way_is_taken_by_kernels_from_its_beginning(monkeypatch):
+    monkeypatch.setattr("resflow_core.training.trainer.piece_count", lambda *_: 4)
+    given = Always(TORCH)
+    whole, cut = job_with(given), job_with(given)
+    for job in (whole, cut):
+        while job.step():
+            pass
+    given.now = NUMBA
+    whole.hasten()
+    while whole.step():
+        pass
+    assert cut.step()  # and there are more pieces
+    cut.hasten()
+    assert cut.step_count == 1
+    while cut.step():
+        pass
+    assert cut.curves().batch_nll.tolist() == whole.curves().batch_nll.tolist()
+
+
+@pytest.mark.parametrize("flow", [SINE, PEER], ids=["kernels", "a peer"])
+def test_a_page_is_told_that_kernels_are_there_and_says_that_they_go_on(flow):
+    always, request = Always(TORCH, why_torch="they are being made."), ViewRequest(frames=False)
+    engine = engine_without_time(backends=always)
+    id = engine.create(Experiment((Arm(flow, EXACT, "moons"),), 0))
+    engine.step(id, 6)
+    assert not engine.poll(id, request).arms[0].hastens
+    always.now, always.why_torch = NUMBA, ""
+    assert engine.poll(id, request).arms[0].hastens == (flow is SINE)  # though it rests
+    engine.hasten(id)
+    engine.step(id, 1)
+    (arm,) = engine.poll(id, request).arms
+    expected = compilation.fingerprint(NUMBA, torch_until=6) if flow is SINE else compilation.fingerprint(TORCH)
+    assert (arm.step, arm.fingerprint, arm.hastens) == (7, expected, False)
 
 
 class TestWhenKernelsAreReady:

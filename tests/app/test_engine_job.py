@@ -198,7 +198,10 @@ def test_a_live_change_counts_from_the_next_step():
             dataclasses.replace(ARM, weights=flow_file.to_bytes(FlowConfig(2, 9).build(torch.Generator()))),
             "width 9 8 file",
         ),
-        (Arm(FlowConfig(blocks=32, width=256), TrainConfig(Truncated(50), batch=4096), "moons"), "GiB 2 batch"),
+        (
+            Arm(FlowConfig(blocks=32, width=256, hidden_layers=4), TrainConfig(batch=4096), "moons"),
+            "GiB 2 batch",
+        ),
     ],
 )
 def test_a_bad_experiment_comes_back_as_a_message(arm, what):

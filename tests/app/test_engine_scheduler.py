@@ -60,6 +60,7 @@ class FakeJob:
 
     device_reason = ""
     fingerprint = why_torch = ""
+    hastens = False
 
     def __init__(self, arm, seed, device, clock):
         self.arm, self.train, self._clock = arm, arm.train, clock
@@ -75,6 +76,9 @@ class FakeJob:
             raise TypeError("a bug")
         self._clock.now += self.train.batch / 100_000
         self.step_count += 1
+
+    def hasten(self):
+        self.hastened_at = self.step_count
 
     def record_next_step(self, request):
         self.recorded = True
@@ -1090,10 +1094,11 @@ def test_a_divergence_goes_back_to_before_a_planned_change_and_to_after_a_live_o
 
 
 def test_a_change_that_memory_does_not_allow_is_refused(bench):
-    bench.do(Create("a", EXPERIMENT), Change("a", 0, TrainConfig(Truncated(50, n_probes=16), batch=4096)))
+    large = Arm(FlowConfig(blocks=32, width=256, hidden_layers=4), TrainConfig(batch=64), "moons")
+    bench.do(Create("a", Experiment((large,), 0)), Change("a", 0, TrainConfig(batch=4096)))
     bench.run(0.2)
     assert {"GiB", "2", "batch"} <= named(bench.last("a").message)
-    assert bench.last("a").arms[0].train == EXPERIMENT.arms[0].train
+    assert bench.last("a").arms[0].train == large.train
 
 
 def test_an_export_is_answered_even_where_there_is_nothing_to_export(bench):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from app.engine import step_time
@@ -21,7 +22,7 @@ from resflow_core.training import step_cost
 from resflow_core.training import step_work as step_work_file
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.step_cost import piece_seconds, step_seconds
-from resflow_core.training.step_work import USUAL_SECONDS, step_work
+from resflow_core.training.step_work import USUAL_SECONDS, affords_exact_losses, step_work
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.app.test_engine_scheduler import BLIND, Bench, Clock, FakeJob, at_once
 
@@ -145,12 +146,23 @@ def test_measurements_that_are_run_like_training_are_not_taken_for_long_steps():
     assert steps.seconds == 0.0
 
 
+class Cloud:
+    """Points in three dimensions."""
+
+    def sample(self, n, generator):
+        return torch.randn(n, 3, generator=generator)
+
+
 @pytest.mark.thorough
-def test_the_matrix_products_of_a_step_are_about_as_many_as_are_expected(monkeypatch):
+@pytest.mark.parametrize(
+    ("dim", "data", "batch"), [(2, DATASETS["moons"], 320), (3, Cloud(), 32)], ids=["matrices", "products"]
+)
+def test_the_matrix_products_of_a_step_are_about_as_many_as_are_expected(dim, data, batch, monkeypatch):
     """Counted, so that no clock is needed. What is beside them is left out of the expectation."""
     monkeypatch.setattr(step_work_file, "UNIT", 0)
     monkeypatch.setattr(step_work_file, "PARAMETER", 0)
-    flow = FlowConfig(blocks=2, width=24, hidden_layers=2)
+    monkeypatch.setattr(step_work_file, "MATRIX_TERM", 0)
+    flow = FlowConfig(blocks=2, width=24, hidden_layers=2, dim=dim)
     for log_det in (
         Exact(),
         Truncated(1),
@@ -160,8 +172,8 @@ def test_the_matrix_products_of_a_step_are_about_as_many_as_are_expected(monkeyp
         Roulette(),
         Roulette(n_draws=4),
     ):
-        train = TrainConfig(batch=32, log_det=log_det)
-        trainer = Trainer(flow, train, DATASETS["moons"], seed=0)
+        train = TrainConfig(batch=batch, log_det=log_det)
+        trainer = Trainer(flow, train, data, seed=0, exact_losses=affords_exact_losses(flow))
         with FlopCounterMode(display=False) as counted:
             trainer.step()
         assert 2 / 3 < step_work(flow, train).total / (counted.get_total_flops() / 2) < 3 / 2, log_det

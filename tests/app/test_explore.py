@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from app.ui.transport import Digits
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Truncated
+from resflow_core.log_det import Roulette
 from resflow_core.training.device import choose
 from resflow_core.training.trainer import TrainConfig, Trainer, step_bytes
 from tests.app.pages import MAIN, copied_link, finding, link, named, number, own, table
@@ -157,12 +158,12 @@ def test_refused_parts_of_a_link_are_named_and_the_rest_is_followed():
 
 
 def test_settings_that_need_too_much_together_are_refused_and_lowering_one_goes_on():
-    series = {"log_det": "truncated", "log_det.n_terms": "50", "log_det.n_probes": "16", "log_det.gradient": "plain"}
-    page = opened(batch="4096", **series)
-    heavy = TrainConfig(Truncated(50, n_probes=16, gradient="plain"), batch=4096)
-    needed, most = step_bytes(FLOW, heavy) / 2**30, MOST_STEP_BYTES / 2**30
+    large = FlowConfig(blocks=32, width=256, hidden_layers=4)
+    page = opened(batch="4096", log_det="roulette", blocks="32", width="256", hidden_layers="4")
+    needed = math.ceil(10 * step_bytes(large, TrainConfig(Roulette(), batch=4096)) / 2**30) / 10
+    most = MOST_STEP_BYTES / 2**30
     assert needed > most
-    assert {f"{needed:.1f}", f"{most:.0f}", "GiB", "batch"} <= named(page.error[0].value)
+    assert {f"{needed}", f"{most:.0f}", "GiB", "batch"} <= named(page.error[0].value)
     page = checked(page.select_slider(key="batch").set_value(64).run())
     assert not page.error
     assert step_of(page) == 0

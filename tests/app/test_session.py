@@ -222,12 +222,12 @@ def test_what_is_set_before_the_first_step_is_how_the_run_began(scripted):
     assert own(page).link.setup.train == mine
 
 
-TOO_MUCH = TrainConfig(Truncated(50, n_probes=16), batch=4096)
+TOO_MUCH, OF = TrainConfig(batch=4096), FlowConfig(blocks=32, width=256, hidden_layers=4)
 
 
 def test_a_change_that_memory_does_not_allow_is_not_made_and_said_until_the_next_one(scripted):
     near = dataclasses.replace(TOO_MUCH, batch=1024)
-    page = opened(query_of(dataclasses.replace(PLAN, train=near, changes=(), flow=FlowConfig())))
+    page = opened(query_of(dataclasses.replace(PLAN, train=near, changes=(), flow=OF)))
     before = address(page)
     page = run(run(page.select_slider(key="batch").set_value(4096)))
     assert page.select_slider(key="batch").value == 1024
@@ -236,7 +236,7 @@ def test_a_change_that_memory_does_not_allow_is_not_made_and_said_until_the_next
     assert not [command for command in scripted.said if command[0] == "change"]
     scripted.at(50, near)
     page = run(run(page))
-    assert "3.2 GiB" in own(page).notice and " 2 " in own(page).notice
+    assert "3.1 GiB" in own(page).notice and " 2 " in own(page).notice
     assert own(page).notice == said("info", page)
     page = run(page.select_slider(key="batch").set_value(512))
     assert scripted.said[-1] == ("change", "run 1", 0, dataclasses.replace(near, batch=512))
@@ -245,10 +245,10 @@ def test_a_change_that_memory_does_not_allow_is_not_made_and_said_until_the_next
 
 def test_a_change_that_memory_does_not_allow_leaves_the_plan_alone(scripted):
     near = dataclasses.replace(TOO_MUCH, batch=1024)
-    plan = dataclasses.replace(PLAN, train=near, flow=FlowConfig(), changes=((120, SLOWER),))
+    plan = dataclasses.replace(PLAN, train=near, flow=OF, changes=((120, SLOWER),))
     page = opened(query_of(plan))
     page = run(run(page.select_slider(key="batch").set_value(4096)))
-    assert "3.2 GiB" in said("info", page)
+    assert "3.1 GiB" in said("info", page)
     assert PlanEnded not in own(page).findings
     assert address(page) == query_of(plan)
     page = run(run(page.button(key="reset").click()))

@@ -254,7 +254,10 @@ def test_a_comparison_says_its_arms_its_seeds_and_their_changes():
     assert "accuracy" in check(of_comparison(JOINT, (0,), 50))
     by_numba = of_comparison({"exact": ARMS["exact"]}, (0,), 5, "numba")
     assert 'backend="numba"' in by_numba
-    assert "backend=" not in of_comparison(ARMS, (0,), 5, "numba"), "torch computes all where kernels compute some"
+    assert 'backend="numba"' in of_comparison(ARMS, (0,), 5, "numba")
+    maxmin = replace(ARMS["exact"], flow=FlowConfig(blocks=2, activation="maxmin"))
+    some = {**ARMS, "maxmin": maxmin}
+    assert "backend=" not in of_comparison(some, (0,), 5, "numba"), "torch computes all where kernels compute some"
 
 
 def test_joint_models_of_own_points_read_their_classes():

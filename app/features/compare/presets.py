@@ -35,7 +35,7 @@ class Preset:
         )
 
 
-# Series and roulette cost five to ten times as much as the exact log det: fewer blocks, and smaller batches.
+# Several flows and seeds train at once: fewer blocks, and smaller batches.
 _QUICK = FlowConfig(blocks=10, budget=0.97)
 _SMALL = TrainConfig(batch=256, horizon=4096)
 

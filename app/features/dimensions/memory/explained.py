@@ -14,6 +14,12 @@ NOISE = (
 )
 
 
+AT_TWO = (
+    " In two dimensions the other screens form $J_g$, which is small there, and make the estimate from it. That "
+    "shortcut is not used here: the series is made of vector-Jacobian products, as in many dimensions."
+)
+
+
 def growth(bench: Memory, survey: Survey) -> str:
     """Why the bytes of what is differentiated in the forward pass grow with the blocks all the same."""
     flow = survey.of.flow
@@ -41,6 +47,7 @@ def how(of: SurveyPlan) -> str:
         "pass, and *peak* is the largest number until the gradient is complete. Both repeat to the byte. *Log det "
         "alone* subtracts the bytes of the same loss without a log det, which any network keeps for derivatives along "
         "its path. Times are CPU times of one thread; waiting for other programs does not count."
+        + (AT_TWO if of.flow.dim == 2 else "")
     )
 
 
