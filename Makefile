@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 
 .PHONY: app quick test slow lint lint-baseline mutants benchmarks clean
 
-app: $(VENV)/app-installed $(if $(CLUSTER),$(VENV)/ray-installed)
+app: $(VENV)/kernels-made $(if $(CLUSTER),$(VENV)/ray-installed)
 	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers "$(WORKERS)" --cluster "$(CLUSTER)" --embed "$(EMBED)" \
 		--hosts "$(HOSTS)" --proxy "$(PROXY)"
 
@@ -94,6 +94,7 @@ benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.pictures
 	$(BIN)/python -m tests.benchmarks.quality
 	$(BIN)/python -m tests.benchmarks.estimator
+	$(BIN)/python -m tests.benchmarks.roulette --jobs 2
 	$(BIN)/python -m tests.benchmarks.activations
 	$(BIN)/python -m tests.benchmarks.compare
 	$(BIN)/python -m tests.benchmarks.joint
@@ -109,6 +110,10 @@ $(BIN)/python:
 $(VENV)/app-installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	@touch $@
+
+# Training waits for kernels here rather than begin without them. Where they cannot be made, torch computes.
+$(VENV)/kernels-made: $(VENV)/app-installed $(wildcard resflow_core/fast/kernel/*.py)
+	@$(BIN)/python -m resflow_core.training.compilation && touch $@ || true
 
 $(VENV)/ray-installed: pyproject.toml | $(VENV)/app-installed
 	$(BIN)/python -m pip install --quiet $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["ray"])')

@@ -37,6 +37,21 @@ def _speed(monkeypatch, module: ModuleType) -> list[str]:
     return ["--warm", "0", "--rounds", "1"]
 
 
+def _roulette(monkeypatch, module: ModuleType) -> list[str]:
+    class Nothing:
+        """Takes steps that change nothing, in no time."""
+
+        def __init__(self, *given, **named):
+            self.step_count, self.evaluated = 0, None
+
+        def step(self):
+            self.step_count += 1
+
+    _instead(monkeypatch, module, Trainer=Nothing, log_prob=lambda *_: None, ProcessPoolExecutor=ThreadPoolExecutor)
+    _instead(monkeypatch, module, kl=lambda *_: Estimate(NAN, NAN))
+    return ["--seconds", "0", "--steps", "50", "--sets", "rings", "--seeds", "1"]
+
+
 def _estimator(monkeypatch, module: ModuleType) -> list[str]:
     _instead(monkeypatch, module, works=lambda: {"nothing": lambda: None})
     return _no_time(monkeypatch, module)
@@ -154,6 +169,7 @@ EMPTIED = {
     "engine": [_engine],
     "pictures": [_pictures],
     "quality": [_quality],
+    "roulette": [_roulette],
     "sessions": [_sessions],
     "speed": [_speed],
 }

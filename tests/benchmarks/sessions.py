@@ -3,11 +3,13 @@
 Each client opens the page, presses Play and lets the page poll as often as the page asks for it. A poll is the round
 trip of one: from the request to the end of what the server sends for it. Clients and server share this machine. Pages
 poll at moments spread over the second, as they do where people open them one by one; --together lets all poll at once.
+--query gives pages other settings, as their links do: "log_det=roulette".
 --resting opens so many pages more, on which nothing plays. "None taken" counts the pages whose flow took no step in
 that time, and how many of them were told why they wait.
 It fails if no step was taken, no picture was sent or no poll was answered.
 
     python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--warm 3] [--together] [--resting 0]
+        [--query ""]
 """
 
 import argparse
@@ -123,11 +125,13 @@ def counting() -> Iterator[Counting]:
             yield Counting(server.url, log, server.process.pid)
 
 
-async def visit(url: str, phase: float, playing: asyncio.Barrier, until: asyncio.Event) -> list[tuple[float, float]]:
+async def visit(
+    url: str, query: str, phase: float, playing: asyncio.Barrier, until: asyncio.Event
+) -> list[tuple[float, float]]:
     """One page that plays and polls, the first time after the share `phase` of an interval: of each poll when it was
     sent, and the seconds until it was answered."""
     polls = []
-    async with open_page(url, "explore", patience=DEADLINE_SECONDS) as page:
+    async with open_page(url, "explore", query, patience=DEADLINE_SECONDS) as page:
         await page.play()
         await playing.wait()
         due = time.monotonic() + phase * page.interval
@@ -140,12 +144,14 @@ async def visit(url: str, phase: float, playing: asyncio.Barrier, until: asyncio
     return polls
 
 
-async def measure(server: Counting, pages: int, seconds: float, warm: float, together: bool, resting: int) -> Row:
+async def measure(
+    server: Counting, pages: int, seconds: float, warm: float, together: bool, resting: int, query: str
+) -> Row:
     """A row of the table."""
     until, playing = asyncio.Event(), asyncio.Barrier(pages + 1)
     async with asyncio.TaskGroup() as group, opened(server.url, resting, until):
         phases = [0.0 if together else i / pages for i in range(pages)]
-        visits = [group.create_task(visit(server.url, phase, playing, until)) for phase in phases]
+        visits = [group.create_task(visit(server.url, query, phase, playing, until)) for phase in phases]
         async with asyncio.timeout(DEADLINE_SECONDS):
             await playing.wait()
         await asyncio.sleep(warm)
@@ -178,6 +184,7 @@ def main() -> None:
     parser.add_argument("--warm", type=float, default=3)
     parser.add_argument("--together", action="store_true")
     parser.add_argument("--resting", type=int, default=0)
+    parser.add_argument("--query", default="")
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -189,7 +196,7 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
         for pages in args.pages:
-            row = asyncio.run(measure(server, pages, args.seconds, args.warm, args.together, args.resting))
+            row = asyncio.run(measure(server, pages, args.seconds, args.warm, args.together, args.resting, args.query))
             found = {"steps": row.steps, "frames": row.frames, "polls": len(row.polls), "seconds": row.seconds}
             measured([found], f"{pages} pages")
             print(row.text(), flush=True)

@@ -34,7 +34,7 @@ from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import Flow, FlowConfig
-from resflow_core.log_det import Exact, LogDet, Roulette
+from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
 from resflow_core.residual import ResidualBlock
 from resflow_core.spectral_norm import certified
 from resflow_core.training.trainer import TrainConfig, Trainer
@@ -49,6 +49,7 @@ GRID, WINDOW = 200, ((-3.0, 3.0), (-3.0, 3.0))
 SAMPLES = 10_000
 
 DATA = DATASETS["checkerboard"]
+EXACT = Exact()
 Work = Callable[[], object]
 
 
@@ -58,9 +59,16 @@ def our_step(backend: str, log_det: LogDet) -> Work:
     return Trainer(FLOW, train, DATA, seed=0, backend=backend).step
 
 
-def default_step(backend: str) -> Work:
-    """As the app trains when it is opened."""
-    return Trainer(FlowConfig(), TrainConfig(), DATA, seed=0, backend=backend).step
+def default_step(backend: str, log_det: LogDet = EXACT) -> Work:
+    """As the app trains when it is opened, but for the log det."""
+    return Trainer(FlowConfig(), TrainConfig(log_det=log_det), DATA, seed=0, backend=backend).step
+
+
+def default_gradient() -> Work:
+    """Of that step, the loss and its gradient."""
+    trainer, generator = Trainer(FlowConfig(), TrainConfig(), DATA, seed=0, backend="numba"), torch.Generator()
+    x = DATA.sample(TrainConfig().batch, generator)
+    return lambda: finished(trainer._by_hand.pieces([x]))
 
 
 def peer(**residual) -> nf.NormalizingFlow:
@@ -126,7 +134,11 @@ STEPS: dict[str, Callable[[], Work]] = {
 
 DEFAULT_STEPS: dict[str, Callable[[], Work]] = {
     "by kernels": lambda: default_step("numba"),
+    "by kernels, roulette": lambda: default_step("numba", Roulette()),
+    "by kernels, 5 terms": lambda: default_step("numba", Truncated(5)),
+    "by kernels, the loss and its gradient alone": default_gradient,
     "by torch": lambda: default_step("torch"),
+    "by torch, roulette": lambda: default_step("torch", Roulette()),
     "the floor: the bare matrix products": lambda: products(FlowConfig(), TrainConfig().batch),
 }
 
