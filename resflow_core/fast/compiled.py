@@ -108,6 +108,7 @@ class _Fold:
         first: Any = flow.branches[0]
         self._parameters, self.layers = parameters, flow.config.hidden_layers + 1
         self._raw = raw = _raw(parameters, self.layers)
+        self.log_scales = 0.0
         self.limits = kernel.parameters.Limits(
             cap=float(first.linears[0].cap),
             exactly=(exactly := capped.BY_HAND[type(first.linears[0].constraint)]),
@@ -140,12 +141,13 @@ class _Fold:
         return self._raw
 
     def pieces(self) -> Pieces[Any]:
-        """`Arrays`, which the next call overwrites. The norms of square layers take long."""
+        """`Arrays`, which the next call overwrites, and `log_scales`, the sum of ActNorm's. The norms of square layers
+        take long."""
         for i in range(1, self.layers - 1):
             s, u, v = yield from triples_in_pieces(self._parameters[f"branch.linears.{i}.raw"])
             self.triples.s[:, i] = s[:, 0, 0].numpy()
             self.triples.u[:, i], self.triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
-        _kernel().entries.ENTRIES.fold(self.raw, self.triples, self.limits, self.folded)
+        self.log_scales = _kernel().entries.ENTRIES.fold(self.raw, self.triples, self.limits, self.folded)
         return self.folded
 
 
@@ -194,18 +196,17 @@ class CompiledNLL(_Compiled):
         hold, and the exact NLL."""
         fold, d_of, gradient, batch = self._fold, self._d_of, self._gradient, sum(map(len, parts))
         of = yield from fold.pieces()
-        raw = fold.raw
         for part in d_of:
             part.fill(0.0)
         none = np.empty((0, 2), np.float32), np.empty(0, np.float32)
-        found = np.full(2, math.log(2 * math.pi) - float(raw.log_scales.sum()))
+        found = np.full(2, math.log(2 * math.pi) - fold.log_scales)
         for k, (x, log_det) in enumerate(zip_longest(parts, log_dets)):
             if k:
                 yield
             room, series = self._room(len(x), len(of.beta)), _series(log_det)
             points = x.contiguous().numpy()
             found += self._entries.gradients(self._kind, points, 1 / batch, *none, of, series, d_of, none[0], room)
-        self._entries.unfold(raw, fold.triples, fold.limits, d_of, gradient)
+        self._entries.unfold(fold.raw, fold.triples, fold.limits, d_of, gradient)
         if fold.layers > 3:
             for i in range(fold.layers - 2):
                 self._gradients[f"branch.linears.{i + 1}.raw"].copy_(torch.from_numpy(gradient.middle[:, i]))

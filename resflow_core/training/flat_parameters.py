@@ -33,7 +33,6 @@ class FlatParameters:
         for parameter, place in zip(self._parameters, places, strict=True):
             parameter.data = place.view_as(parameter)
         self._gradient = torch.zeros_like(self._flat)
-        self._flat.grad = self._gradient
         self.matrices, self.others = self._flat[:n_matrices], self._flat[n_matrices:]
 
     @property

@@ -26,6 +26,7 @@ from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import LOG_DETS, Exact, LogDet, Work, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
+from resflow_core.training.adam import Adam
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.parameter_count import parameter_count, units_of_block
 from resflow_core.training.step_work import piece_count
@@ -307,7 +308,7 @@ class Trainer:
         self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
         self._layers = [part for part in self.model.modules() if isinstance(part, LipschitzLinear)]
         self._carries = any(layer.constraint.carries for layer in self._layers)
-        self._optimiser = torch.optim.Adam([self._weights.vector], fused=True)
+        self._adam = Adam(self._weights.vector)
         self.step_count = 0
         self._before: tuple[Tensor, Tensor] | None = None  # the generators' states before a step that is under way
 
@@ -400,9 +401,7 @@ class Trainer:
         """A step of AdamW (Loshchilov & Hutter 2019), which shrinks the matrices alone."""
         if weight_decay:
             self._weights.matrices.mul_(1 - rate * weight_decay)
-        (group,) = self._optimiser.param_groups
-        group["lr"] = rate
-        self._optimiser.step()
+        self._adam.step(self._weights.gradient, rate)
 
     def _batch(self, config: TrainConfig) -> tuple[Tensor, Tensor | None]:
         """Points, (batch, dim), and the classes of a hybrid's."""
@@ -470,7 +469,7 @@ class Trainer:
         state = {
             "model": self._weights.state(),
             "averaged": self._averaged.state() if self._averaged else None,
-            "optimiser": self._optimiser.state_dict(),
+            "adam": self._adam.state(),
             "data": self._before[0] if self._before else self._data.get_state(),
             "probes": self._before[1] if self._before else self._probes.get_state(),
             "step": self.step_count,
@@ -489,7 +488,7 @@ class Trainer:
         if state["averaged"]:
             self._averaged = self._evaluate(FlatParameters(copy.deepcopy(self.model)))
             self._averaged.load_state(state["averaged"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._adam.load_state(state["adam"])
         self._before = None
         self._data.set_state(state["data"])
         self._probes.set_state(state["probes"])

@@ -200,7 +200,7 @@ def test_what_the_update_does_is_adams_step_and_the_difference_of_two_densities(
     reference = Reference(trainer)
     *_, gradients = reference.differentiated(reference.exact)
     norm, before = flat(gradients).norm(), copy.deepcopy(trainer.model.state_dict())
-    moments = copy.deepcopy(trainer._optimiser.state_dict())["state"]
+    moments = copy.deepcopy(trainer._adam.state())
     matrices = len(trainer._weights.matrices)
     parts = step_in_parts(trainer, NODES, 5)
     assert parts.gradient_norm == pytest.approx(float(norm), rel=1e-4)
@@ -208,8 +208,8 @@ def test_what_the_update_does_is_adams_step_and_the_difference_of_two_densities(
     clipped = trainer._weights.gradient.double()  # of this step, whose length was checked above
     assert float(clipped.norm()) == pytest.approx(0.05, rel=1e-3)
     for part, decays in ((slice(0, matrices), True), (slice(matrices, None), False)):
-        first, second = (moments[0][name][part].double() for name in ("exp_avg", "exp_avg_sq"))
-        g, count = clipped[part], moments[0]["step"]
+        first, second = (moments[name][part].double() for name in ("first", "second"))
+        g, count = clipped[part], moments["steps"]
         m, v, t = 0.9 * first + 0.1 * g, 0.999 * second + 0.001 * g**2, float(count) + 1
         step = -0.01 * (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
         if decays:

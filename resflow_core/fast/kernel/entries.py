@@ -34,8 +34,7 @@ def made(sources: int, cache: bool = True) -> Entries:
 
     @njit(cache=cache, **OPTIONS)
     def fold(raw, triples, limits, of):
-        if sources >= 0:
-            parameters.fold(raw, triples, limits, of)
+        return parameters.fold(raw, triples, limits, of) if sources >= 0 else 0.0
 
     @njit(cache=cache, **OPTIONS)
     def gradients(kind, x, share, d_z, d_log_det, of, series, gradient, d_x, room):

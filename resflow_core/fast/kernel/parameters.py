@@ -61,12 +61,14 @@ class Limits(NamedTuple):
 
 @njit(inline="never", **OPTIONS)
 def fold(raw, triples, limits, of):
-    """Fill `of`, a `whole_flow.Arrays`, and `triples`."""
+    """Fill `of`, a `whole_flow.Arrays`, and `triples`; returns the sum of all log scales."""
     blocks, layers = triples.s.shape
+    total = 0.0
     of.scales[:], of.shifts[:] = ONE, ZERO
     for n in range(len(raw.log_scales)):
         for d in range(2):
             of.scales[n, d], of.shifts[n, d] = math.exp(raw.log_scales[n, d]), raw.shifts[n, d]
+            total += raw.log_scales[n, d]
     for n in range(blocks):
         _norm_of_tall(raw.first[n], triples.u[n, 0], triples.v[n, 0], triples.s[n, 0:1])
         _norm_of_tall(raw.last[n].T, triples.v[n, layers - 1], triples.u[n, layers - 1], triples.s[n, layers - 1 :])
@@ -87,6 +89,7 @@ def fold(raw, triples, limits, of):
             else:
                 _scaled(raw.last[n], factor, of.last[n])
                 _scaled_row(raw.last_b[n], following, of.last_b[n])
+    return total
 
 
 @njit(inline="never", **OPTIONS)
