@@ -8,7 +8,7 @@ from torch import Tensor
 from resflow_core.fast import compiled
 from resflow_core.fast.fused_flow import PLANE
 from resflow_core.fast.pieces import finished
-from resflow_core.log_det import Exact, LogDet, Roulette, Truncated, drawn
+from resflow_core.log_det import LogDet, drawn
 from resflow_core.training import compilation
 from resflow_core.training.flat_parameters import FlatParameters
 
@@ -39,9 +39,7 @@ class ByKernels:
 
 def trained(flow: Any) -> bool:
     """Whether kernels that are made already can train all of a `ResidualFlow`, whose base is N(0, I)."""
-    if flow.context or flow.features != PLANE or flow._present_base() is not None:
-        return False
-    if not isinstance(flow.log_det, Exact | Truncated | Roulette):
+    if flow.context or flow.features != PLANE or flow._present_base() is not None or not compiled.takes(flow.log_det):
         return False
     if not all(parameter.requires_grad for parameter in flow.parameters()):
         return False

@@ -58,6 +58,11 @@ def evaluates(flow: Any) -> TypeGuard[FusedFlow]:
     return _is_single(flow) and _kind(flow) is not None
 
 
+def takes(log_det: LogDet) -> bool:
+    """Whether kernels compute a loss by this log det, and its gradient."""
+    return isinstance(log_det, Exact | Truncated | Roulette)
+
+
 def _is_single(flow: FusedFlow) -> bool:
     parameter = next(flow.parameters())
     return parameter.dtype is torch.float32 and parameter.device.type == "cpu"
@@ -188,7 +193,7 @@ class CompiledNLL(_Compiled):
 
     def takes(self, log_det: LogDet) -> bool:
         """As `by_hand.ExactNLL.takes`."""
-        return isinstance(log_det, Exact | Truncated | Roulette)
+        return takes(log_det)
 
     @torch.no_grad()
     def pieces(self, parts: Sequence[Tensor], log_dets: Sequence[LogDet] = ()) -> Pieces[tuple[float, float]]:

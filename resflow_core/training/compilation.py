@@ -167,7 +167,7 @@ def _mark(place: Path) -> Path:
 def trains(flow: Any, train: TrainConfig) -> bool:
     """Whether kernels take the steps of a flow, or of a hybrid's flow, with these settings; not without numba."""
     flow = flow.flow if isinstance(flow, HybridConfig) else flow
-    if not isinstance(flow, FlowConfig) or not isinstance(train.log_det, Exact | Truncated | Roulette):
+    if not isinstance(flow, FlowConfig) or not compiled.takes(train.log_det):
         return False
     small = replace(flow, blocks=1, width=2).build(torch.Generator().manual_seed(0))
     try:
