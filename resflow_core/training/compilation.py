@@ -8,6 +8,7 @@ They are kept where numba finds a writable folder: beside their files, else in t
 
 import functools
 import hashlib
+import importlib
 import os
 import platform
 import threading
@@ -125,10 +126,11 @@ def are_kept() -> bool:
 
 
 def throw_away() -> None:
-    """Let none be kept, so that they are compiled anew."""
+    """Let none be kept, nor be in the memory of this process, so that they are compiled and written anew."""
     if place := folder():
         for file in (_mark(place), *_files(place)):
             file.unlink(missing_ok=True)
+    importlib.reload(_entries())
 
 
 def keep() -> None:

@@ -19,11 +19,22 @@ ready = CompiledWhenReady()
 print(ready.of_saved_run("numba"), ready.why_torch or "as usual", compilation.are_kept())
 """
 
+KEPT_TWICE = """
+from pathlib import Path
+from resflow_core.training import compilation
+compilation.keep()
+compilation.check()
+next(Path(compilation.folder()).glob("*.nbc")).write_bytes(b"")
+print(compilation.are_kept())
+compilation.keep()
+print(compilation.are_kept())
+"""
 
-def begun(folder):
+
+def begun(folder, script=BEGIN):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", BEGIN],
+        [sys.executable, "-c", script],
         env=environment,
         cwd=ROOT,
         capture_output=True,
@@ -67,3 +78,7 @@ def test_damaged_kernels_are_thrown_away_and_compiled_anew(folder, kind, damages
         damage(file)
     assert begun(folder) == "numba as usual True"
     assert files[0].exists() and len(files[0].read_bytes()) > 0.9 * len(before)
+
+
+def test_a_process_that_has_them_in_memory_writes_them_anew(folder):
+    assert begun(folder, KEPT_TWICE) == "False\nTrue"
