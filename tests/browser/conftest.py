@@ -202,7 +202,9 @@ class Visitor:
 
     def go(self, title: str, group: str = "") -> None:
         """To another screen, by the navigation."""
-        link = self.page.get_by_role("menuitem" if group else "link", name=title, exact=True)
+        # Home has links of the same names.
+        links = self.page.locator("body") if group else self.page.get_by_test_id("stTopNav")
+        link = links.get_by_role("menuitem" if group else "link", name=title, exact=True)
 
         def opened() -> bool:
             self.page.locator(".stAppHeader").get_by_text(group, exact=True).click()
