@@ -66,7 +66,8 @@ def _top_eigenvectors(gram: Tensor) -> Tensor:
 def _nearly_top_eigenvectors(gram: Tensor) -> Tensor:
     """Unit vectors near the top eigenvectors of G, (n, in, 1), by subspace iteration with a high power of G.
 
-    In float32, for speed. The norm is certified afterwards, so the result need not be exact.
+    In float32, for speed. The norm is certified afterwards, so the result need not be exact. Of a matrix of rank one
+    the small matrix at the end has entries down to denormal float32, for which `eigh` may fail, so that is in float64.
     """
     gram32 = power = _of_unit_trace(gram).float()
     for _ in range(SQUARINGS):
@@ -74,7 +75,7 @@ def _nearly_top_eigenvectors(gram: Tensor) -> Tensor:
     basis = torch.randn(gram.shape[-1], BLOCK, generator=torch.Generator().manual_seed(0)).to(power)
     for _ in range(ROUNDS):
         basis = torch.linalg.qr(power @ basis).Q
-    v = (basis @ _top_eigenvectors(basis.mT @ gram32 @ basis)).to(gram)
+    v = basis.to(gram) @ _top_eigenvectors((basis.mT @ gram32 @ basis).to(gram))
     return v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
 
 
