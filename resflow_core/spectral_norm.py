@@ -66,8 +66,8 @@ def _top_eigenvectors(gram: Tensor) -> Tensor:
 def _nearly_top_eigenvectors(gram: Tensor) -> Tensor:
     """Unit vectors near the top eigenvectors of G, (n, in, 1), by subspace iteration with a high power of G.
 
-    In float32, for speed. The norm is certified afterwards, so the result need not be exact. Of a matrix of rank one
-    the small matrix at the end has entries down to denormal float32, for which `eigh` may fail, so that is in float64.
+    In float32, for speed. The norm is certified afterwards, so the result need not be exact. The small matrix at the
+    end is diagonalised in float64: that of a matrix of rank one may have denormal entries, with which `eigh` fails.
     """
     gram32 = power = _of_unit_trace(gram).float()
     for _ in range(SQUARINGS):

@@ -31,5 +31,5 @@ class Adam:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` gave."""
-        for mine, saved in zip(self.state().values(), state.values(), strict=True):
-            mine.copy_(saved)
+        for name, mine in self.state().items():
+            mine.copy_(state[name])

@@ -202,9 +202,8 @@ class Visitor:
 
     def go(self, title: str, group: str = "") -> None:
         """To another screen, by the navigation."""
-        # Home has links of the same names.
-        links = self.page.locator("body") if group else self.page.get_by_test_id("stTopNav")
-        link = links.get_by_role("menuitem" if group else "link", name=title, exact=True)
+        within = self.page if group else self.page.get_by_test_id("stTopNav")  # Home has links of the same names
+        link = within.get_by_role("menuitem" if group else "link", name=title, exact=True)
 
         def opened() -> bool:
             self.page.locator(".stAppHeader").get_by_text(group, exact=True).click()

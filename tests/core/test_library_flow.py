@@ -259,7 +259,6 @@ class TestFit:
 
     @pytest.mark.parametrize("log_det", ["exact", "truncated", "roulette"])
     def test_compiled_kernels_take_the_same_steps_and_it_says_so(self, log_det, monkeypatch):
-        compilation.keep()
         steps, by_kernel = [], by_kernels.ByKernels.gradients
         monkeypatch.setattr(by_kernels.ByKernels, "gradients", lambda *given: steps.append(1) or by_kernel(*given))
         flow = rf.ResidualFlow(2, blocks=3, width=8, log_det=log_det).fit(data(), steps=12)
@@ -274,7 +273,6 @@ class TestFit:
         torch.testing.assert_close(flow.log_prob(x), same.log_prob(x), atol=1e-3, rtol=0)
 
     def test_after_kernels_each_parameter_has_memory_of_its_own(self):
-        compilation.keep()
         flow = rf.ResidualFlow(2, blocks=2, width=8)
         before = list(flow.parameters())
         flow.fit(data(), steps=2)
