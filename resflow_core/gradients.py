@@ -10,6 +10,11 @@ The branch is used only through vector-Jacobian products, w' <- w'A, because A i
 In the second form the powers of A are constants, so their graphs are not kept. Only one more product is differentiated,
 for any number of terms. Both forms can be differentiated in the forward pass, block by block.
 
+The first m traces may be exact, which needs no probe and takes away most of the noise:
+
+    log det(I + A) = sum_{k<=m} a_k tr(A^k) + E_v sum_{k>m} a_k v'A^k v
+    d log det(I + A) = sum_{k<m} b_k tr(A^k dA) + E_v sum_{k>=m} b_k v'A^k dA v
+
 Where A is at hand, as in the plane, each estimate is a number and a matrix M. With P the mean of vv' over the probes,
 or any other random matrix whose mean is I for every N,
 
@@ -42,13 +47,22 @@ class Coefficients:
     """The coefficients of v'A^k, k = 0, 1, ..., in the value and in its gradient.
 
     Both have shape (batch, 1 + terms), or (1, 1 + terms) if all points share them. The row of a shorter series ends in
-    zeros.
+    zeros. Beside these, the series has its first m = `exact_traces` traces without a probe, and at every point.
     """
 
     value: Tensor
     gradient: Tensor
+    exact_traces: int = 0
+
+    def beyond(self, exact_traces: int) -> "Coefficients":
+        """The same with so many traces exact: v'A^k v has the coefficient 0 for k <= m, and v'A^k dA v for k < m."""
+        value, gradient = self.value.clone(), self.gradient.clone()
+        value[..., : 1 + exact_traces], gradient[..., :exact_traces] = 0, 0
+        return Coefficients(value, gradient, exact_traces)
 
 
+MOST_PRODUCTS = 16
+"""For exact traces without a formula. With A at hand the exact log det hardly costs more."""
 ESTIMATE = 'Use the exact log det, or Roulette(gradient="plain").'
 
 
@@ -101,13 +115,13 @@ def neumann_series(n: int) -> Tensor:
 
 def plain(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """Differentiate the series term by term. In every block the memory grows with the number of terms."""
-    rows = _Rows(branch, x, probes)
+    rows = _Rows(branch, x, probes, coefficients.exact_traces)
     return rows.g[: len(x)], _term_by_term(rows, coefficients).surrogate
 
 
 def neumann(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """The gradient by the Neumann series of Theorem 2. The memory does not depend on the number of terms."""
-    rows = _Rows(branch, x, probes)
+    rows = _Rows(branch, x, probes, coefficients.exact_traces)
     found = _by_neumann(rows, coefficients)
     # The surrogate has the right gradient and the wrong value: its mean is tr A(I + A)^-1.
     surrogate = once(found.surrogate, ESTIMATE)
@@ -141,6 +155,15 @@ def second_moment(probes: Tensor) -> Tensor:
     return torch.einsum("...kbi,...kbj->...bij", probes, probes) / probes.shape[-3]
 
 
+def first_traces(jacobian: Tensor, m: int) -> Tensor:
+    """sum_{k<=m} a_k tr(A^k), (...), of A, (..., d, d); differentiable any number of times."""
+    total, power = torch.zeros(()).to(jacobian), jacobian
+    for a_k in log_series(m).tolist()[1:]:
+        total = total + a_k * power.diagonal(dim1=-2, dim2=-1).sum(-1)
+        power = power @ jacobian
+    return total
+
+
 def value_from(jacobian: Tensor, p: Tensor, coefficients: Coefficients) -> Tensor:
     """sum_k a_k tr(P A^k), (...), of A and P, (..., d, d); differentiable in A any number of times."""
     total, power = torch.zeros(()).to(jacobian), p
@@ -169,11 +192,12 @@ def matrix_from(jacobian: Tensor, p: Tensor, coefficients: Coefficients, by_neum
 
 def from_jacobian(gradient: "Gradient", jacobian: Tensor, p: Tensor, coefficients: Coefficients) -> Tensor:
     """The sum of an entry of `GRADIENTS` from A and P, (..., d, d) -> (...), with its gradient in A."""
+    exact = first_traces(jacobian, coefficients.exact_traces)
     if not gradient.by_neumann or not torch.is_grad_enabled():
-        return value_from(jacobian, p, coefficients)
+        return exact + value_from(jacobian, p, coefficients)
     m = matrix_from(jacobian, p, coefficients, by_neumann=True)
     surrogate = once((m.mT * jacobian).sum((-2, -1)), ESTIMATE)
-    return value_from(jacobian.detach(), p, coefficients) + (surrogate - surrogate.detach())
+    return exact + value_from(jacobian.detach(), p, coefficients) + (surrogate - surrogate.detach())
 
 
 @dataclass(frozen=True)
@@ -223,20 +247,20 @@ def without_gradient(
     branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
 ) -> tuple[Tensor, Tensor]:
     """Only the values, which are the same for all entries of `GRADIENTS`."""
-    rows = _Rows(branch, x, probes)
+    rows = _Rows(branch, x, probes, coefficients.exact_traces)
     return rows.g[: len(x)].detach(), rows.sums(coefficients)[0]
 
 
 class _Rows:
-    """g at one row for each probe of each point, and vectors that are pulled back through it."""
+    """g at one row for each probe of each point, its exact traces, and vectors that are pulled back through it."""
 
-    def __init__(self, branch: DifferentiableMap, x: Tensor, probes: Tensor):
+    def __init__(self, branch: DifferentiableMap, x: Tensor, probes: Tensor, exact_traces: int):
         self.branch, self.n_probes, self.probes = branch, len(probes), probes.flatten(0, 1)
         attached = torch.is_grad_enabled() and x.requires_grad
         with torch.enable_grad():
             x = x if attached else x.detach().requires_grad_()
             self.x = x.repeat(self.n_probes, 1) if self.n_probes > 1 else x  # a copy would be kept
-            self.g = branch(self.x)
+            self.g, self.exact = _value_and_first_traces(branch, self.x, exact_traces)
 
     def own(self, coefficients: Tensor) -> Tensor:
         """The coefficients of each row, which are those of its point: (batch or 1, 1 + terms) -> (1 + terms, rows or
@@ -269,7 +293,7 @@ class _Rows:
     @torch.no_grad()
     def sums(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
         """sum_k a_k v'A^k v as a mean over the probes, (batch,), and sum_k b_k v'A^k, (rows, d), without a graph."""
-        total, pulled = torch.zeros(()).to(self.x), torch.zeros(()).to(self.x)
+        total, pulled = self.exact.detach(), torch.zeros(()).to(self.x)
         a, b = self.own(coefficients.value), self.own(coefficients.gradient)
         for a_k, b_k, w in zip(a, b, self.constant_powers(), strict=False):
             total = total + a_k * (w * self.probes).sum(1)
@@ -278,16 +302,29 @@ class _Rows:
 
     def term_by_term(self, coefficients: Coefficients) -> Tensor:
         """sum_k a_k v'A^k v as a mean over the probes, (batch,), with its graph."""
-        total = torch.zeros(()).to(self.x)
+        total = self.exact
         for a_k, w in zip(self.own(coefficients.value), self.powers(create_graph=True), strict=False):
             total = total + a_k * (w * self.probes).sum(1)
         return self.mean(total)
 
     def neumann_surrogate(self, pulled: Tensor) -> Tensor:
-        """w'Av as a mean over the probes, (batch,), with the constant w' = sum_k b_k v'A^k. Its gradient is that of the
-        log det."""
+        """w'Av as a mean over the probes, (batch,), with the constant w' = sum_k b_k v'A^k, and the exact traces. Its
+        gradient is that of the log det."""
         (product,) = torch.autograd.grad(self.g, self.x, pulled, create_graph=True)
-        return self.mean((product * self.probes).sum(1))
+        return self.mean((product * self.probes).sum(1) + self.exact)
+
+
+def _value_and_first_traces(branch: Any, x: Tensor, m: int) -> tuple[Tensor, Tensor]:
+    """g(x), (batch, d), and `first_traces`, (batch,): by the branch's own formula of tr A, or from A itself."""
+    if m == 0:
+        return branch(x), x.new_zeros(())
+    if m == 1 and (known := getattr(branch, "value_and_trace", None)) and (found := known(x)):
+        return found
+    if x.shape[1] > MOST_PRODUCTS:
+        what = f"exact_traces = {m} takes d = {x.shape[1]} products with this branch; at most {MOST_PRODUCTS} are made"
+        raise ValueError(f"{what}: use exact_traces = 0, the exact log det, or exact_traces = 1 and one hidden layer.")
+    value, jacobian = branch.value_and_jacobian(x)
+    return value, first_traces(jacobian, m)
 
 
 class _Found(NamedTuple):
@@ -332,7 +369,7 @@ class _InForward(torch.autograd.Function):
     def forward(ctx: Any, series: Any, branch: Any, probes: Any, coefficients: Any, x: Any, *parameters: Any) -> Any:
         with torch.enable_grad():
             x = x.detach().requires_grad_()  # so that the gradients taken here end at this block
-            rows = _Rows(branch, x, probes)
+            rows = _Rows(branch, x, probes, coefficients.exact_traces)
             estimate, surrogate, ctx.again = series(rows, coefficients)
             ctx.g = rows.g[: len(x)]
         ctx.inputs = (x, *parameters)

@@ -7,10 +7,15 @@
 
 Truncation and roulette are one sum with different coefficients (`resflow_core.gradients`). Only `Exact` forms A, which
 in two dimensions is cheaper than any estimate.
+
+Nearly all noise of the estimate is in its first term, and tr A of a residual block with one hidden layer is a closed
+form that costs one product (`resflow_core.fast.traces`). With `exact_traces` = m, the first m traces are exact, and the
+probe estimates the others: sum_{k<=m} a_k tr(A^k) + sum_{k=m+1..N} a_k / P(N >= k) v'A^k v. The mean is the same. The
+paper estimates all terms, m = 0.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Protocol
 
 import torch
@@ -93,6 +98,7 @@ class Truncated:
     gradient: str = setting(
         "neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS, rare=True
     )
+    exact_traces: int = setting(0, "Exact traces", "First terms without a probe. The paper has 0.", low=0, high=2)
 
     def __post_init__(self) -> None:
         check(self)
@@ -108,7 +114,7 @@ class Truncated:
         probes = _empty_probes(self, x, generator, blocks)
         for of_block in probes:
             PROBES[self.probe].fill(of_block, generator)
-        return Draws(Cut(self.n_terms), torch.zeros(blocks, 1, 1, dtype=torch.float64), probes)
+        return Draws(Cut(self.n_terms), torch.zeros(blocks, 1, 1, dtype=torch.float64), probes, self.exact_traces)
 
     def work(self, batch: int) -> Work:
         return _work(self, batch, self.n_terms)
@@ -137,6 +143,7 @@ class Roulette:
     gradient: str = setting(
         "neumann", "Gradient", "How the sum of the terms is differentiated.", choices=GRADIENTS, rare=True
     )
+    exact_traces: int = setting(0, "Exact traces", "First terms without a probe. The paper has 0.", low=0, high=2)
 
     def __post_init__(self) -> None:
         check(self)
@@ -154,7 +161,7 @@ class Roulette:
         for u_of_block, of_block in zip(u, probes, strict=True):
             u_of_block.uniform_(generator=generator)
             PROBES[self.probe].fill(of_block, generator)
-        return Draws(self.law, u.cpu(), probes)
+        return Draws(self.law, u.cpu(), probes, self.exact_traces)
 
     def work(self, batch: int) -> Work:
         draws = self.n_draws * (1 if self.shared else batch)
@@ -216,7 +223,7 @@ def _empty_probes(log_det: "Truncated | Roulette", x: Tensor, generator: torch.G
 def _estimated(log_det: "Truncated | Roulette", branch: BranchLike, x: Tensor, draws: "Draws") -> tuple[Tensor, Tensor]:
     estimate = GRADIENTS[log_det.gradient].estimate if torch.is_grad_enabled() else without_gradient
     found = draws.coefficients
-    coefficients = Coefficients(found.value.flatten(0, -2), found.gradient.flatten(0, -2))
+    coefficients = replace(found, value=found.value.flatten(0, -2), gradient=found.gradient.flatten(0, -2))
     return estimate(branch, x, draws.probes[0].to(x.device), coefficients)
 
 
@@ -241,20 +248,23 @@ class Draws(NamedTuple):
     law: Law | Cut
     u: Tensor  # (blocks, batch or 1, n_draws), float64: N is how many k there are with u < P(N >= k)
     probes: Tensor  # (blocks, n_probes, batch, d)
+    exact_traces: int = 0
 
     @property
     def coefficients(self) -> Coefficients:
         """Those of each point, (blocks, batch or 1, 1 + terms): up to its N, as means over its draws."""
-        n = self.law.terms(self.u)
-        return truncated_coefficients(self.law.n) if isinstance(self.law, Cut) else roulette_coefficients(self.law, n)
+        if isinstance(self.law, Cut):
+            return truncated_coefficients(self.law.n).beyond(self.exact_traces)
+        return roulette_coefficients(self.law, self.law.terms(self.u)).beyond(self.exact_traces)
 
     def of(self, rows: slice) -> "Draws":
         """Those of some points of the batch."""
-        return Draws(self.law, self.u[:, rows] if self.u.shape[1] > 1 else self.u, self.probes[:, :, rows])
+        return self._replace(u=self.u[:, rows] if self.u.shape[1] > 1 else self.u, probes=self.probes[:, :, rows])
 
     def each(self) -> "Iterator[Draws]":
         """Those of each block."""
-        return (Draws(self.law, *of_block) for of_block in zip(self.u.split(1), self.probes.split(1), strict=True))
+        of_each = zip(self.u.split(1), self.probes.split(1), strict=True)
+        return (self._replace(u=u, probes=probes) for u, probes in of_each)
 
 
 class Drawn:

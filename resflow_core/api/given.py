@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from resflow_core.bijection import Bijection
 from resflow_core.fast import second_order
 from resflow_core.fast.folding import FoldedBranch, folded_together
-from resflow_core.fast.forward_mode import FoldedWeights, forward, pullback, value
+from resflow_core.fast.forward_mode import FoldedWeights, forward, pullback, value, value_and_trace
 from resflow_core.fast.fused_flow import made_of_jacobians
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import LogDet, Roulette, Truncated, from_jacobians, keeps_graphs
@@ -91,6 +91,9 @@ class GivenBranch(FoldedBranch):
         weights = self._weights_at(x)
         found, jacobian = forward(self.closed_form, weights.entry_scale * x.T, weights)
         return found.T, (weights.entry_scale * jacobian).permute(2, 0, 1)
+
+    def value_and_trace(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        return value_and_trace(x, self.closed_form, self._weights_at(x))
 
     @torch.no_grad()
     def pullback(self, x: Tensor) -> Callable[[Tensor], Tensor]:

@@ -24,6 +24,7 @@ from resflow_core.fast.closed_forms import ClosedForm, closed_form
 from resflow_core.fast.folding import CHUNK, FoldedBranch, Formulas, constrained_weights, folded_together
 from resflow_core.fast.forward_mode import Rule, Tangents
 from resflow_core.fast.fused_flow import FUSED, FusedFlow
+from resflow_core.fast.traces import Slopes, trace, value_and_slopes
 from resflow_core.flow import Flow
 from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.residual import scale_factor
@@ -205,10 +206,39 @@ def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: DenseWeights)
     return found.T, jacobian.permute(2, 0, 1)
 
 
+def value_and_trace(x: Tensor, activation: ClosedForm, weights: DenseWeights) -> tuple[Tensor, Tensor] | None:
+    """g(x), (batch, d), and tr A, (batch,), of one or two dense layers; None of more.
+
+    With W_x and W_1, W_2 the columns of the last layer for x and for the units y_i that are added, W_ix and W_iy those
+    of the layer i for x and for y_1, and J_i the slopes (`traces`),
+
+        A = W_x + sum_i W_i J_i W_ix + W_2 J_2 W_2y J_1 W_1x.
+
+    No activation stands before the first layer, so W_1x W_2 is one matrix for all points.
+    """
+    *layers, (last, last_bias) = zip(weights.weights, weights.biases, strict=True)
+    if len(layers) > 2:
+        return None
+    d, h, found = x.shape[1], x.T, list[tuple[Tensor, list[Slopes]]]()
+    for weight, bias in layers:
+        y, parts = value_and_slopes(activation, torch.addmm(bias, weight, h))
+        h = torch.cat([h, y])
+        found.append((weight, parts))
+    of_x, *of_y = last.split([d, *(len(parts[0].of) for _, parts in found)], 1)
+    total = of_x.diagonal().sum()
+    for (weight, parts), outer in zip(found, of_y, strict=True):
+        for part in parts:
+            total = total + (weight[part.sources, :d] * outer.T).sum(1) @ part.of
+    if len(found) == 2:
+        (first, at_first), (second, at_second) = found
+        total = total + trace(first @ of_y[1], at_second, second[:, d:], at_first)
+    return torch.addmm(last_bias, last, h).T, total
+
+
 class FastDenseBranch(FoldedBranch, DenseBranch):
     """A `DenseBranch` that evaluates folded weights. The backward pass of its Jacobian is written by hand."""
 
-    formulas = Formulas(value, value_and_jacobian, pullback)
+    formulas = Formulas(value, value_and_jacobian, pullback, value_and_trace)
 
     @staticmethod
     def of_each(branches: Sequence[DenseBranch]) -> list[DenseWeights]:

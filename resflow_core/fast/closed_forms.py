@@ -26,13 +26,14 @@ class Arrangement:
 
     `pattern(t)` holds the choice of the points t, (units, batch). `apply(u, pattern)` maps u, (units, ..., batch), to
     (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it maps tangents in the
-    same way as points.
+    same way as points. So many neighbouring units may change places: `together`.
     """
 
     pattern: Callable[[Tensor], Tensor | None]
     apply: Callable[[Tensor, Tensor | None], Tensor]
     transpose: Callable[[Tensor, Tensor | None], Tensor]
     copies: int = 1
+    together: int = 1
 
 
 def _both_signs(u: Tensor, _: None) -> Tensor:
@@ -67,7 +68,7 @@ def _swapped(u: Tensor, swap: Tensor) -> Tensor:
 
 IN_PLACE = Arrangement(lambda t: None, lambda u, _: u, lambda u, _: u)
 BOTH_SIGNS = Arrangement(lambda t: None, _both_signs, _difference, copies=2)
-SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped)
+SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped, together=2)
 
 
 @dataclass(frozen=True)

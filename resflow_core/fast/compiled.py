@@ -227,15 +227,16 @@ def _series(log_det: LogDet | None) -> Any:
     draws, by_neumann = log_det.draws, GRADIENTS[log_det.log_det.gradient].by_neumann
     return kernel.Series(
         kernel.NEUMANN if by_neumann else kernel.TERM_BY_TERM,
-        draws.probes.contiguous().numpy(), draws.u.contiguous().numpy(), *_table(draws.law),
+        draws.probes.contiguous().numpy(), draws.u.contiguous().numpy(),
+        *_table(draws.law, draws.exact_traces), draws.exact_traces,
     )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=64)
-def _table(law: Law | Cut) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _table(law: Law | Cut, exact_traces: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """P(N >= k), a_k / P(N >= k) and b_k / P(N >= k) for k = 0, 1, ... up to the largest N that is ever drawn."""
     most = law.n if isinstance(law, Cut) else len(survival_table(law, UNIFORM_STEP))
-    series = law_series(law, most)
+    series = law_series(law, most).beyond(exact_traces)
     value, slope = (of[0].float().contiguous().numpy() for of in (series.value, series.gradient))
     return law.survival(torch.arange(most + 1)).numpy(), value, slope
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from resflow_core.fast import capped, second_order
 from resflow_core.fast.closed_forms import closed_form
-from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian
+from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian, value_and_trace
 from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
 from resflow_core.residual import Branch, scale_factor
@@ -45,12 +45,13 @@ class Formulas(NamedTuple):
     value: Callable[..., Tensor]
     value_and_jacobian: Callable[..., tuple[Tensor, Tensor]]
     pullback: Callable[..., Callable[[Tensor], Tensor]]
+    value_and_trace: Callable[..., tuple[Tensor, Tensor] | None]
 
 
 class FoldedBranch(Branch):
     """A `Branch` that evaluates folded weights by `formulas`. The backward pass of its Jacobian is written by hand."""
 
-    formulas = Formulas(value, value_and_jacobian, pullback)
+    formulas = Formulas(value, value_and_jacobian, pullback, value_and_trace)
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -93,6 +94,13 @@ class FoldedBranch(Branch):
         if second_order.in_transform():
             return super().value_and_jacobian(x)
         return self.formulas.value_and_jacobian(x, self.closed_form, self.weights())
+
+    def value_and_trace(self, x: Tensor) -> tuple[Tensor, Tensor] | None:
+        """g(x), (batch, d), and tr A, (batch,), where that has a formula (`traces`); differentiable any number of
+        times."""
+        if second_order.in_transform():
+            return None
+        return self.formulas.value_and_trace(x, self.closed_form, self.weights())
 
 
 def fold(branches: Sequence[Branch]) -> FoldedWeights:

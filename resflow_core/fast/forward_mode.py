@@ -26,6 +26,7 @@ from torch import Tensor
 
 from resflow_core.fast import second_order
 from resflow_core.fast.closed_forms import ClosedForm
+from resflow_core.fast.traces import trace, value_and_slopes
 
 
 class FoldedWeights(NamedTuple):
@@ -76,6 +77,16 @@ def pullback(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> Calla
         return w.T
 
     return pull
+
+
+def value_and_trace(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> tuple[Tensor, Tensor] | None:
+    """g(x), (batch, d), and tr A, (batch,), of one hidden layer (`traces`); None of more."""
+    if len(weights.weights) > 2:
+        return None
+    (inner, outer), (shift, last) = weights.weights, weights.biases
+    y, at_x = value_and_slopes(activation, weights.entry_scale * x.T)
+    y, at_h = value_and_slopes(activation, torch.addmm(shift, inner, y))
+    return torch.addmm(last, outer, y).T, weights.entry_scale * trace(outer, at_h, inner, at_x)
 
 
 def value_and_jacobian(x: Tensor, activation: ClosedForm, weights: FoldedWeights) -> tuple[Tensor, Tensor]:

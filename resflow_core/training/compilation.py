@@ -33,7 +33,7 @@ from resflow_core.training.trainer import TrainConfig
 TOLERANCE = 1e-4
 """Of the check: what single precision explains, several times over."""
 POINTS = 300
-ESTIMATORS = Truncated(), Roulette(), Roulette(gradient="plain")
+ESTIMATORS = Truncated(), Roulette(), Roulette(gradient="plain", exact_traces=1), Roulette(exact_traces=2)
 ESTIMATES = "estimates from A"
 """Earlier versions made them of vector-Jacobian products, and rounded otherwise."""
 

@@ -234,15 +234,17 @@ def curved_branch(dim):
     return branch
 
 
+@pytest.mark.parametrize("exact_traces", [0, 1, 2])
 @pytest.mark.parametrize("dim", [2, 5])
 @pytest.mark.parametrize("n_probes", [1, 3])
 @pytest.mark.parametrize("gradient", GRADIENTS)
-def test_through_a_branch_value_and_gradients_are_those_of_its_jacobian(gradient, n_probes, dim):
+def test_through_a_branch_value_and_gradients_are_those_of_its_jacobian(gradient, n_probes, dim, exact_traces):
     """The same sums from A itself, differentiated by autograd, under incoming gradients that differ."""
     branch, x = curved_branch(dim), points(6, dim).requires_grad_()
     inputs = [x, *branch.parameters()]
     probes = points(n_probes * 6, dim, seed=1).view(n_probes, 6, dim)
     coefficients = roulette_coefficients(Geometric(0.5, 1), torch.tensor([[0], [3], [1], [7], [2], [1]]))
+    coefficients = coefficients.beyond(exact_traces)
     weights = points(6, 1, seed=2)[:, 0]
 
     value, estimate = GRADIENTS[gradient].estimate(branch, x, probes, coefficients)
@@ -253,6 +255,8 @@ def test_through_a_branch_value_and_gradients_are_those_of_its_jacobian(gradient
         pulled = pulled + b_k[:, None] * w
         w = torch.einsum("kbi,bij->kbj", w, a)
     by_theorem_2 = torch.einsum("kbi,bij,kbj->kb", pulled.detach(), a, probes).mean(0)
+    traces = [torch.einsum("bii->b", a), -torch.einsum("bij,bji->b", a, a) / 2][:exact_traces]
+    expected, by_theorem_2 = (one + sum(traces) for one in (expected, by_theorem_2))
     surrogate = expected if gradient in TERM_BY_TERM else by_theorem_2
 
     torch.testing.assert_close(value, branch(x), atol=1e-13, rtol=0)
@@ -312,6 +316,7 @@ FINITE = [Geometric(0.5, 0), Geometric(0.5, 1), Custom((1.0, 0.6, 0.3))]
 ROULETTES = [
     *(Roulette(law, probe, n_probes) for law, probe, n_probes in itertools.product(FINITE, PROBES, (1, 3))),
     Roulette(Geometric(0.5, 1), "rademacher", n_draws=3),
+    *(Roulette(law, probe, exact_traces=m) for law, probe, m in itertools.product(FINITE, PROBES, (1, 2))),
 ]
 
 
@@ -323,11 +328,12 @@ class TestDraws:
         assert standard_errors_off(value_draws(log_det), KNOWN_LOG_DET) < BOUND
 
     @pytest.mark.thorough
-    @pytest.mark.parametrize("shared", [False, True])
+    @pytest.mark.parametrize(("shared", "exact_traces"), [(False, 0), (True, 0), (False, 1), (False, 2)])
     @pytest.mark.parametrize("gradient", GRADIENTS)
     @pytest.mark.slow
-    def test_the_gradient_is_unbiased(self, gradient, shared):
-        log_det = Roulette(Geometric(0.5, 1), "rademacher", shared=shared, gradient=gradient)
+    def test_the_gradient_is_unbiased(self, gradient, shared, exact_traces):
+        law = Geometric(0.5, 1)
+        log_det = Roulette(law, "rademacher", shared=shared, gradient=gradient, exact_traces=exact_traces)
         draws = gradient_draws(log_det, chunks=1_000 if shared else 50)
         assert standard_errors_off(draws, SLOPE) < BOUND
 

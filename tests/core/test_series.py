@@ -13,11 +13,18 @@ from resflow_core.data import DATASETS
 from resflow_core.fast import compiled
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
-from resflow_core.gradients import GRADIENTS, Coefficients, from_jacobian, matrix_from, second_moment, value_from
+from resflow_core.gradients import (
+    GRADIENTS,
+    Coefficients,
+    first_traces,
+    from_jacobian,
+    matrix_from,
+    second_moment,
+    value_from,
+)
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import (
     Drawn,
-    Draws,
     Exact,
     Roulette,
     Truncated,
@@ -40,7 +47,8 @@ from tests.covering import covering, in_turn
 TOLERANCE = 2e-5
 BOUND = 5.0
 N = torch.tensor([[0], [3], [1], [7], [2], [1]])
-COEFFICIENTS = {"roulette": roulette_coefficients(Geometric(0.5, 1), N), "cut": truncated_coefficients(4)}
+SERIES = {"roulette": roulette_coefficients(Geometric(0.5, 1), N), "cut": truncated_coefficients(4)}
+COEFFICIENTS = {f"{name}, {m} exact traces": of.beyond(m) for name, of in SERIES.items() for m in (0, 1, 2)}
 
 
 def matrices(dim, batch=6):
@@ -72,26 +80,43 @@ class TestThePage:
         np.testing.assert_allclose(m, p.numpy() @ np.stack(series), atol=1e-12)
 
     @pytest.mark.parametrize("gradient", GRADIENTS)
+    def test_the_estimate_is_the_series_whose_first_traces_have_no_probe(self, kind, dim, gradient):
+        a, p, coefficients = matrices(dim), moments(dim), COEFFICIENTS[kind]
+        exact, of = coefficients.exact_traces, SERIES[kind.split(",")[0]]
+        expected = []
+        for one, one_p, row in zip(a.numpy(), p.numpy(), of.value.expand(len(a), -1).numpy(), strict=True):
+            powers = [np.linalg.matrix_power(one, k) for k in range(len(row))]
+            traces = sum((-1) ** (k + 1) / k * np.trace(powers[k]) for k in range(1, 1 + exact))
+            expected.append(traces + sum(row[k] * np.trace(one_p @ powers[k]) for k in range(1 + exact, len(row))))
+        found = from_jacobian(GRADIENTS[gradient], a, p, coefficients)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+    @pytest.mark.parametrize("gradient", GRADIENTS)
     def test_first_derivatives(self, kind, dim, gradient):
         a, p, coefficients = matrices(dim).requires_grad_(), moments(dim), COEFFICIENTS[kind]
         entry = GRADIENTS[gradient]
         weights = points(len(a), 1, seed=2)[:, 0]
         estimate = from_jacobian(entry, a, p, coefficients)
         (slope,) = torch.autograd.grad((weights * estimate).sum(), a)
-        m = matrix_from(a, p, coefficients, entry.by_neumann)
-        torch.testing.assert_close(estimate, value_from(a, p, coefficients), atol=1e-13, rtol=0)
+        m, traces = matrix_from(a, p, coefficients, entry.by_neumann), first_traces(a, coefficients.exact_traces)
+        for k in range(coefficients.exact_traces):
+            m = m + (-1) ** k * torch.linalg.matrix_power(a.detach(), k)
+        torch.testing.assert_close(estimate, traces + value_from(a, p, coefficients), atol=1e-13, rtol=0)
         torch.testing.assert_close(slope, weights[:, None, None] * m.mT, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("exact_traces", [0, 1, 2])
 @pytest.mark.parametrize("by_neumann", [True, False])
-def test_over_every_n_m_is_that_of_the_exact_log_det(by_neumann):
+def test_over_every_n_m_is_that_of_the_exact_log_det(by_neumann, exact_traces):
     """With P = I, for which the sum over N alone is exact: (I + A)^-1."""
     law, a = Geometric(0.4, 1), matrices(2, 1)
     n = torch.arange(100)
     chance = (law.survival(n) - law.survival(n + 1))[:, None, None]
-    m = matrix_from(a.expand(100, 2, 2), torch.eye(2).double(), roulette_coefficients(law, n[:, None]), by_neumann)
+    coefficients = roulette_coefficients(law, n[:, None]).beyond(exact_traces)
+    m = matrix_from(a.expand(100, 2, 2), torch.eye(2).double(), coefficients, by_neumann)
     identity = torch.eye(2, dtype=torch.float64)
-    torch.testing.assert_close((chance * m).sum(0), torch.linalg.inv(identity + a[0]), atol=1e-9, rtol=0)
+    of_traces = sum(((-a[0]) ** k if k else identity for k in range(exact_traces)), torch.zeros(2, 2))
+    torch.testing.assert_close(of_traces + (chance * m).sum(0), torch.linalg.inv(identity + a[0]), atol=1e-9, rtol=0)
     exact = a.clone().requires_grad_()
     (slope,) = torch.autograd.grad(residual_log_det(exact).sum(), exact)
     torch.testing.assert_close(slope[0].T, torch.linalg.inv(identity + a[0]), atol=1e-12, rtol=0)
@@ -100,7 +125,7 @@ def test_over_every_n_m_is_that_of_the_exact_log_det(by_neumann):
 @pytest.mark.parametrize("gradient", GRADIENTS)
 def test_second_derivatives_are_right_or_refused(gradient):
     """With M held fixed they would be wrong, and nothing would say so."""
-    a, p, coefficients = matrices(2).requires_grad_(), moments(2), COEFFICIENTS["roulette"]
+    a, p, coefficients = matrices(2).requires_grad_(), moments(2), COEFFICIENTS["roulette, 1 exact traces"]
 
     def function(a):
         return from_jacobian(GRADIENTS[gradient], a, p, coefficients)
@@ -132,6 +157,7 @@ ESTIMATORS = {
     "batch": [1, 77, 300],
     "hidden_layers": [1, 2],
     "actnorm": [True, False],
+    "exact_traces": [0, 1, 2],
 }
 ROWS = in_turn(
     covering(
@@ -144,7 +170,7 @@ BRIEFLY = ROWS[:4]
 
 
 def estimator_of(row):
-    common = {name: row[name] for name in ("gradient", "probe", "n_probes")}
+    common = {name: row[name] for name in ("gradient", "probe", "n_probes", "exact_traces")}
     if row["kind"] == "truncated":
         return Truncated(row["n_terms"], **common)
     return Roulette(row["law"], **common, n_draws=row["n_draws"], shared=row["shared"])
@@ -152,8 +178,7 @@ def estimator_of(row):
 
 def in_double(log_det):
     """The same draws for float64."""
-    draws = log_det.draws
-    return Drawn(log_det.log_det, Draws(draws.law, draws.u, draws.probes.double()))
+    return Drawn(log_det.log_det, log_det.draws._replace(probes=log_det.draws.probes.double()))
 
 
 def drawn_for(row, x, blocks):
@@ -259,7 +284,11 @@ def test_what_torch_folds_goes_by_kernels(config, train, monkeypatch):
         torch.testing.assert_close(a, b, atol=2e-3, rtol=0)  # a rate of 0.01, and Adam divides by small numbers
 
 
-@pytest.mark.parametrize("log_det", [Truncated(4, n_probes=2), Roulette(), Roulette(gradient="plain")], ids=str)
+@pytest.mark.parametrize(
+    "log_det",
+    [Truncated(4, n_probes=2), Roulette(), Roulette(gradient="plain"), Roulette(n_probes=2, exact_traces=1)],
+    ids=str,
+)
 def test_a_conditional_flow_makes_estimates_of_a_at_each_context(log_det):
     """The same as part by part, by vector-Jacobian products with the same draws; also in the context."""
     flow = GivenFlow(FlowConfig(blocks=3, width=7, activation="tanh"), 2, seeded(0)).double()
@@ -286,9 +315,10 @@ def off_by(draws, truth):
     return abs(draws.mean() - truth) / (draws.std(ddof=1) / len(draws) ** 0.5)
 
 
+@pytest.mark.parametrize("exact_traces", [0, 1, 2])
 @pytest.mark.parametrize("gradient", ["plain", "neumann"])
 @pytest.mark.parametrize("probe", PROBES)
-def test_kernels_are_unbiased(gradient, probe):
+def test_kernels_are_unbiased(gradient, probe, exact_traces):
     """100,000 estimates at one point, of the value and of its derivative along a direction, within `BOUND` standard
     errors. With that bug in the kernel, the value is off for every probe where the second term lacks its weight
     1 / P(N >= 2). The derivative's noise is larger: there it is seen for signs alone. What the others would miss, the
@@ -296,7 +326,7 @@ def test_kernels_are_unbiased(gradient, probe):
     flow = built(blocks=1, width=6, budget=0.75).float()
     flow.values = compiled.CompiledValues(flow)
     x = points(1, 2).float().expand(100_000, 2).contiguous()
-    estimator = Roulette(Geometric(0.4, 1), probe=probe, gradient=gradient)
+    estimator = Roulette(Geometric(0.4, 1), probe=probe, gradient=gradient, exact_traces=exact_traces)
     log_det = drawn(estimator, 1, x, seeded(3))
 
     along = torch.randn(1, 2, generator=seeded(4)).expand_as(x)

@@ -6,6 +6,8 @@ a vector for each probe:
     M = v sum_k b_k u'_k                by Theorem 2, or term by term
     M = sum_k a_k T_k,  T_0 = 0,  T_{k+1} = A T_k + v u'_k.
 
+Exact traces have the coefficient 0 in these sums, and add a_1 tr A + a_2 tr A^2, and b_0 I + b_1 A to M.
+
 All points of a tile take as many terms as the longest of them, the others with the weight 0: a processor works on eight
 points at once.
 """
@@ -31,11 +33,11 @@ class Series(NamedTuple):
     survival: np.ndarray  # (1 + terms,), float64: P(N >= k), up to the largest N that is ever drawn
     value: np.ndarray  # (1 + terms,), float32: a_k / P(N >= k)
     slope: np.ndarray  # (1 + terms,), float32: b_k / P(N >= k)
+    exact_traces: int  # 0, 1 or 2
 
 
-NO_SERIES = Series(
-    EXACT, np.empty((0, 0, 0, 2), np.float32), np.empty((0, 0, 0)), np.empty(0), *np.empty((2, 0), np.float32)
-)
+NONE = np.empty(0, np.float32)
+NO_SERIES = Series(EXACT, np.empty((0, 0, 0, 2), np.float32), np.empty((0, 0, 0)), np.empty(0), NONE, NONE, 0)
 
 
 # Rows of the room for a tile: A, v, u and the next u, sum_k b_k u_k, a weight; and, term by term, T and the next T.
@@ -56,6 +58,8 @@ def estimates(series, block, start, total, pull, room, reach):
     of_each = ONE / float32(probes)
     every, most = _load(series, block, start, reach)
     pull.fill(ZERO)
+    if series.exact_traces > 0:
+        _add_traces(series.exact_traces, room[A : A + 4], total, pull)
     for p in range(probes):
         drawn, first = series.probes[block, p], of_each * series.slope[0]
         for i in range(size):
@@ -91,6 +95,24 @@ def estimates(series, block, start, total, pull, room, reach):
         if series.method == NEUMANN:
             for c in range(4):
                 _weighted(ONE, room[W + c // 2], room[V + c % 2], pull[c])
+
+
+@njit(inline="always", **OPTIONS)
+def _add_traces(exact_traces, of, total, pull):
+    """tr A, and of two - tr A^2 / 2, to `total`, and I, and of two - A, transposed to `pull`, which is 0."""
+    a, b, c, d = of[0], of[1], of[2], of[3]
+    half = float32(0.5)
+    for i in range(len(total)):
+        total[i] += a[i] + d[i]
+    pull[0].fill(ONE)
+    pull[3].fill(ONE)
+    if exact_traces > 1:
+        for i in range(len(total)):
+            total[i] -= half * (a[i] * a[i] + d[i] * d[i]) + b[i] * c[i]
+        for k in range(4):
+            entry, onto = of[k], pull[2 * (k % 2) + k // 2]
+            for i in range(len(total)):
+                onto[i] -= entry[i]
 
 
 @njit(inline="always", **OPTIONS)
