@@ -6,6 +6,8 @@ From the uniform numbers u_1, u_2, ... of one draw, with a_k = (-1)^(k+1) / k:
     N   the number of k with u_1 < P(N >= k)
     v   a probe, from u_2, u_3, ...                    (Box and Muller, 1958, for Gaussian ones)
     sum_{k<=N} a_k / P(N >= k) v'A^k v    the estimate of log det(I + A), in nats          (paper, Theorem 1)
+
+With m exact traces it is sum_{k<=m} a_k tr(A^k) + sum_{m<k<=N} a_k / P(N >= k) v'A^k v, from the same N and v.
 """
 
 import inspect
@@ -15,6 +17,7 @@ from functools import singledispatch
 import numpy as np
 import torch
 
+from resflow_core.gradients import first_traces
 from resflow_core.probes import PROBES
 from resflow_core.roulette import UNIFORM_STEP, Geometric, Law, Poisson, Tabulated, survival_table
 
@@ -28,13 +31,15 @@ class Draws:
     value: np.ndarray
 
 
-def draw_estimates(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Draws:
+def draw_estimates(
+    matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0, exact_traces: int = 0
+) -> Draws:
     """The draws number `start`, ..., start + n - 1 of a seed, for A of shape (d, d). Each has a probe of its own.
 
     Raises KeyError if `PROBES` has no such probe.
     """
     terms, v = draw_terms_and_probes(law, probe, n, seed, start, len(matrix))
-    return Draws(terms, v, values(matrix, law, terms, v))
+    return Draws(terms, v, values(matrix, law, terms, v, exact_traces))
 
 
 def draw_terms_and_probes(
@@ -56,9 +61,15 @@ def uniform_numbers(dim: int) -> int:
     return 1 + dim + dim % 2
 
 
-def values(matrix: np.ndarray, law: Law, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
+def values(matrix: np.ndarray, law: Law, n: np.ndarray, probe: np.ndarray, exact_traces: int = 0) -> np.ndarray:
     """The estimates in nats, (n,), for A, (d, d), and given N, (n,), and probes, (n, d)."""
-    return forms(weighted_sums(matrix, law, int(n.max(initial=0))), n, probe)
+    sums = weighted_sums(matrix, law, int(n.max(initial=0)), exact_traces)
+    return traced(matrix, exact_traces) + forms(sums, n, probe)
+
+
+def traced(matrix: np.ndarray, exact_traces: int) -> float:
+    """sum_{k<=m} a_k tr(A^k) in nats, for A, (d, d)."""
+    return float(first_traces(torch.from_numpy(np.asarray(matrix, float)), exact_traces))
 
 
 def forms(s: np.ndarray, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
@@ -73,13 +84,14 @@ def forms(s: np.ndarray, n: np.ndarray, probe: np.ndarray) -> np.ndarray:
     return form
 
 
-def weighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_0, ..., S_n with S_m = sum_{k<=m} a_k / P(N >= k) A^k, for A, (d, d): (1 + n, d, d)."""
+def weighted_sums(matrix: np.ndarray, law: Law, n: int, exact_traces: int = 0) -> np.ndarray:
+    """S_0, ..., S_n with S_i = sum_{k<=i} a_k / P(N >= k) A^k, for A, (d, d): (1 + n, d, d). The sums begin beyond the
+    exact traces."""
     survival = law.survival(torch.arange(n + 1)).tolist()
     sums, power = [np.zeros_like(matrix, float)], np.eye(len(matrix))
     for k in range(1, n + 1):
         power = power @ matrix
-        sums.append(sums[-1] - (-1) ** k / k / survival[k] * power)
+        sums.append(sums[-1] - (k > exact_traces) * (-1) ** k / k / survival[k] * power)
     return np.array(sums)
 
 
@@ -110,7 +122,7 @@ def _(law: Tabulated) -> str:
     return f"np.array({table})[np.minimum(k, {n}) - 1] * {law.tail_ratio!r} ** np.maximum(0.0, k - {n})"
 
 
-def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int) -> str:
+def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, exact_traces: int = 0) -> str:
     """The first n draws of a seed, for A of shape (d, d), as a program of at most 15 lines that needs only NumPy.
 
     Raises KeyError if `PROBES` has no such probe.
@@ -118,6 +130,9 @@ def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int) -> str:
     longest = len(survival_table(law, UNIFORM_STEP))
     probe_lines = inspect.getsource(PROBES[probe].by_hand).splitlines()[1:]
     v = "\n".join(line.strip().replace("return", "v =") for line in probe_lines)
+    traces = ["np.trace(A)", "- np.trace(A @ A) / 2"][:exact_traces]
+    exact = "".join(f"{trace} " for trace in traces) + "+ " * bool(traces)
+    unless_exact = f"(i >= {exact_traces}) * " if exact_traces else ""
     return f"""\
 import numpy as np
 A = np.array({np.asarray(matrix).tolist()})
@@ -127,9 +142,9 @@ survival = {numpy_survival(law)}  # P(N >= k)
 u = np.random.Generator(np.random.PCG64(seed)).random((draws, {uniform_numbers(len(matrix))}))
 N = np.searchsorted(-survival, -u[:, 0])  # the number of k with u < P(N >= k)
 {v}
-terms = [(-1) ** i / (i + 1) / survival[i] * np.linalg.matrix_power(A, i + 1) for i in range(N.max())]
+terms = [{unless_exact}(-1) ** i / (i + 1) / survival[i] * np.linalg.matrix_power(A, i + 1) for i in range(N.max())]
 sums = np.cumsum([np.zeros((d, d)), *terms], axis=0)
-estimates = np.einsum("ti,tij,tj->t", v, sums[N], v)
+estimates = {exact}np.einsum("ti,tij,tj->t", v, sums[N], v)
 print("mean", estimates.mean(), "standard error", estimates.std(ddof=1) / draws**0.5)
 print("truth", np.linalg.slogdet(np.eye(d) + A)[1])
 """

@@ -9,6 +9,9 @@ N, v and the weights are those of the sound estimator, and a_k = (-1)^(k+1) / k:
     surrogate        sum_{0<=k<=N} (-1)^k / P(N >= k) v'A^k A v        mean tr A (I + A)^-1         (from Theorem 2)
     shared N         the sound sum, but B draws share one N            mean log det(I + A)
 
+With m exact traces, the terms up to a_m tr(A^m) are added to the sums without v, N and weights, and the others are
+estimated as above. The bugs in these stay.
+
 With a shared N, the mean of a batch of B draws has the variance
 
     (V + (B - 1) sum_n w_n tr(R_{n+1})^2) / B,    V the variance of one draw         (`moments.batch_variance`)
@@ -26,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from resflow_core.estimators.draws import Draws, draw_terms_and_probes, forms, weighted_sums
+from resflow_core.estimators.draws import Draws, draw_terms_and_probes, forms, traced, weighted_sums
 from resflow_core.gradients import log_series
 from resflow_core.roulette import RAREST, Law, survival_table
 
@@ -39,19 +42,22 @@ LEAST_SURVIVAL = 1e-290
 class FaultyEstimator:
     """The estimator v'S_m v with m = N + `shift`. In each `batch` of successive draws, all draws share one N.
 
-    `sums(matrix, law, n)` gives S_0, ..., S_n, (1 + n, d, d). `mean(matrix, law)` gives the mean of the estimates in
-    nats, or NaN if it is not known. `wrong` describes the bug in a sentence or two; it is empty if there is none.
+    `sums(matrix, law, n, m)` gives S_0, ..., S_n, (1 + n, d, d), beyond m exact traces. `mean(matrix, law, m)` gives
+    the mean of the estimates in nats, or NaN if it is not known. `wrong` describes the bug in a sentence or two; it is
+    empty if there is none.
     """
 
     title: str
     wrong: str
-    mean: Callable[[np.ndarray, Law], float]
-    sums: Callable[[np.ndarray, Law, int], np.ndarray] = weighted_sums
+    mean: Callable[..., float]
+    sums: Callable[..., np.ndarray] = weighted_sums
     shift: int = 0
     batch: int = 1
 
 
-def draw_estimates(bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0) -> Draws:
+def draw_estimates(
+    bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, start: int = 0, exact_traces: int = 0
+) -> Draws:
     """`draws.draw_estimates` by the estimator `FAULTY_ESTIMATORS[bug]`, from the same uniform numbers.
 
     The N of the result is N as the estimator used it: shared, and with the shift added. Raises KeyError for an unknown
@@ -62,40 +68,47 @@ def draw_estimates(bug: str, matrix: np.ndarray, law: Law, probe: str, n: int, s
     terms, v = draw_terms_and_probes(law, probe, early + n, seed, start - early, len(matrix))
     first_of_batch = np.arange(early, early + n) // by.batch * by.batch
     terms, v = terms[first_of_batch] + by.shift, v[early:]
-    return Draws(terms, v, forms(by.sums(matrix, law, int(terms.max(initial=0))), terms, v))
+    sums = by.sums(matrix, law, int(terms.max(initial=0)), exact_traces)
+    return Draws(terms, v, traced(matrix, exact_traces) + forms(sums, terms, v))
 
 
-def unweighted_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_m = sum_{1<=k<=m} a_k A^k for m = 0, ..., n, (1 + n, d, d). The law is not used."""
-    return np.cumsum(log_series(n).numpy()[:, None, None] * _powers(matrix, n), 0)
+def unweighted_sums(matrix: np.ndarray, law: Law, n: int, exact_traces: int = 0) -> np.ndarray:
+    """S_i = sum_{1<=k<=i} a_k A^k for i = 0, ..., n, (1 + n, d, d), beyond the exact traces. The law is not used."""
+    return _sums(log_series(n).numpy(), _powers(matrix, n), 1 + exact_traces)
 
 
-def surrogate_sums(matrix: np.ndarray, law: Law, n: int) -> np.ndarray:
-    """S_m = sum_{0<=k<=m} (-1)^k / P(N >= k) A^(k+1) for m = 0, ..., n, (1 + n, d, d)."""
+def surrogate_sums(matrix: np.ndarray, law: Law, n: int, exact_traces: int = 0) -> np.ndarray:
+    """S_i = sum_{0<=k<=i} (-1)^k / P(N >= k) A^(k+1) for i = 0, ..., n, (1 + n, d, d), beyond the exact traces."""
     signs = (-1.0) ** np.arange(n + 1)
-    return np.cumsum((signs / _survival(law, n))[:, None, None] * _powers(matrix, n) @ matrix, 0)
+    return _sums(signs / _survival(law, n), _powers(matrix, n) @ matrix, exact_traces)
 
 
-def log_det(matrix: np.ndarray, law: Law) -> float:
-    """log|det(I + A)| in nats, for A of shape (d, d). The law is not used."""
+def log_det(matrix: np.ndarray, law: Law, exact_traces: int = 0) -> float:
+    """log|det(I + A)| in nats, for A of shape (d, d), however many traces are exact. The law is not used."""
     return float(np.linalg.slogdet(np.eye(len(matrix)) + matrix)[1])
 
 
-def unweighted_mean(matrix: np.ndarray, law: Law) -> float:
-    """sum_k P(N >= k) a_k tr A^k, for A of shape (d, d): the mean of a series cut at a random length."""
+def unweighted_mean(matrix: np.ndarray, law: Law, exact_traces: int = 0) -> float:
+    """sum_k P(N >= k) a_k tr A^k, for A of shape (d, d): the mean of a series cut at a random length. The factor of
+    exact traces is 1."""
     n = len(survival_table(law, RAREST))
-    return float((_survival(law, n) * _terms(matrix, n)).sum())
+    reached = _survival(law, n)
+    reached[: 1 + exact_traces] = 1
+    return float((reached * _terms(matrix, n)).sum())
 
 
-def shifted_mean(matrix: np.ndarray, law: Law) -> float:
-    """sum_k P(N >= k - 1) / P(N >= k) a_k tr A^k with P(N >= 0) = 1, for A of shape (d, d).
+def shifted_mean(matrix: np.ndarray, law: Law, exact_traces: int = 0) -> float:
+    """sum_k P(N >= k - 1) / P(N >= k) a_k tr A^k with P(N >= 0) = 1, for A of shape (d, d). The factor of exact traces
+    is 1.
 
     For large k the ratio is 1 / q, with q the tail ratio of the law. If q = 0, as for a Poisson law, the ratio grows.
     Then the sum ends where P(N >= k) falls below `LEAST_SURVIVAL`; it is NaN if the terms are not negligible there.
     """
     n = len(survival_table(law, LEAST_SURVIVAL))
     terms, survival = _terms(matrix, n), _survival(law, n)
-    known = float((survival[:-1] / survival[1:] * terms[1:]).sum())
+    factors = survival[:-1] / survival[1:]
+    factors[:exact_traces] = 1
+    known = float((factors * terms[1:]).sum())
     rest = log_det(matrix, law) - float(terms.sum())
     if law.tail_ratio:
         return known + rest / law.tail_ratio
@@ -103,9 +116,17 @@ def shifted_mean(matrix: np.ndarray, law: Law) -> float:
     return known if last < 1e-12 else float("nan")
 
 
-def surrogate_mean(matrix: np.ndarray, law: Law) -> float:
-    """tr A (I + A)^-1, for A of shape (d, d). Raises numpy.linalg.LinAlgError if I + A is singular."""
-    return float(np.trace(matrix @ np.linalg.inv(np.eye(len(matrix)) + matrix)))
+def surrogate_mean(matrix: np.ndarray, law: Law, exact_traces: int = 0) -> float:
+    """tr A (I + A)^-1, for A of shape (d, d), with at most one exact trace, which it has as the log det does; with two
+    -tr A^2 / 2 takes the place of -tr A^2. Raises numpy.linalg.LinAlgError if I + A is singular."""
+    second = float(np.trace(matrix @ matrix)) / 2 if exact_traces > 1 else 0.0
+    return second + float(np.trace(matrix @ np.linalg.inv(np.eye(len(matrix)) + matrix)))
+
+
+def _sums(coefficients: np.ndarray, powers: np.ndarray, first: int) -> np.ndarray:
+    """The partial sums of coefficients of matrices, from the first that is estimated."""
+    coefficients[:first] = 0
+    return np.cumsum(coefficients[:, None, None] * powers, 0)
 
 
 def _survival(law: Law, n: int) -> np.ndarray:

@@ -19,15 +19,16 @@ LARGER = [0.3 * np.random.default_rng(d).standard_normal((d, d)) / d**0.5 for d 
 LAWS = [Geometric(0.5, 3), Geometric(0.05, 0), Poisson(2.0, 2), Poisson(10.0, 0), Custom((0.9, 0.9, 0.7, 0.5))]
 
 
+@pytest.mark.parametrize("exact_traces", [0, 1, 2])
 @pytest.mark.parametrize("probe", PROBES)
 @pytest.mark.parametrize("law", LAWS, ids=str)
-def test_the_snippet_finds_the_same_numbers(law, probe):
-    code = snippet(A, law, probe, 3000, 7)
+def test_the_snippet_finds_the_same_numbers(law, probe, exact_traces):
+    code = snippet(A, law, probe, 3000, 7, exact_traces)
     assert len(code.splitlines()) <= 15 and code.count("import") == 1
     found, said = {}, io.StringIO()
     with contextlib.redirect_stdout(said):
         exec(code, found)
-    ours = draw_estimates(A, law, probe, 3000, 7)
+    ours = draw_estimates(A, law, probe, 3000, 7, exact_traces=exact_traces)
     np.testing.assert_array_equal(ours.n, found["N"])
     np.testing.assert_array_equal(ours.probe, found["v"])
     np.testing.assert_allclose(ours.value, found["estimates"], atol=1e-12)

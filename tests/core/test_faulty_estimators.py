@@ -55,18 +55,30 @@ def test_it_does_not_matter_how_many_are_thrown_at_once(bug):
         np.testing.assert_array_equal(np.concatenate([getattr(p, name) for p in parts]), getattr(whole, name))
 
 
-def test_values_by_hand():
-    law = Geometric(0.25, 1)
+@pytest.mark.parametrize("exact_traces", [0, 1, 2])
+def test_values_by_hand(exact_traces):
+    law, traces = Geometric(0.25, 1), first_terms(A, exact_traces).sum()
     for bug in ("none", "no_weights", "wrong_support", "surrogate", "shared_n"):
-        found = draw_estimates(bug, A, law, "gaussian", 40, 2)
+        found = draw_estimates(bug, A, law, "gaussian", 40, 2, exact_traces=exact_traces)
         for n, v, value in zip(found.n.tolist(), found.probe, found.value, strict=True):
             form = [v @ np.linalg.matrix_power(A, k) @ v for k in range(n + 2)]
             weight = [0.75 ** -max(0, k - 1) for k in range(n + 2)]
             expected = {
-                "surrogate": sum((-1) ** k * weight[k] * form[k + 1] for k in range(n + 1)),
-                "no_weights": sum(-((-1) ** k) / k * form[k] for k in range(1, n + 1)),
-            }.get(bug, sum(-((-1) ** k) / k * weight[k] * form[k] for k in range(1, n + 1)))
-            assert value == pytest.approx(expected, abs=1e-12)
+                "surrogate": sum((-1) ** k * weight[k] * form[k + 1] for k in range(exact_traces, n + 1)),
+                "no_weights": sum(-((-1) ** k) / k * form[k] for k in range(1 + exact_traces, n + 1)),
+            }.get(bug, sum(-((-1) ** k) / k * weight[k] * form[k] for k in range(1 + exact_traces, n + 1)))
+            assert value == pytest.approx(traces + expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("exact_traces", [1, 2])
+@pytest.mark.parametrize("bug", FAULTY_ESTIMATORS)
+def test_means_with_exact_traces_are_those_over_every_n(bug, exact_traces):
+    law, of, n = Geometric(0.5, 0), FAULTY_ESTIMATORS[bug], np.arange(200)
+    survival = law.survival(torch.arange(201)).numpy()
+    sums = of.sums(A, law, 200 + of.shift, exact_traces)
+    means = np.trace(sums, axis1=1, axis2=2)[n + of.shift]
+    expected = first_terms(A, exact_traces).sum() + ((survival[:-1] - survival[1:]) * means).sum()
+    assert of.mean(A, law, exact_traces) == pytest.approx(expected, abs=1e-12)
 
 
 def test_n_from_another_support_is_one_larger():

@@ -58,8 +58,8 @@ def one(a):
     return torch.as_tensor(a, dtype=torch.float64)[None]
 
 
-def remainders_of(a, law):
-    return log_det_remainders(one(a), terms_for(float(spectral_radius(one(a))), law.tail_ratio))
+def remainders_of(a, law, exact_traces=0):
+    return log_det_remainders(one(a), terms_for(float(spectral_radius(one(a))), law.tail_ratio), exact_traces)
 
 
 def summands(quantity, a, b, terms):
@@ -90,21 +90,21 @@ def probe_variance(sums, probe):
     }[probe]
 
 
-def mpmath_variance(quantity, a, b, law, probe, terms):
+def mpmath_variance(quantity, a, b, law, probe, terms, exact_traces=0):
     """(probe, roulette) by fifty digits."""
     frozen = [tuple(map(tuple, matrix)) for matrix in (a, b)]
     with mpmath.workdps(60):
         survival = [mpmath.mpf(x) for x in law.survival(torch.arange(terms + 1)).tolist()]
-        first, moments = mpmath_moments(quantity, *frozen, probe, terms)
+        first, moments = mpmath_moments(quantity, *frozen, probe, terms, exact_traces)
         weights = [1 / after - 1 / before for before, after in pairwise(survival)]
         return float(first), float(sum(w * m for w, m in zip(weights, moments, strict=True)))
 
 
 @cache
-def mpmath_moments(quantity, a, b, probe, terms):
+def mpmath_moments(quantity, a, b, probe, terms, exact_traces=0):
     """V(R_0), and E T_n^2 for n = 1, ..., terms."""
     with mpmath.workdps(60):
-        first, *rest = mpmath_remainders(quantity, a, b, terms)
+        first, *rest = mpmath_remainders(quantity, a, b, terms, exact_traces)
         return probe_variance(first, probe), [probe_variance(sums, probe) + sums[-1] ** 2 for sums in rest]
 
 
@@ -115,11 +115,13 @@ def sums_of(s):
 
 
 @cache
-def mpmath_remainders(quantity, a, b, terms):
+def mpmath_remainders(quantity, a, b, terms, exact_traces=0):
     """`sums_of` the symmetric parts of R_0, ..., R_terms: the limit less partial sums, which double precision could not
-    do."""
+    do. Without a_k tr(A^k) for k up to the exact traces, or b_k tr(A^k B) for k below."""
     with mpmath.workdps(60):
         m = summands(quantity, mpmath.matrix(a), mpmath.matrix(b), terms)
+        known = exact_traces + (quantity != "neumann")
+        m = [0 * summand if k < known else summand for k, summand in enumerate(m)]
         rest, found = sum(m[1:], m[0]), []
         for summand in m:
             found.append(sums_of((rest + rest.T) / 2))
@@ -145,10 +147,10 @@ class TestVariance:
     @pytest.mark.parametrize("kind", KINDS)
     def test_the_log_dets_is_mpmaths(self, kind):
         a = KINDS[kind]
-        for law, probe in product(LAWS, PROBES):
-            found = roulette_variance(remainders_of(a, law), law, probe)
-            expected = mpmath_variance("log_det", a, a, law, probe, 350)
-            with told((law, probe)):
+        for law, probe, exact_traces in product(LAWS, PROBES, (0, 1, 2)):
+            found = roulette_variance(remainders_of(a, law, exact_traces), law, probe)
+            expected = mpmath_variance("log_det", a, a, law, probe, 350, exact_traces)
+            with told((law, probe, exact_traces)):
                 assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10, abs=1e-28)
                 assert found.rest.item() <= 1e-10 * max(expected[1], 1e-30)
 
@@ -157,17 +159,18 @@ class TestVariance:
     @pytest.mark.thorough
     def test_the_gradients_is_mpmaths(self, quantity, make, probe):
         law, b = Geometric(0.5, 2), [[0.7, -0.2], [0.3, 0.1]]
-        for kind in ("known", "symmetric", "defective", "nilpotent"):
-            found = roulette_variance(make(one(KINDS[kind]), one(b), 300), law, probe)
-            expected = mpmath_variance(quantity, KINDS[kind], b, law, probe, 300)
+        for kind, exact_traces in product(("known", "symmetric", "defective", "nilpotent"), (0, 1, 2)):
+            remainders = make(one(KINDS[kind]), one(b), 300).beyond(QUANTITIES[quantity].first(exact_traces))
+            found = roulette_variance(remainders, law, probe)
+            expected = mpmath_variance(quantity, KINDS[kind], b, law, probe, 300, exact_traces)
             assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10)
 
     @pytest.mark.parametrize("probe", PROBES)
-    @pytest.mark.parametrize("dim", [1, 3, 5])
-    def test_it_is_mpmaths_in_any_dimension(self, dim, probe):
+    @pytest.mark.parametrize(("dim", "exact_traces"), [(1, 0), (3, 0), (5, 0), (1, 1), (5, 1), (3, 2)])
+    def test_it_is_mpmaths_in_any_dimension(self, dim, probe, exact_traces):
         a, law = contraction(dim, 0.6, seed=dim), Geometric(0.5, 3)
-        found = roulette_variance(log_det_remainders(a[None], 200), law, probe)
-        expected = mpmath_variance("log_det", a.tolist(), a.tolist(), law, probe, 200)
+        found = roulette_variance(log_det_remainders(a[None], 200, exact_traces), law, probe)
+        expected = mpmath_variance("log_det", a.tolist(), a.tolist(), law, probe, 200, exact_traces)
         assert (found.probe.item(), found.roulette.item()) == pytest.approx(expected, rel=1e-10, abs=1e-28)
 
     def test_two_dimensions_need_no_powers(self):
@@ -204,17 +207,17 @@ class TestMonteCarlo:
         assert error < 0.02 * expected + 1e-9
 
     @pytest.mark.thorough
-    @pytest.mark.parametrize("n_draws", [1, 3])
+    @pytest.mark.parametrize(("n_draws", "exact_traces"), [(1, 0), (3, 0), (1, 1), (3, 2)])
     @pytest.mark.parametrize(
         ("probe", "n_probes"), [("gaussian", 1), ("gaussian", 4), ("rademacher", 2), ("sphere", 1), ("orthogonal", 3)]
     )
     @pytest.mark.slow
-    def test_the_estimators_variance(self, probe, n_probes, n_draws):
+    def test_the_estimators_variance(self, probe, n_probes, n_draws, exact_traces):
         law = Geometric(0.6, 1)
-        estimator = Roulette(law, probe, n_probes, n_draws=n_draws)
+        estimator = Roulette(law, probe, n_probes, n_draws=n_draws, exact_traces=exact_traces)
         with torch.no_grad():
             _, sample = estimator.value_and_log_det(LinearBranch(), points(200_000, 2), seeded(1))
-        found = roulette_variance(remainders_of(KNOWN_A, law), law, probe, n_probes, n_draws)
+        found = roulette_variance(remainders_of(KNOWN_A, law, exact_traces), law, probe, n_probes, n_draws)
         self.assert_close(sample, found.total.item())
 
     @pytest.mark.thorough
@@ -229,15 +232,19 @@ class TestMonteCarlo:
         found = roulette_variance(log_det_remainders(a[None], 100), law, "orthogonal", n_probes)
         self.assert_close(sample, found.total.item())
 
+    @pytest.mark.parametrize("exact_traces", [0, 1, 2])
     @pytest.mark.parametrize("probe", PROBES)
-    def test_the_truncated_series(self, probe):
+    def test_the_truncated_series(self, probe, exact_traces):
+        log_det = Truncated(3, probe, exact_traces=exact_traces)
         with torch.no_grad():
-            _, sample = Truncated(3, probe).value_and_log_det(LinearBranch(), points(200_000, 2), seeded(3))
-        self.assert_close(sample, truncated_variance(KNOWN_A[None], 3, probe).item())
+            _, sample = log_det.value_and_log_det(LinearBranch(), points(200_000, 2), seeded(3))
+        expected = truncated_variance(KNOWN_A[None], 3, probe, exact_traces=exact_traces).item()
+        self.assert_close(sample, expected)
 
     @pytest.mark.thorough
+    @pytest.mark.parametrize("exact_traces", [0, 1, 2])
     @pytest.mark.parametrize(("gradient", "make"), [("neumann", neumann_remainders), ("plain", plain_remainders)])
-    def test_the_gradients(self, gradient, make):
+    def test_the_gradients(self, gradient, make, exact_traces):
         # d / dA_01 of each sample's estimate, which is a function of that sample's own copy of A.
         law, n = Geometric(0.5, 2), 200_000
 
@@ -249,13 +256,18 @@ class TestMonteCarlo:
             def forward(self, x):
                 return (self.a.repeat(len(x) // n, 1, 1) @ x[..., None])[..., 0]
 
+            def value_and_jacobian(self, x):
+                return self(x), self.a
+
         branch = Copies()
-        _, estimate = Roulette(law, "gaussian", gradient=gradient).value_and_log_det(branch, points(n, 2), seeded(4))
+        estimator = Roulette(law, "gaussian", gradient=gradient, exact_traces=exact_traces)
+        _, estimate = estimator.value_and_log_det(branch, points(n, 2), seeded(4))
         (sample,) = torch.autograd.grad(estimate.sum(), branch.a)
         b = one([[0.0, 1.0], [0.0, 0.0]])
         remainders = make(KNOWN_A[None], b, 200)
         truth = torch.linalg.inv(torch.eye(2) + KNOWN_A)[1, 0].item()
         assert remainders.trace[0].item() == pytest.approx(truth, abs=1e-12)
+        remainders = remainders.beyond(QUANTITIES[gradient].first(exact_traces))
         self.assert_close(sample[:, 0, 1], roulette_variance(remainders, law).total.item())
 
     @pytest.mark.parametrize("shared", [False, True])
@@ -323,10 +335,17 @@ class TestFiniteness:
             with pytest.raises(ValueError, match=r"spectral radius 1.1; .* Use matrices with smaller entries"):
                 make(one([[1.1, 0.0], [0.0, 0.2]]), 10)
 
-    def test_poisson_is_infinite_unless_nilpotent(self):
+    @pytest.mark.parametrize("exact_traces", [0, 1])
+    def test_exact_traces_do_not_make_it_finite(self, exact_traces):
+        a = torch.diag_embed(torch.tensor([[0.70, 0.1], [0.71, 0.1]], dtype=torch.float64))
+        total = roulette_variance(log_det_remainders(a, 2000, exact_traces), Geometric(0.5, 3)).total
+        assert total[0].isfinite() and total[1].isinf()
+
+    @pytest.mark.parametrize("exact_traces", [0, 1])
+    def test_poisson_is_infinite_unless_nilpotent(self, exact_traces):
         law = Poisson(2.0, 2)
         a = torch.stack([KNOWN_A, 0.01 * KNOWN_A, torch.tensor(KINDS["nilpotent"], dtype=torch.float64)])
-        total = roulette_variance(log_det_remainders(a, 64), law).total
+        total = roulette_variance(log_det_remainders(a, 64, exact_traces), law).total
         assert total.isinf().tolist() == [True, True, False]
         assert finiteness(law, spectral_radius(a))[2] == torch.inf
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.estimators.moments.powers import powers
-from resflow_core.gradients import log_series
+from resflow_core.gradients import first_traces, log_series
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated, residual_log_det
 from resflow_core.probes import PROBES
 from resflow_core.roulette import RAREST, survival_table
@@ -42,7 +42,7 @@ def _(log_det: Exact, jacobian):
 @believed_log_det.register
 def _(log_det: Truncated, jacobian):
     power, total = torch.eye(jacobian.shape[-1], dtype=torch.float64, device=jacobian.device), 0.0
-    for a_k in log_series(log_det.n_terms)[1:].tolist():
+    for a_k in log_series(max(log_det.n_terms, log_det.exact_traces))[1:].tolist():
         power = power @ jacobian.double()
         total = total + a_k * power.diagonal(dim1=-2, dim2=-1).sum(-1)
     return total
@@ -50,7 +50,8 @@ def _(log_det: Truncated, jacobian):
 
 @believed_log_det.register
 def _(log_det: Roulette, jacobian):
-    """log sum_n P(N = n) E_v exp(v'S_n v), S_n = sum_{k<=n} a_k / P(N >= k) sym(A^k).
+    """log sum_n P(N = n) E_v exp(v'S_n v), S_n = sum_{k<=n} a_k / P(N >= k) sym(A^k), beside the exact traces, m in
+    number, where the sum begins with k = m + 1.
 
     The sum ends at the n from which P(N >= n) is below `RAREST`.
     """
@@ -69,6 +70,7 @@ def _(log_det: Roulette, jacobian):
     survival = survival_table(law, RAREST)
     chances = -torch.diff(survival, prepend=survival.new_ones(1), append=survival.new_zeros(1))  # of N = 0, 1, ...
     weights = log_series(len(survival))[1:] / survival
+    weights[: log_det.exact_traces] = 0
     x, y, total = torch.zeros_like(trace), torch.zeros_like(trace), torch.full_like(trace, float(chances[0].log()))
     for chance, weight, (u, u_before) in zip(chances[1:].tolist(), weights.tolist(), powers(trace, det), strict=False):
         x, y = x + weight * u, y - weight * det * u_before
@@ -78,7 +80,7 @@ def _(log_det: Roulette, jacobian):
             # If parts of the exponent overflow, it fell to minus infinity, or the expectation is infinite.
             total = torch.logaddexp(total, math.log(chance) + given_n.nan_to_num(-math.inf, math.inf, -math.inf))
     diverges = _diverges(law.tail_ratio, trace, (a - d) ** 2 + 4 * b * c, spread)
-    return torch.where(diverges, math.inf, n_draws * total)
+    return torch.where(diverges, math.inf, n_draws * total + first_traces(jacobian.double(), log_det.exact_traces))
 
 
 def _diverges(tail_ratio: float, trace: Tensor, discriminant: Tensor, spread: Tensor) -> Tensor:

@@ -34,7 +34,8 @@ def _(log_det: Exact, jacobian: Tensor) -> tuple[Tensor, Tensor]:
 
 @mean_and_deviation.register
 def _(log_det: Truncated, jacobian: Tensor) -> tuple[Tensor, Tensor]:
-    variance = truncated_variance(jacobian, log_det.n_terms, log_det.probe, log_det.n_probes)
+    how = (log_det.n_terms, log_det.probe, log_det.n_probes)
+    variance = truncated_variance(jacobian, *how, exact_traces=log_det.exact_traces)
     return believed_log_det(log_det, jacobian), variance.sqrt()
 
 
@@ -47,7 +48,7 @@ def _(log_det: Roulette, jacobian: Tensor) -> tuple[Tensor, Tensor]:
     deviation = torch.full_like(mean, torch.inf)
     if converges.any():
         terms = terms_for(float(radius[converges].max()), log_det.law.tail_ratio)
-        remainders = log_det_remainders(jacobian[converges], terms)
+        remainders = log_det_remainders(jacobian[converges], terms, log_det.exact_traces)
         variance = roulette_variance(remainders, log_det.law, log_det.probe, log_det.n_probes, log_det.n_draws)
         deviation[converges] = variance.total.sqrt()
     return mean, deviation

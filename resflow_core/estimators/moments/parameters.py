@@ -22,7 +22,9 @@ def jacobian_derivatives(branch: nn.Module, x: Tensor) -> Tensor:
     return flat.view(*jacobian.shape, -1).movedim(-1, 1)
 
 
-def parameter_remainders(branch: nn.Module, x: Tensor, terms: int, quantity: str = "neumann") -> Remainders:
+def parameter_remainders(
+    branch: nn.Module, x: Tensor, terms: int, quantity: str = "neumann", exact_traces: int = 0
+) -> Remainders:
     """The `Remainders` of the gradient of log det(I + A) by all parameters together, for each point of x, (batch, d).
 
     Squares are added up over the parameters, so the variance is the trace of the gradient's covariance. It is slow and
@@ -32,5 +34,6 @@ def parameter_remainders(branch: nn.Module, x: Tensor, terms: int, quantity: str
     derivatives = jacobian_derivatives(branch, x)
     with torch.no_grad():
         jacobian = branch.value_and_jacobian(x)[1][:, None].expand_as(derivatives)
-    of_each = QUANTITIES[quantity].remainders(jacobian.flatten(0, 1), derivatives.flatten(0, 1), terms)
+    of = QUANTITIES[quantity]
+    of_each = of.remainders(jacobian.flatten(0, 1), derivatives.flatten(0, 1), terms).beyond(of.first(exact_traces))
     return of_each.unflattened(derivatives.shape[:2]).pooled(lambda t: t.sum(-1))

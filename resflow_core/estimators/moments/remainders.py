@@ -7,13 +7,16 @@ parameter theta, with B = dA / d theta:
     the same, differentiated term by term          M_k = a_k sum_{j<k} A^j B A^(k-1-j)
     the same, by the Neumann series                M_k = b_k A^k B                          (paper, Theorem 2)
 
+With m exact traces no probe is drawn for M_k up to k = m, or k = m - 1 of the Neumann series. The noise is then that of
+a sum that begins later, in which R_n is the same for all n up to its first.
+
 The remainders R_n = sum_{k>=n} M_k are summed from the last term to the first. The difference of the whole sum and a
 partial sum would be lost in rounding.
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,8 +34,9 @@ NEGLIGIBLE = 1e-20
 class Remainders:
     """Moments of R_0, R_1, ... for a batch of points, float64: tensors of shape (1 + terms, batch).
 
-    `bound` and `radius`, (batch,), describe the R_n with n >= terms: ||R_n||_F <= bound radius^n, with `radius` the
-    spectral radius of A. This holds for the log det with d = 2; otherwise `bound` is NaN.
+    The probe estimates M_k from k = `first` on: `quadratic` and `shared_squared` are of what is left of R_n, `trace` is
+    of all of it. `bound` and `radius`, (batch,), describe the R_n with n >= terms: ||R_n||_F <= bound radius^n, with
+    `radius` the spectral radius of A. This holds for the log det with d = 2; otherwise `bound` is NaN.
     """
 
     quadratic: Quadratic
@@ -40,6 +44,7 @@ class Remainders:
     shared_squared: Tensor  # tr(R_n)^2; if `pooled`, the square of the pooled trace
     radius: Tensor
     bound: Tensor
+    first: int = 0
 
     @property
     def terms(self) -> int:
@@ -48,15 +53,22 @@ class Remainders:
 
     def unflattened(self, shape: tuple[int, int]) -> "Remainders":
         """The batch split into shape[0] points with shape[1] parameters each. `pooled` then pools the parameters."""
-        return Remainders(
-            self.quadratic.map(lambda t: t.unflatten(-1, shape)),
-            *(t.unflatten(-1, shape) for t in (self.trace, self.shared_squared, self.radius, self.bound)),
-        )
+        names = ("trace", "shared_squared", "radius", "bound")
+        parts = {name: getattr(self, name).unflatten(-1, shape) for name in names}
+        return replace(self, quadratic=self.quadratic.map(lambda t: t.unflatten(-1, shape)), **parts)
+
+    def beyond(self, first: int) -> "Remainders":
+        """The same with M_k known for k < `first`."""
+        if first <= self.first:
+            return self
+        known = torch.arange(1 + self.terms).clamp(min=first)
+        quadratic, shared = self.quadratic.map(lambda t: t[known]), self.shared_squared[known]
+        return replace(self, quadratic=quadratic, shared_squared=shared, first=first)
 
     def pooled(self, over: Callable[[Tensor], Tensor] = lambda t: t.mean(-1)) -> "Remainders":
         """The remainders of one point that stands for all: traces and squares are averaged, or reduced by `over`."""
-        trace = over(self.trace)
-        return Remainders(self.quadratic.map(over), trace, trace**2, self.radius.amax(-1), over(self.bound**2).sqrt())
+        trace, radius, bound = over(self.trace), self.radius.amax(-1), over(self.bound**2).sqrt()
+        return Remainders(self.quadratic.map(over), trace, trace**2, radius, bound).beyond(self.first)
 
     def __add__(self, other: "Remainders") -> "Remainders":
         """The remainders of the sum of two independent estimates, such as those of two blocks."""
@@ -66,6 +78,7 @@ class Remainders:
             self.shared_squared + other.shared_squared,
             torch.maximum(self.radius, other.radius),
             torch.hypot(self.bound, other.bound),
+            max(self.first, other.first),
         )
 
 
@@ -79,11 +92,15 @@ def terms_for(radius: float, tail_ratio: float) -> int:
     return max([64, *(min(MOST_TERMS, math.ceil(math.log(NEGLIGIBLE) / math.log(r))) for r in falls)])
 
 
-def log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
-    """The `Remainders` of log det(I + A), for A of shape (batch, d, d).
+def log_det_remainders(jacobian: Tensor, terms: int, exact_traces: int = 0) -> Remainders:
+    """The `Remainders` of log det(I + A), for A of shape (batch, d, d), beyond so many exact traces.
 
     In two dimensions they take two numbers a term. Raises ValueError if a spectral radius of A is 1 or more.
     """
+    return _log_det_remainders(jacobian, terms).beyond(QUANTITIES["log_det"].first(exact_traces))
+
+
+def _log_det_remainders(jacobian: Tensor, terms: int) -> Remainders:
     jacobian, coefficients = jacobian.double(), log_series(terms).tolist()
     radius = _checked(spectral_radius(jacobian))
     if jacobian.shape[-1] != 2:
@@ -152,16 +169,21 @@ def plain_summands(jacobian: Tensor, derivative: Tensor, terms: int) -> Iterator
 
 @dataclass(frozen=True)
 class Quantity:
-    """A quantity to estimate. If its series is truncated to n terms, the last summand is M_{n - lag}."""
+    """A quantity to estimate. If its series is truncated to n terms, the last summand is M_{n - lag}. If n traces are
+    exact, so are the summands up to that one."""
 
     title: str
     summands: Callable[[Tensor, Tensor, int], Iterator[Tensor]]
     remainders: Callable[[Tensor, Tensor, int], Remainders]
     lag: int = 0
 
+    def first(self, exact_traces: int) -> int:
+        """The first k with an M_k that a probe estimates."""
+        return 1 + exact_traces - self.lag if exact_traces else 0
+
 
 QUANTITIES: dict[str, Quantity] = {
-    "log_det": Quantity("Log det", log_det_summands, lambda a, _, terms: log_det_remainders(a, terms)),
+    "log_det": Quantity("Log det", log_det_summands, lambda a, _, terms: _log_det_remainders(a, terms)),
     "neumann": Quantity("Gradient, Neumann series", neumann_summands, neumann_remainders, lag=1),
     "plain": Quantity("Gradient, term by term", plain_summands, plain_remainders),
 }

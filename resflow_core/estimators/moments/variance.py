@@ -9,13 +9,16 @@ v'Rv for one probe.
                             w_n = 1 / P(N >= n + 1) - 1 / P(N >= n),   E T_n^2 = V(R_n) / K + tr(R_n)^2
 
 The first part is the noise of the probes, the second the noise of the roulette. With q the tail ratio of the law, the
-roulette's noise is finite if rho(A)^2 < q and infinite if rho(A)^2 > q. If they are equal, it depends on A.
+roulette's noise is finite if rho(A)^2 < q and infinite if rho(A)^2 > q. If they are equal, it depends on A. With exact
+traces the sums are of what is estimated (`Remainders.first`): most noise is gone, but what was infinite stays so,
+because the far terms decide that.
 
 The E T_n^2 do not depend on the law (`second_moments`). With them, each law takes one product of a matrix and a vector.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -130,8 +133,10 @@ def truncated_variance(
     n_probes: int = 1,
     quantity: str = "log_det",
     derivative: Tensor | None = None,
+    exact_traces: int = 0,
 ) -> Tensor:
     """The variance of the series truncated to n terms, V(sum of its M_k) / K, (batch,), for A of shape (batch, d, d).
+    Exact traces add nothing to it.
 
     A gradient also needs `derivative`, B = dA / d theta, (batch, d, d): raises ValueError without it. Raises KeyError
     if `QUANTITIES` has no such quantity or `PROBES` no such probe.
@@ -140,7 +145,8 @@ def truncated_variance(
     if derivative is None and quantity != "log_det":
         raise ValueError(f"The variance of the gradient ({quantity}) needs the derivative, dA / d theta.")
     derivative = jacobian if derivative is None else derivative.double()
-    return PROBES[probe].variance(Quadratic.of(sum(of.summands(jacobian, derivative, n_terms - of.lag))), n_probes)
+    summands = islice(of.summands(jacobian, derivative, n_terms - of.lag), of.first(exact_traces), None)
+    return PROBES[probe].variance(Quadratic.of(sum(summands, torch.zeros_like(jacobian))), n_probes)
 
 
 def truncation_bias(remainders: Remainders, n_terms: int, quantity: str = "log_det") -> Tensor:
