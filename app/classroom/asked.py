@@ -95,7 +95,7 @@ def coverage_of_shared_n(bench: Bench) -> float:
     computed for independent draws, of variance V, and the mean of a batch has the variance W > V / B. So it is
     P(|Z| < 1.96 sqrt(V / (B W))) with Z normal (`batch_variance`). NaN where the variance is infinite."""
     a = torch.as_tensor(bench.array, dtype=torch.float64)[None]
-    rest = log_det_remainders(a, terms_for(bench.radius, bench.law.tail_ratio))
+    rest = log_det_remainders(a, terms_for(bench.radius, bench.law.tail_ratio), bench.exact_traces)
     batch = FAULTY_ESTIMATORS[SUSPECTS[SHARES_N].bug].batch
     one = float(roulette_variance(rest, bench.law, bench.probe).total)
     together = float(batch_variance(rest, bench.law, batch, True, bench.probe))
@@ -109,7 +109,8 @@ def expected_counts(bench: Bench, edges: np.ndarray, n: int) -> np.ndarray | Non
     and the last cell: (cells,). None where the distribution is not known, of larger matrices."""
     if len(bench.array) != 2:
         return None
-    below = estimate_cdf(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, edges[1:-1])
+    bug = SUSPECTS[bench.suspect].bug
+    below = estimate_cdf(bug, bench.array, bench.law, bench.probe, edges[1:-1], bench.exact_traces)
     return n * np.diff(np.concatenate([[0.0], below, [1.0]]))
 
 

@@ -63,7 +63,7 @@ def _outcomes(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     survival = bench.law.survival(torch.tensor([*n, n[-1] + 1])).numpy().astype(float)
     chance = np.append(survival[:-2] - survival[1:-1], survival[-2])
     n, signs = np.repeat(n, 2), np.tile([1.0, -1.0], len(n))
-    estimates = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
+    estimates = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1), bench.exact_traces)
     return estimates, np.repeat(chance, 2) / 2
 
 

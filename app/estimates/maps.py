@@ -73,7 +73,7 @@ class Map:
 
 def _deviation(of: HashedJacobians, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
     """Of one estimate by roulette."""
-    quadratic = _quadratic(of, bench.block)
+    quadratic = _quadratic(of, bench.block, bench.exact_traces)
     noise = PROBES[bench.probe].variance(quadratic, bench.n_probes)
     roulette = roulette_noise(bench.law, noise + quadratic.trace_squared, radius)
     return (noise[0] + roulette.nan_to_num(torch.inf, torch.inf) / bench.n_draws).sqrt()
@@ -105,10 +105,10 @@ def _grid(of: HashedJacobians, block: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _quadratic(of: HashedJacobians, block: int) -> Quadratic:
-    """Of the remainders at every node, the sum over the blocks: (1 + TERMS, n * n)."""
+def _quadratic(of: HashedJacobians, block: int, exact_traces: int) -> Quadratic:
+    """Of what is estimated of the remainders at every node, the sum over the blocks: (1 + TERMS, n * n)."""
     chunks = []
     for part in _grid(of, block).split(CHUNK, 1):
-        first, *others = (log_det_remainders(a, TERMS).quadratic for a in part)
+        first, *others = (log_det_remainders(a, TERMS, exact_traces).quadratic for a in part)
         chunks.append(sum(others, first))
     return Quadratic(*(torch.cat(parts, 1) for parts in zip(*(c.parts for c in chunks), strict=True)), 2)

@@ -22,7 +22,7 @@ FIRST_REPETITION = 2**40
 LEAST_EXPECTED = 5
 
 
-THROWN_BY = ("matrix", "law", "probe", "suspect")
+THROWN_BY = ("matrix", "law", "probe", "first_exact", "suspect")
 """The settings that the throws depend on, besides the seed."""
 
 
@@ -33,7 +33,8 @@ def thrown_settings(bench: Bench) -> Bench:
 
 def drawn(bench: Bench, n: int, start: int) -> Draws:
     """The draws of `bench` from the number `start` on, as many as `n`."""
-    return draw_estimates(SUSPECTS[bench.suspect].bug, bench.array, bench.law, bench.probe, n, bench.seed, start)
+    bug = SUSPECTS[bench.suspect].bug
+    return draw_estimates(bug, bench.array, bench.law, bench.probe, n, bench.seed, start, bench.exact_traces)
 
 
 @dataclass

@@ -108,6 +108,11 @@ class Bench:
     probe: str = setting("gaussian", "Probe", "Random vector v that estimates each trace by v'A^k v.", choices=PROBES)
     n_probes: int = setting(1, "Probes K", "Probes averaged per point. They share the N of the point.", low=1, high=16)
     n_draws: int = setting(1, "Draws M", "Draws of N averaged per point, over the same probes.", low=1, high=16)
+    first_exact: bool = setting(
+        False,
+        "First term exact",
+        "tr A, the sum of the diagonal, in the place of v'Av: the same mean, nearly always with less noise.",
+    )
     n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)
     subject: str = setting("matrix", "Estimate of", "Whose log det is estimated.", choices=SUBJECTS)
     quantity: str = setting(
@@ -145,6 +150,11 @@ class Bench:
     def is_sound(self) -> bool:
         """Whether the estimator that draws is the sound one."""
         return self.suspect == "none"
+
+    @property
+    def exact_traces(self) -> int:
+        """How many terms need no probe."""
+        return int(self.first_exact)
 
     @property
     def estimator(self) -> FaultyEstimator:

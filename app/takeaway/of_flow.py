@@ -6,6 +6,7 @@ from app.engine.measurements.activity import POINTS
 from app.engine.measurements.inversion import InversionRequest
 from app.estimates.maps import TERMS
 from app.estimates.settings import Bench
+from app.takeaway.of_matrix import exact
 from app.takeaway.of_run import has_truth, mass_lines
 from app.takeaway.source import Source, program
 from app.takeaway.training import Run, looked_at, trained
@@ -230,9 +231,9 @@ def of_plane(run: Run, bench: Bench) -> str:
     deviation = [
         f"# The standard deviation of one roulette estimate, {bench.n_probes} probes and {bench.n_draws} draws of N.",
         "# The rests of the series add up over the blocks, which draw independently.",
-        f"rest = rf.log_det_remainders(A[0], {TERMS})",
+        f"rest = rf.log_det_remainders(A[0], {TERMS}{exact(bench)})",
         "for one in A[1:]:",
-        f"    rest = rest + rf.log_det_remainders(one, {TERMS})",
+        f"    rest = rest + rf.log_det_remainders(one, {TERMS}{exact(bench)})",
         f"deviation = rf.roulette_variance(rest, law, probe, {bench.n_probes}, {bench.n_draws}).total.sqrt()",
         "finite = deviation[deviation.isfinite()]",
         'print(f"Median deviation where it is finite: {float(finite.median()):.5g} nats")',

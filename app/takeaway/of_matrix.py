@@ -39,7 +39,7 @@ def of_estimate(bench: Bench, draws: int) -> str:
         "# The draws. NumPy's PCG64 from this seed gives each of them a fixed number of uniform numbers.",
         *([] if bench.is_sound else ["# This estimator has a planted bug."]),
         f"draws, seed = {draws}, {bench.seed}",
-        f"estimates = draw_estimates({bug}A, law, probe, draws, seed).value",
+        f"estimates = draw_estimates({bug}A, law, probe, draws, seed{exact(bench)}).value",
         "deviation = estimates.std(ddof=1)",
         'print(f"Mean of the draws: {estimates.mean():.7g} ± {deviation / draws**0.5:.2g} nats")',
         'print(f"Standard deviation of the draws: {deviation:.6g} nats")',
@@ -58,7 +58,7 @@ def of_coins(bench: Bench, counts: Mapping[tuple[int, int], int]) -> str:
         f"counts = {mapped({f'({n}, {sign})': str(times) for (n, sign), times in sorted(counts.items())})}",
         "n, signs = np.array(list(counts)).T",
         "v = np.stack([np.ones(len(n)), signs], 1)",
-        "estimates = np.repeat(values(A, law, n, v), list(counts.values()))",
+        f"estimates = np.repeat(values(A, law, n, v{exact(bench)}), list(counts.values()))",
         "error = estimates.std(ddof=1) / len(estimates) ** 0.5",
         'print(f"Mean of the {len(estimates)} draws: {estimates.mean():.7g} ± {error:.2g} nats")',
         'print(f"Truth, log det(I + A): {np.linalg.slogdet(np.eye(len(A)) + A)[1]:.7g} nats")',
@@ -78,6 +78,11 @@ def estimator(source: Source, bench: Bench) -> str:
     return "\n".join(lines)
 
 
+def exact(bench: Bench) -> str:
+    """The last argument of a call, where traces are exact."""
+    return f", exact_traces={bench.exact_traces}" if bench.exact_traces else ""
+
+
 def terms_of(bench: Bench) -> int:
     """Of the series, so many are summed."""
     return terms_for(bench.radius, bench.law.tail_ratio)
@@ -87,7 +92,7 @@ def _closed_forms(source: Source, bench: Bench) -> str:
     lines = [
         "# Closed forms. R_n is the rest of the series from A^n on. A series that is cut after n terms is off by",
         "# -tr R_(n+1), and the variance of a draw is a weighted sum over all R_n.",
-        f"rest = rf.log_det_remainders(torch.from_numpy(A)[None], {terms_of(bench)})",
+        f"rest = rf.log_det_remainders(torch.from_numpy(A)[None], {terms_of(bench)}{exact(bench)})",
         "variance = rf.roulette_variance(rest, law, probe)",
         'print(f"Truth, log det(I + A): {np.linalg.slogdet(np.eye(len(A)) + A)[1]:.7g} nats")',
         'print(f"Standard deviation of one draw: {float(variance.total) ** 0.5:.6g} nats")',
@@ -98,9 +103,10 @@ def _closed_forms(source: Source, bench: Bench) -> str:
     ]
     if len(bench.array) == 2:
         source.use("believed_log_det", of="resflow_core.estimators.moments")
+        log_det = source.value(Roulette(bench.law, bench.probe, exact_traces=bench.exact_traces))
         lines += [
             "# An unbiased log density is not an unbiased density: the mean of exp(estimate) is not det(I + A).",
-            f"believed = believed_log_det({source.value(Roulette(bench.law, bench.probe))}, torch.from_numpy(A)[None])",
+            f"believed = believed_log_det({log_det}, torch.from_numpy(A)[None])",
             'print(f"E exp(estimate) / det(I + A): {float((believed - rest.trace[0]).exp()):.6g}")',
         ]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """The program of the pictures across settings: variance, cost and bias of estimates of a matrix or of a flow."""
 
 from app.estimates.settings import ENTRIES, Bench
-from app.takeaway.of_matrix import THEOREM, estimator
+from app.takeaway.of_matrix import THEOREM, estimator, exact
 from app.takeaway.source import Source, literal, program
 from app.takeaway.training import Run, looked_at, trained
 from resflow_core.roulette import Poisson
@@ -54,6 +54,15 @@ def _rest(source: Source, bench: Bench, terms: int) -> list[str]:
         f"rests = [of(A_block, B.expand_as(A_block), {terms}) for A_block in jacobians]",
         "first, *others = [one.pooled() for one in rests]  # means over the points",
         "rest = sum(others, first)  # blocks draw independently, so their variances add",
+        *_beyond(bench),
+    ]
+
+
+def _beyond(bench: Bench) -> list[str]:
+    if not bench.exact_traces:
+        return []
+    return [
+        f'rest = rest.beyond(QUANTITIES["{bench.quantity}"].first({bench.exact_traces}))  # the first term is exact'
     ]
 
 
@@ -140,7 +149,8 @@ def _batches(source: Source, bench: Bench) -> str:
             "bias = float(rf.truncation_bias(rest, n, quantity))",
             "between = sum(one.trace for one in rests)[n - QUANTITIES[quantity].lag + 1].var(correction=0)",
             "A, B = jacobians.flatten(0, 1), B.expand_as(jacobians[0]).repeat(len(jacobians), 1, 1)",
-            "noise = truncated_variance(A, n, probe, K, quantity, B).view(jacobians.shape[:2]).sum(0).mean()",
+            f"noise = truncated_variance(A, n, probe, K, quantity, B{exact(bench)})",
+            "noise = noise.view(jacobians.shape[:2]).sum(0).mean()",
             f"for size in {batches_of(bench)}:",
             f"    own, shared = (batch_variance(rest, law, size, s, probe, K, {bench.n_draws}) for s in (False, True))",
             '    print(f"B = {size}, N of its own: {float(own) ** 0.5:.5g} nats")',

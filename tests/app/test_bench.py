@@ -122,6 +122,7 @@ benches = st.builds(
     probe=st.sampled_from(sorted(PROBES)),
     n_probes=st.integers(1, 16),
     n_draws=st.integers(1, 16),
+    first_exact=st.booleans(),
     n_terms=st.integers(1, 30),
     subject=st.sampled_from(["matrix", "flow"]),
     quantity=st.sampled_from(sorted(QUANTITIES)),

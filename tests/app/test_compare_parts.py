@@ -164,6 +164,7 @@ class TestLinks:
             "compare.a.log_det.probe": "gaussian",
             "compare.a.log_det.n_probes": "1",
             "compare.a.log_det.gradient": "neumann",
+            "compare.a.log_det.exact_traces": "0",
             "compare.a.budget": "0.9",
             "compare.b": "peer",
             "compare.b.kind": "nsf",

@@ -148,7 +148,9 @@ def test_buttons_stay_where_all_that_they_change_is_offered():
 
     assert presets("law", "probe", "n_probes") == set()
     assert presets("law", "n_draws") == {"optimal"}
-    assert presets("law", "probe", "n_probes", "n_draws") == {"paper", "image", "rademacher", "optimal"}
+    estimator = ("law", "probe", "n_probes", "n_draws")
+    assert presets(*estimator) == {"paper", "image", "rademacher", "optimal"}
+    assert presets(*estimator, "first_exact") == {"paper", "image", "rademacher", "first_exact", "optimal"}
     page = opened(
         "lipschitz", "inverse", controls="lipschitz.scale", **{"lipschitz.scale": "3", "lipschitz.block": "1"}
     )

@@ -27,11 +27,12 @@ def jacobians(largest=0.65, seed=0):
     return Jacobians(7, grid.astype(np.float32), grid[:, :5].astype(np.float32), np.ones((SIDE, SIDE)), WINDOW)
 
 
-def numpy_variance(a, law, probe):
-    """Of each matrix, (n, 2, 2): probe and roulette noise from its powers, summed from the last."""
+def numpy_variance(a, law, probe, first=1):
+    """Of each matrix, (n, 2, 2): probe and roulette noise from its powers, summed from the last to the first that is
+    estimated."""
     k = np.arange(1, 200)
     powers = np.stack([np.linalg.matrix_power(a, int(i)) for i in k])
-    tails = np.cumsum((-((-1.0) ** k) / k)[::-1, None, None, None] * powers[::-1], 0)[::-1]
+    tails = np.cumsum((-((-1.0) ** k) / k * (k >= first))[::-1, None, None, None] * powers[::-1], 0)[::-1]
     s = (tails + tails.swapaxes(2, 3)) / 2
     trace, off = s[..., 0, 0] + s[..., 1, 1], 2 * s[..., 0, 1] ** 2
     noise = {"gaussian": 2 * (s**2).sum((2, 3)), "rademacher": 2 * off}[probe]
@@ -49,6 +50,14 @@ def test_the_deviation_is_that_of_the_sum_over_the_blocks(block, probe):
     expected = sum(numpy_variance(nodes.astype(float), law, probe) for nodes in of) ** 0.5
     np.testing.assert_allclose(drawn.value, expected, rtol=1e-6)
     assert not drawn.infinite.any()
+
+
+def test_with_the_first_term_exact_the_deviation_is_that_of_the_other_terms():
+    found, law = jacobians(), Geometric(0.5, 2)
+    drawn = field(HashedJacobians(found), Bench(block=1, law=law, first_exact=True))
+    expected = numpy_variance(found.grid[0].astype(float), law, "gaussian", 2) ** 0.5
+    np.testing.assert_allclose(drawn.value, expected, rtol=1e-6)
+    assert np.median(drawn.value) < 0.5 * np.median(field(HashedJacobians(found), Bench(block=1, law=law)).value)
 
 
 def test_probes_and_draws_divide_the_noise():
@@ -129,7 +138,7 @@ def test_what_is_found_of_a_map_is_of_its_finite_nodes(name):
     found, bench = jacobians(0.95), Bench(map=name, block=1, n_terms=3)
     drawn = field(HashedJacobians(found), bench)
     finite = drawn.value[~drawn.infinite]
-    about = mapped(bench, drawn)
+    about = mapped(bench, drawn, drawn)
     assert (about.low, about.median, about.high) == (finite.min(), np.median(finite), finite.max())
     assert about.beyond == (drawn.radius**2 > 0.5).mean() > 0 and not about.is_infinite
     assert (about.map, about.block, about.n_terms, about.tail_ratio) == (name, 1, 3, 0.5)
@@ -165,7 +174,7 @@ def test_real_eigenvalues_beyond_minus_one_have_an_error():
 def test_nothing_finite_is_no_crash():
     found = jacobians(0.95)
     drawn = field(HashedJacobians(found), Bench(law=Poisson()))
-    about = mapped(Bench(law=Poisson()), drawn)
+    about = mapped(Bench(law=Poisson()), drawn, drawn)
     assert about.is_infinite and (about.beyond, about.tail_ratio) == (1, 0)
     sent = scene(
         WINDOW, drawn.value, drawn.infinite, drawn.radius, drawn.eigenvalues, drawn.series_error, title="", name="",

@@ -72,9 +72,12 @@ def one_probes_variance(s, probe):
     return (s**2).sum() - np.trace(s) ** 2 / 2
 
 
-def numpys(a, b, quantity, law, probe, n_probes=1, n_draws=1):
+def numpys(a, b, quantity, law, probe, n_probes=1, n_draws=1, first_exact=False):
     """(probe, roulette): V(R_0) / K and the sum of (1 / P(N >= n + 1) - 1 / P(N >= n)) E T_{n+1}^2 / M."""
-    rests = np.cumsum(list(summands(a, b, quantity))[::-1], 0)[::-1]
+    of = list(summands(a, b, quantity))
+    if first_exact:  # of a Neumann series that is M_0, and else M_1
+        of[quantity != "neumann"] = np.zeros((2, 2))
+    rests = np.cumsum(of[::-1], 0)[::-1]
     survival = law.survival(torch.arange(TERMS + 1)).numpy()
     noise = sum(
         (1 / survival[n + 1] - 1 / survival[n])
@@ -93,11 +96,12 @@ def flow(jacobians):
 class TestMatrix:
     @pytest.mark.parametrize("quantity", ["log_det", "neumann", "plain"])
     @pytest.mark.parametrize("probe", PROBES)
-    def test_costs_are_numpys(self, probe, quantity):
-        bench = replace(KNOWN, quantity=quantity, entry="21")
+    @pytest.mark.parametrize("first_exact", [False, True])
+    def test_costs_are_numpys(self, probe, quantity, first_exact):
+        bench = replace(KNOWN, quantity=quantity, entry="21", first_exact=first_exact)
         subject = subject_of(bench, None)
         for law in (Geometric(0.5, 3), Geometric(0.6, 0), Custom((0.9, 0.7, 0.3))):
-            expected = numpys(A, ENTRIES["21"].derivative(2), quantity, law, probe)
+            expected = numpys(A, ENTRIES["21"].derivative(2), quantity, law, probe, first_exact=first_exact)
             found = cost(subject, law, probe)
             assert (found.probe, found.roulette) == pytest.approx(expected, rel=1e-9)
             assert found.terms == pytest.approx(expected_terms(law))
@@ -120,6 +124,20 @@ class TestMatrix:
             assert subject.bias(n) == pytest.approx(np.trace(partial[n]) - subject.truth, abs=1e-14)
             expected = one_probes_variance(partial[n], "rademacher") / 3
             assert subject.truncated_variance(n, "rademacher", 3) == pytest.approx(expected, rel=1e-12)
+
+    def test_with_the_first_term_exact_truth_and_bias_are_the_same_and_there_is_less_noise(self):
+        whole, exact = (subject_of(replace(KNOWN, first_exact=of), None) for of in (False, True))
+        assert (exact.truth, exact.bias(3)) == (whole.truth, whole.bias(3))
+        assert subject_of(replace(KNOWN, first_exact=True), None) is exact
+        partial = sum(list(summands(A, None, "log_det"))[2:6])
+        expected = one_probes_variance(partial, "gaussian")
+        assert exact.truncated_variance(5, "gaussian", 1) == pytest.approx(expected, rel=1e-12)
+        costs = [cost(subject, Geometric(0.5, 3), "gaussian").total for subject in (whole, exact)]
+        found = verdicts.first_term(replace(KNOWN, law=Geometric(0.5, 3), probe="gaussian"), whole)
+        assert (found.estimated, found.exact) == tuple(costs)
+        assert found.factor == pytest.approx(costs[0] / costs[1]) and found.factor > 10
+        same = verdicts.first_term(replace(KNOWN, law=Geometric(0.5, 3), probe="gaussian"), exact)
+        assert (same.estimated, same.exact) == (found.estimated, found.exact)
 
     def test_gradients_are_those_of_the_log_det(self):
         inverse = np.linalg.inv(np.eye(2) + A)

@@ -18,6 +18,10 @@ BY_HAND: dict[str, dict[str, str]] = {
         "activations.shown": "sine,relu", "activations.formula": "tanh(z)", "activations.seeds": "3",
     },
     "activations shown": {"activations.shown": "gelu", "activations.raw": "True", "activations.beta": "2.5"},
+    "exact traces": {
+        "log_det": "roulette", "log_det.exact_traces": "1", "bench.first_exact": "True", "compare.a": "residual",
+        "compare.a.log_det": "truncated", "compare.a.log_det.exact_traces": "2",
+    },
     "a law typed": {"log_det": "roulette", "log_det.law": "custom", "log_det.law.table": "1 0.5 0.25"},
     "a matrix of fractions": {"bench.matrix": "1/3, 1/6; -1/6 1/3", "bench.fractions": "True"},
     "a matrix of the bench": {"bench.matrix": "0.9 0.3 0.1 -0.2", "bench.law": "poisson", "bench.law.lam": "4.5"},

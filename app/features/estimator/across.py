@@ -20,7 +20,7 @@ from app.text import csv_of
 from app.ui import controls, heading, matrices, opening, takeaway
 
 SUBJECT = ("subject", "quantity")
-ESTIMATOR = ("law", "probe", "n_probes", "n_draws", "n_terms", "batch")
+ESTIMATOR = ("law", "probe", "n_probes", "n_draws", "first_exact", "n_terms", "batch")
 TELLS = {over_p.product: "optimal_terms", over_batches.shared: "shared_deviation"}
 """The observable of lessons that a picture gives away."""
 
@@ -70,8 +70,9 @@ def _page(bench: Bench, subject: Subject, answer: DeltaGenerator) -> None:
     chart = cost_chart.chart(across_p(subject, bench), found, bench.law, here, said)
     planes([chart], key="across.cost", columns=1, files=files)
     st.markdown(over_p.cheapest(found, bench.quantity))
-    with st.expander("The variance and its parts: which p are safe, and what the probe saves", key="across.variance"):
-        pictures = [over_p.variance, over_p.probes]
+    parts = "The variance and its parts: which p are safe, and what an exact first term and the probe save"
+    with st.expander(parts, key="across.variance"):
+        pictures = [over_p.variance, over_p.first_term, over_p.probes]
         if bench.subject == "flow":
             pictures.insert(0, over_p.infinite_share)
         _in_pairs(pictures, bench, subject)
@@ -120,7 +121,14 @@ def _take_best(bench: Bench, found: Products) -> None:
 
 def _beside_lesson(bench: Bench, subject: Subject) -> None:
     """What lessons describe, in their order."""
-    pictures = [over_p.variance, over_p.product, over_p.probes, over_batches.shared, over_batches.batch_error]
+    pictures = [
+        over_p.variance,
+        over_p.product,
+        over_p.probes,
+        over_p.first_term,
+        over_batches.shared,
+        over_batches.batch_error,
+    ]
     if bench.subject == "flow":
         pictures.insert(0, over_p.infinite_share)
     told = [draw for draw in pictures if not session.is_still_asked(TELLS.get(draw, ""))]

@@ -112,7 +112,7 @@ def answer(bench: Bench, named: str, remainders: Remainders, truth: float) -> An
     bug = FAULTY_ESTIMATORS[named]
     is_right = bug is bench.estimator
     stretched = _stretched(bench, bug, remainders) if is_right else None
-    return Answer(bug, is_right, bug.mean(bench.array, bench.law), truth, stretched)
+    return Answer(bug, is_right, bug.mean(bench.array, bench.law, bench.exact_traces), truth, stretched)
 
 
 def _stretched(bench: Bench, bug: FaultyEstimator, remainders: Remainders) -> float | None:

@@ -30,7 +30,7 @@ from resflow_core.estimators.moments import Remainders, truncation_bias
 from resflow_core.settings import settings_of
 
 ROWS, MOST_ROWS = 8, 30
-ONLY = ("law", "probe", "n_terms", "seed")
+ONLY = ("law", "probe", "first_exact", "n_terms", "seed")
 
 
 def show(bench: Bench) -> None:
@@ -45,7 +45,7 @@ def show(bench: Bench) -> None:
 
 def _throws_are_offered(bench: Bench) -> bool:
     """Whether draws can be chosen, or what they are drawn with."""
-    drawn_with = controls.drawn(bench, prefix=BENCH, only=("law", "probe", "seed", "suspect"))
+    drawn_with = controls.drawn(bench, prefix=BENCH, only=("law", "probe", "first_exact", "seed", "suspect"))
     return session.offered(f"{BENCH}throw") or bool(drawn_with)
 
 
@@ -187,7 +187,8 @@ def _terms(bench: Bench, sample: Sample, remainders: Remainders, series: Series)
     """The estimate of one draw, term by term."""
     one = sample.one(bench.throw - 1)
     found = session.note(numbers.one_draw(bench, one))
-    rows = table.rows(bench.array, bench.law, one.probe[0], biases(remainders, max(ROWS, min(found.n, MOST_ROWS))))
+    cut = biases(remainders, max(ROWS, min(found.n, MOST_ROWS)))
+    rows = table.rows(bench.array, bench.law, one.probe[0], cut, bench.exact_traces)
     _shown(bench, rows, found.n, series)
     st.markdown(
         f"{words.example(found, len(rows), bench.is_sound)} {words.truth(series)} {words.cut(series.n_terms)} instead, "

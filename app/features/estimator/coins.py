@@ -86,7 +86,7 @@ def show(bench: Bench, truth: float) -> None:
     if len(n) < 2:
         st.caption("Type two draws or more to see their mean and its standard error.")
         return
-    thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1))
+    thrown = values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1), bench.exact_traces)
     mean = session.note(CoinMean.of(thrown, truth))
     told = mean_and_truth(mean)
     st.markdown(f"The mean of your {mean.size} draws is **{told}**. The truth is {signed(f'{truth:.6f}')}.")
@@ -132,7 +132,9 @@ the root of &Sigma;(estimate &minus; mean)&sup2; / (n (n &minus; 1)).</ol>
 def _table(bench: Bench, lines: int) -> list[tuple[int, float, float]]:
     """The estimate for N and for signs that agree and that do not."""
     n = np.arange(bench.law.n_exact, bench.law.n_exact + lines)
-    plus, minus = (values(bench.array, bench.law, n, np.tile([1.0, sign], (len(n), 1))) for sign in (1, -1))
+    plus, minus = (
+        values(bench.array, bench.law, n, np.tile([1.0, sign], (len(n), 1)), bench.exact_traces) for sign in (1, -1)
+    )
     return list(zip(n.tolist(), plus.tolist(), minus.tolist(), strict=True))
 
 

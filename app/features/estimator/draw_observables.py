@@ -69,12 +69,12 @@ def _law_gap(at: "Situation") -> float:
 
 def _bug_mean(at: "Situation", bug: str) -> float:
     bench = at.bench(Bench)
-    return FAULTY_ESTIMATORS[bug].mean(bench.array, bench.law)
+    return FAULTY_ESTIMATORS[bug].mean(bench.array, bench.law, bench.exact_traces)
 
 
 def _suspect_mean(at: "Situation") -> float:
     bench = at.bench(Bench)
-    return bench.estimator.mean(bench.array, bench.law)
+    return bench.estimator.mean(bench.array, bench.law, bench.exact_traces)
 
 
 def _coins(at: "Situation") -> np.ndarray:
@@ -86,7 +86,8 @@ def _coins(at: "Situation") -> np.ndarray:
         n, signs = parsed(at.coins, getattr(bench.law, "n_exact", 0))
     except ValueError:
         raise Unknown from None
-    return values(bench.array, bench.law, n, np.stack([np.ones(len(n)), signs], 1)) if len(n) else np.empty(0)
+    v = np.stack([np.ones(len(n)), signs], 1)
+    return values(bench.array, bench.law, n, v, bench.exact_traces) if len(n) else np.empty(0)
 
 
 def _coin_mean(at: "Situation") -> float:

@@ -167,7 +167,8 @@ def program(bench: Bench, sample: Sample) -> None:
     whose = "The draws of this page" if bench.is_sound else "The sound estimator's draws"
     st.caption(f"{whose}, with NumPy alone: the same seed gives the same numbers.")
     n = len(sample.values) if len(sample.values) > 1 else FIRST
-    st.code(snippet(bench.array, bench.law, bench.probe, n, bench.seed), language="python")
+    said = snippet(bench.array, bench.law, bench.probe, n, bench.seed, bench.exact_traces)
+    st.code(said, language="python")
 
 
 def files(bench: Bench, sample: Sample, truth: float) -> None:

@@ -151,7 +151,8 @@ def by_hand(bench: Bench, remainders: Remainders) -> ByHand:
 def remainders_of(bench: Bench) -> Remainders:
     """Of the matrix, with as many terms as its law needs."""
     jacobian = torch.as_tensor(bench.array)[None]
-    return log_det_remainders(jacobian, terms_for(bench.radius, bench.law.tail_ratio)).pooled()
+    terms = terms_for(bench.radius, bench.law.tail_ratio)
+    return log_det_remainders(jacobian, terms, bench.exact_traces).pooled()
 
 
 def places(size: int) -> np.ndarray:
@@ -177,7 +178,7 @@ class OneDraw:
 
 def one_draw(bench: Bench, one: Draws) -> OneDraw:
     """`one` is the draw number `bench.throw`."""
-    sound = values(bench.array, bench.law, one.n, one.probe)
+    sound = values(bench.array, bench.law, one.n, one.probe, bench.exact_traces)
     return OneDraw(bench.throw, int(one.n[0]), tuple(one.probe[0].tolist()), float(one.value[0]), float(sound[0]))
 
 
@@ -242,5 +243,5 @@ class Density:
 def density(bench: Bench, truth: float) -> Density:
     if len(bench.array) > 2:
         return Density(None)  # the closed form is for the plane
-    believed = believed_log_det(Roulette(bench.law, bench.probe), torch.as_tensor(bench.array)[None])
-    return Density(float(believed) - truth)
+    log_det = Roulette(bench.law, bench.probe, exact_traces=bench.exact_traces)
+    return Density(float(believed_log_det(log_det, torch.as_tensor(bench.array)[None])) - truth)

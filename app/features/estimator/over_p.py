@@ -17,13 +17,14 @@ from app.features.estimator.sweeps import (
     Cost,
     P,
     Subject,
+    across_first_term,
     across_lambda,
     across_p,
     across_probes,
     exact_terms,
     monte_carlo,
 )
-from app.features.estimator.verdicts import InfinitePoints, Probes, Products
+from app.features.estimator.verdicts import FirstTerm, InfinitePoints, Probes, Products, tail
 from app.features.estimator.words import finiteness
 from app.text import unbroken
 from app.ui import heading, settled
@@ -31,6 +32,7 @@ from app.words import number
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.roulette import Geometric, Poisson
 
+FIRST_TERM = {False: "all terms estimated", True: "first term exact"}
 NOT_THE_PROBES = "The roulette causes this, so no probe helps"
 
 
@@ -203,6 +205,46 @@ def _saved(found: Probes) -> str:
         return f"Nothing with the law that is set: its variance is infinite. {NOT_THE_PROBES}."
     leaves = (f"{name.capitalize()} leaves **{number(100 * share)} %**" for name, share in found.shares.items())
     return f"Of the variance with Gaussian probes, {', '.join(leaves)}."
+
+
+def first_term(bench: Bench, subject: Subject) -> None:
+    heading.section("How much noise is in the first term?")
+    said = _of_first(session.note(verdicts.first_term(bench, subject)))
+    n = exact_terms(bench)
+    costs = across_first_term(subject, bench, n)
+    chart = figures.lines(
+        P,
+        _values({FIRST_TERM[exact]: of_p for exact, of_p in costs.items()}, lambda c: c.total),
+        legend="estimate",
+        title="variance (nats²)",
+        infinite_from=tail(bench, subject).infinite_from,
+        here=_p(bench),
+        description=f"Variance against p with the first term estimated and exact, {n} exact terms of the law. {said}",
+    )
+    settled.show(chart, "Variance with the first term exact", key="across.first_term")
+    st.markdown(said)
+
+
+def _of_first(found: FirstTerm) -> str:
+    if not np.isfinite(found.estimated):
+        return (
+            f"Nothing is gained with the law that is set: the variance is {number(found.estimated)} either way. The "
+            f"far terms decide that ({finiteness(found.tail)})."
+        )
+    if found.exact == 0:
+        return "All of it: with the first term exact, nothing is left."
+    if np.isnan(found.factor) or found.estimated == 0:
+        return "There is no noise here at all."
+    if found.estimated <= found.exact:
+        return (
+            f"None: with the first term exact the variance is {number(found.exact)} nats² in the place of "
+            f"{number(found.estimated)}. Here the noise of the first two terms cancels in part."
+        )
+    return (
+        f"With tr A in the place of v'Av the variance falls from {number(found.estimated)} to "
+        f"**{number(found.exact)} nats²**: it is divided by **{number(found.factor)}**, and the mean stays the same. "
+        "The trace is the sum of the diagonal, and needs no probe."
+    )
 
 
 def _p(bench: Bench) -> float | None:

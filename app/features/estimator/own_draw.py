@@ -31,7 +31,8 @@ def show(bench: Bench, biases: Sequence[float], truth: float) -> None:
     except ValueError as error:
         st.error(str(error))
         return
-    estimate = round(float(values(bench.array, bench.law, np.array([n]), v[None])[0]), DECIMALS)
+    (value,) = values(bench.array, bench.law, np.array([n]), v[None], bench.exact_traces)
+    estimate = round(float(value), DECIMALS)
     truth = round(truth, DECIMALS)  # so that the difference is that of what is shown
     st.markdown(
         f"{unbroken(f'N = {n}')} and {unbroken(words.vector(v.tolist()))} give **{_nats(estimate)} "
@@ -39,7 +40,8 @@ def show(bench: Bench, biases: Sequence[float], truth: float) -> None:
     )
     if n:
         with st.container(key="terms_own"):
-            st.markdown(table.markdown(table.rows(bench.array, bench.law, v, biases[:n]), n, table.decimal))
+            rows = table.rows(bench.array, bench.law, v, biases[:n], bench.exact_traces)
+            st.markdown(table.markdown(rows, n, table.decimal))
 
 
 def _coordinate(text: str) -> float:

@@ -114,7 +114,9 @@ def show(bench: Bench) -> None:
         if opening.is_due():
             with answer:
                 opening.sentence(_live_sentence(bench, found))
-        said = _takeaway(session.note(mapped(bench, drawn)))
+        otherwise = replace(bench, first_exact=not bench.first_exact)
+        other = field(HashedJacobians(found), otherwise) if bench.map == "deviation" else drawn
+        said = _takeaway(session.note(mapped(bench, drawn, other)))
         eigenvalues = _disc(session.note(in_disc(bench, drawn)))
         q = bench.law.tail_ratio if bench.map != "bias" else None  # which has nothing to do with the roulette
         chosen, of_node = MAPS[bench.map], map_and_disc.chosen_node(PICTURES)
@@ -172,7 +174,7 @@ def _controls(bench: Bench, blocks: int) -> Bench:
 
 def _estimator(bench: Bench) -> tuple[str, ...]:
     """What the map depends on of how the log det is estimated."""
-    return ("n_terms",) if bench.map == "bias" else ("law", "probe", "n_probes", "n_draws", "n_terms")
+    return ("n_terms",) if bench.map == "bias" else ("law", "probe", "n_probes", "n_draws", "first_exact", "n_terms")
 
 
 def _live_sentence(bench: Bench, found: Jacobians) -> str:
@@ -207,6 +209,8 @@ class Mapped:
     low: float  # of the values that are finite; the three are NaN if none is
     median: float
     high: float
+    first_exact: bool  # of the estimates,
+    otherwise: float  # and the median of those with the first term estimated where it is exact, or the other way round
 
     @property
     def is_infinite(self) -> bool:
@@ -214,11 +218,14 @@ class Mapped:
         return math.isnan(self.median)
 
 
-def mapped(bench: Bench, drawn: Field) -> Mapped:
+def mapped(bench: Bench, drawn: Field, other: Field) -> Mapped:
+    """`other`: the same with the first term estimated where it is exact, or the other way round."""
     q, values = bench.law.tail_ratio, drawn.value[~drawn.infinite]
     beyond = float((drawn.radius**2 > q).mean())
     found = (values.min(), np.median(values), values.max()) if len(values) else (math.nan,) * 3
-    return Mapped(bench.map, bench.block, bench.n_terms, q, beyond, *map(float, found))
+    otherwise = float(np.median(other.value[~other.infinite])) if len(values) else math.nan
+    low, median, high = map(float, found)
+    return Mapped(bench.map, bench.block, bench.n_terms, q, beyond, low, median, high, bench.first_exact, otherwise)
 
 
 def _takeaway(found: Mapped) -> str:
@@ -234,7 +241,11 @@ def _takeaway(found: Mapped) -> str:
             else f"No point has ρ above √q = {q**0.5:.3g}, so the variance is finite everywhere. "
         )
         one = "Elsewhere one" if found.beyond else "One"
-        return f"{line}{one} estimate is typically off by {number(found.median)} nats (median over the plane)."
+        first = "estimated" if found.first_exact else "exact"
+        return (
+            f"{line}{one} estimate is typically off by {number(found.median)} nats (median over the plane); with the "
+            f"first term {first} it would be {number(found.otherwise)}."
+        )
     if found.map == "bias":
         return (
             f"{cut(found.n_terms)}, the log det of {whose.lower()} is off by {number(found.low)} to "

@@ -1,7 +1,7 @@
 """Closed-form moments across settings, for a matrix or for a flow at its data. Numbers in, NumPy out."""
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -48,8 +48,18 @@ class Subject:
     jacobians: Tensor
     quantity: str
     derivative: Tensor  # B, (2, 2)
-    remainders: Remainders
+    whole: Remainders  # where all terms are estimated
     trace: Tensor  # tr R_n at each point, of the sum over the blocks: (1 + terms, points)
+    exact_traces: int = 0
+
+    def with_traces(self, exact_traces: int) -> "Subject":
+        """The same with so many exact traces."""
+        return self if exact_traces == self.exact_traces else replace(self, exact_traces=exact_traces)
+
+    @cached_property
+    def remainders(self) -> Remainders:
+        """Beyond the exact traces."""
+        return self.whole.beyond(QUANTITIES[self.quantity].first(self.exact_traces))
 
     @property
     def radius(self) -> float:
@@ -74,15 +84,18 @@ class Subject:
         """The mean over the points."""
         flat = self.jacobians.flatten(0, 1)
         derivative = self.derivative.expand_as(flat)
-        variance = truncated_variance(flat, n_terms, probe, n_probes, self.quantity, derivative)
+        of = (probe, n_probes, self.quantity, derivative, self.exact_traces)
+        variance = truncated_variance(flat, n_terms, *of)
         return float(variance.view(self.jacobians.shape[:2]).sum(0).mean())
 
 
 def subject_of(bench: Bench, jacobians: Jacobians | None) -> Subject | None:
     """None for a flow whose Jacobians are not there yet."""
     if bench.subject == "matrix":
-        return _of_matrix(bench.matrix, bench.quantity, bench.entry)
-    return None if jacobians is None else _of_flow(HashedJacobians(jacobians), bench.quantity, bench.entry)
+        return _of_matrix(bench.matrix, bench.quantity, bench.entry, bench.exact_traces)
+    if jacobians is None:
+        return None
+    return _of_flow(HashedJacobians(jacobians), bench.quantity, bench.entry, bench.exact_traces)
 
 
 def points_of(quantity: str) -> int:
@@ -91,12 +104,16 @@ def points_of(quantity: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str) -> Subject:
+def _of_matrix(matrix: tuple[float, ...], quantity: str, entry: str, exact_traces: int) -> Subject:
+    if exact_traces:
+        return _of_matrix(matrix, quantity, entry, 0).with_traces(exact_traces)
     return _subject(torch.as_tensor(as_array(matrix))[None, None], quantity, entry, MATRIX_TERMS)
 
 
 @lru_cache(maxsize=16)
-def _of_flow(of: HashedJacobians, quantity: str, entry: str) -> Subject:
+def _of_flow(of: HashedJacobians, quantity: str, entry: str, exact_traces: int) -> Subject:
+    if exact_traces:
+        return _of_flow(of, quantity, entry, 0).with_traces(exact_traces)
     terms = FLOW_TERMS if quantity == "log_det" else GRADIENT_TERMS
     return _subject(torch.as_tensor(of.jacobians.points[:, : points_of(quantity)]).double(), quantity, entry, terms)
 
@@ -175,6 +192,18 @@ def across_probes(subject: Subject, bench: Bench, n_exact: int) -> dict[str, lis
 
 
 @lru_cache(maxsize=16)
+def across_first_term(subject: Subject, bench: Bench, n_exact: int) -> dict[bool, list[Cost]]:
+    """Where all terms are estimated, and where the first is exact, the costs at `P`."""
+    return {
+        bool(m): [
+            cost(subject.with_traces(m), Geometric(float(p), n_exact), bench.probe, bench.n_probes, bench.n_draws)
+            for p in P
+        ]
+        for m in (0, 1)
+    }
+
+
+@lru_cache(maxsize=16)
 def optimum(subject: Subject, bench: Bench) -> Optimal | None:
     """None where the probes make no noise, so that no finite number of terms is best."""
     try:
@@ -190,7 +219,8 @@ def monte_carlo(bench: Bench, n_exact: int) -> list[tuple[float, float, float]]:
         law = Geometric(p, n_exact)
         if fourth_moment_margin(law, radius) <= 0:
             continue
-        sample = draw_estimates(bench.array, law, bench.probe, MC_THROWS, bench.seed).value
+        exact_traces = bench.exact_traces
+        sample = draw_estimates(bench.array, law, bench.probe, MC_THROWS, bench.seed, exact_traces=exact_traces).value
         deviation = sample - sample.mean()
         variance = float((deviation**2).mean())
         error = max(float((deviation**4).mean()) - variance**2, 0.0) ** 0.5 / MC_THROWS**0.5

@@ -68,14 +68,17 @@ def headings(kind: type[Row] | type[Term], without: Collection[str] = ()) -> lis
     return [said[name] for name in _names(kind, without)]
 
 
-def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float]) -> list[Row]:
-    """The terms k = 1, 2, ..., one for each of `biases`, of the probe v, (d,)."""
+def rows(matrix: np.ndarray, law: Law, v: np.ndarray, biases: Sequence[float], exact_traces: int = 0) -> list[Row]:
+    """The terms k = 1, 2, ..., one for each of `biases`, of the probe v, (d,). An exact term has the trace in the place
+    of its form, and the weight 1."""
     v = [fraction(x) for x in v.tolist()]
     survival = law.survival(torch.arange(len(biases) + 1)).tolist()
     size, total, found = norm(matrix), Fraction(0), []
     for bias, (k, a_k, power) in zip(biases, _powers(matrix), strict=False):
         form = sum(x * sum(entry * y for entry, y in zip(row, v, strict=True)) for x, row in zip(v, power, strict=True))
         reached = fraction(survival[k])
+        if k <= exact_traces:
+            form, reached = _trace(power), Fraction(1)
         term = a_k * form / reached
         total += term
         bound = truncation_bound(size, k, len(v))

@@ -111,6 +111,26 @@ def _best_products(bench: Bench, subject: Subject) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
+class FirstTerm:
+    """The variance of one estimate with the law that is set, in nats²."""
+
+    estimated: float  # with a probe for all terms
+    exact: float  # with the trace itself in the place of the first
+    tail: Tail
+
+    @property
+    def factor(self) -> float:
+        """By how much the exact trace divides it; NaN where it is infinite, undecided, or nothing is left."""
+        return self.estimated / self.exact if np.isfinite(self.estimated) and self.exact > 0 else np.nan
+
+
+def first_term(bench: Bench, subject: Subject) -> FirstTerm:
+    how = (bench.law, bench.probe, bench.n_probes, bench.n_draws)
+    estimated, exact = (cost(subject.with_traces(m), *how).total for m in (0, 1))
+    return FirstTerm(estimated, exact, tail(bench, subject))
+
+
+@dataclass(frozen=True)
 class SharedN:
     """The standard deviation of the mean over a batch, in nats."""
 
