@@ -3,6 +3,7 @@ sentence; and reading takes no longer than the size of the file explains."""
 
 import gc
 import json
+import math
 import random
 import time
 
@@ -19,7 +20,7 @@ from tests.hostile.attacks_on_progress import GOOD_PROGRESS, PROGRESS
 from tests.hostile.names import MARK, marked_up
 
 MOST_WORDS = 600
-MOST_GROWTH = 2.5
+MOST_GROWTH, ROUNDS, MOST_ROUNDS = 2.5, 7, 60
 POINTS = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
 
 
@@ -179,7 +180,13 @@ def test_twice_the_size_takes_about_twice_the_time(kind):
 
     gc.disable()  # its passes take longer the more the other tests have left
     try:
-        best = [min(times) for times in zip(*((seconds(small), seconds(large)) for _ in range(7)), strict=True)]
+        best = [math.inf, math.inf]
+        for done in range(
+            1, MOST_ROUNDS + 1
+        ):  # on a busy machine it takes more of them until each was undisturbed once
+            best = [min(of) for of in zip(best, (seconds(small), seconds(large)), strict=True)]
+            if done >= ROUNDS and best[1] < MOST_GROWTH * best[0]:
+                break
     finally:
         gc.enable()
     assert best[1] < MOST_GROWTH * best[0] + 0.002  # below a millisecond the clock is coarse
