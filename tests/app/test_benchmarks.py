@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+from resflow_core.log_det import Roulette
 from resflow_core.measure import Estimate
 from tests import benchmarks
 from tests.benchmarks.measured import measured
@@ -157,6 +158,13 @@ def _cluster(monkeypatch, module: ModuleType) -> list[str]:
     return ["--rounds", "1"]
 
 
+def _traces(monkeypatch, module: ModuleType) -> list[str]:
+    nothing = [module.Result("digits", way, 1, NAN, NAN, 0) for way in module.ways(Roulette())]
+    monkeypatch.setitem(module.SETS, "digits", module.Set("bits", lambda seed: nothing))
+    _instead(monkeypatch, module, ProcessPoolExecutor=ThreadPoolExecutor)
+    return ["--sets", "digits", "--seeds", "1"]
+
+
 EMPTIED = {
     "activations": [_activations],
     "cluster": [_cluster],
@@ -172,6 +180,7 @@ EMPTIED = {
     "roulette": [_roulette],
     "sessions": [_sessions],
     "speed": [_speed],
+    "traces": [_traces],
 }
 
 

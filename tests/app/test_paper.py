@@ -813,8 +813,10 @@ def trains(training):
 
 
 def told(settings):
-    """Settings, or the text of some, but for seeds and for what was measured when there was one kind of branch."""
-    return re.sub(r"seed=\w+|, branch='residual'", "", settings if isinstance(settings, str) else repr(settings))
+    """Settings, or the text of some, but for seeds and for what was measured when there was one kind of branch, and
+    when no trace could be exact."""
+    known = r"seed=\w+|, branch='residual'|, exact_traces=0"
+    return re.sub(known, "", settings if isinstance(settings, str) else repr(settings))
 
 
 def plays_its_own(live, settings):

@@ -108,15 +108,15 @@ def found(result: Ruled, says: str, numbers: Mapping[str, str], picture: Picture
     return Found(result.kind, says, {**numbers, **result.numbers}, picture, result.rule, result.chance)
 
 
-def _against(contest: Contest) -> dict[str, str]:
+def interval_of(contest: Contest) -> dict[str, str]:
     """How far a flow is from another, with the 90 % interval."""
     low, high = contest.interval
     numbers = {"by": contest.mean, "low": low, "high": high}
     return {name: signed(contest.shown(difference)) for name, difference in numbers.items()} | {"sure": SURE}
 
 
-def _by(contest: Contest, unit: str) -> str:
-    """The words for `_against`."""
+def by(contest: Contest, unit: str) -> str:
+    """The words for `interval_of`."""
     interval = "({sure} % interval {low} to {high})"
     return f"ratio {{by}} {interval}" if contest.is_ratio else f"difference {{by}} {unit} {interval}"
 
@@ -174,7 +174,7 @@ def saturation(stored: Stored) -> Found:
     )
     straight = {name: band([100 * arm["straight"] for arm in arms]) for name, arms in stored.found.items()}
     fit = against(values, "lipswish")["fit"]["elu"]
-    numbers = told.settings(stored) | _against(fit)
+    numbers = told.settings(stored) | interval_of(fit)
     for name in stored.found:
         numbers |= {
             name: told.percent(band(shares[name])),
@@ -185,7 +185,7 @@ def saturation(stored: Stored) -> Found:
         "with ELU {elu} % of all units are saturated, which means steep and straight, and with LipSwish {lipswish} % "
         "({seeds} seeds, {steps} steps on the {data} data). The definition favours LipSwish, which is less steep in "
         "its tails. Units that are straight, steep or not, are {elu_straight} % with ELU and {lipswish_straight} % "
-        f"with LipSwish. The KL is {{elu_kl}} nats with ELU and {{lipswish_kl}} with LipSwish, {_by(fit, 'nats')}."
+        f"with LipSwish. The KL is {{elu_kl}} nats with ELU and {{lipswish_kl}} with LipSwish, {by(fit, 'nats')}."
     )
     picture = Picture(
         {"ELU": shares["elu"], "LipSwish": shares["lipswish"]}, "units whose derivative is saturated", "%", log=True
@@ -260,8 +260,8 @@ def _beside_2(data: str, of: Mapping[str, Sequence[float]], place: str) -> tuple
         "best": _chain(best),
         "best_kl": told.nats(band(of[best])),
     }
-    says = f"{{data}}: KL {{two_kl}} nats in {{two}}, {{best_kl}} in {{best}}, {_by(contest, 'nats')}"
-    return told.placed(says, values | _against(contest), place)
+    says = f"{{data}}: KL {{two_kl}} nats in {{two}}, {{best_kl}} in {{best}}, {by(contest, 'nats')}"
+    return told.placed(says, values | interval_of(contest), place)
 
 
 def _chain(name: str) -> str:
@@ -306,8 +306,8 @@ def _beside_nearest(
         "nearest": peer,
         "theirs": str(band(of[peer])),
     }
-    says = f"KL {{ours}} nats, {{nearest}} {{theirs}}, {_by(contests[peer], 'nats')}"
-    return told.placed(says, values | _against(contests[peer]), place)
+    says = f"KL {{ours}} nats, {{nearest}} {{theirs}}, {by(contests[peer], 'nats')}"
+    return told.placed(says, values | interval_of(contests[peer]), place)
 
 
 def joint(stored: Stored) -> Found:
@@ -330,7 +330,7 @@ def joint(stored: Stored) -> Found:
         labels = "" if case["told"] is None else ", {told} labels"
         part, own = told.placed(
             f"{case['title'].capitalize()} (d = {{dim}}{labels}, {{seeds}} seeds): {{ours}}, {{nearest}} {{theirs}}, "
-            f"{_by(contests[peer], 'points')}.",
+            f"{by(contests[peer], 'points')}.",
             {
                 "dim": str(case["dim"]),
                 "seeds": str(case["seeds"]),
@@ -338,7 +338,7 @@ def joint(stored: Stored) -> Found:
                 "nearest": peer,
                 "theirs": told.points(band(values[name][peer])),
             }
-            | _against(contests[peer])
+            | interval_of(contests[peer])
             | ({"told": str(case["told"])} if labels else {}),
             place,
         )

@@ -15,7 +15,7 @@ from app.engine.local import LocalEngine
 from app.engine.reports import ArmReport, State
 from app.evidence import Evidence, Made
 from app.evidence.training import DEVICE, Compiled, backend_of, one_thread, trained
-from app.features.paper import joint, verdicts
+from app.features.paper import joint, noise, verdicts
 from app.features.paper.causes import RATE, SIZE, Sheared
 from app.setup import Setup
 from resflow_core import measure
@@ -165,6 +165,7 @@ EVIDENCE = {
     NORMS: Evidence(make_norms, lambda found: _are_measured(found)),
     ROOM: Evidence(make_room, lambda found: _another_norm_is_ahead(found)),
     JOINT: Evidence(joint.make, lambda found: _are_classified(found)),
+    noise.NAME: Evidence(noise.make, noise.claims),
 }
 
 
