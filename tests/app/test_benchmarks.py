@@ -15,9 +15,10 @@ import pytest
 from resflow_core.log_det import Roulette
 from resflow_core.measure import Estimate
 from tests import benchmarks
+from tests.benchmarks import runs
 from tests.benchmarks.measured import measured
 
-NOT_BENCHMARKS = {"measured", "resting"}
+NOT_BENCHMARKS = {"measured", "resting", "runs"}
 NAN = float("nan")
 
 
@@ -48,7 +49,8 @@ def _roulette(monkeypatch, module: ModuleType) -> list[str]:
         def step(self):
             self.step_count += 1
 
-    _instead(monkeypatch, module, Trainer=Nothing, log_prob=lambda *_: None, ProcessPoolExecutor=ThreadPoolExecutor)
+    _instead(monkeypatch, module, Trainer=Nothing, log_prob=lambda *_: None)
+    _instead(monkeypatch, runs, ProcessPoolExecutor=ThreadPoolExecutor)
     _instead(monkeypatch, module, kl=lambda *_: Estimate(NAN, NAN))
     return ["--seconds", "0", "--steps", "50", "--sets", "rings", "--seeds", "1"]
 
@@ -82,7 +84,8 @@ def _quality(monkeypatch, module: ModuleType) -> list[str]:
     def nothing(job):
         return module.Result(*job[:3], kl=NAN, standard_error=NAN, steps=0, parameters=0, log_prob=np.full(3, NAN))
 
-    _instead(monkeypatch, module, train=nothing, ProcessPoolExecutor=ThreadPoolExecutor)
+    _instead(monkeypatch, module, train=nothing)
+    _instead(monkeypatch, runs, ProcessPoolExecutor=ThreadPoolExecutor)
     return ["--sets", "moons", "--contenders", "ours"]
 
 
@@ -97,7 +100,8 @@ def _activations(monkeypatch, module: ModuleType) -> list[str]:
         moment = module.Moment(0, 0.0, NAN, NAN, NAN, NAN, NAN, NAN)
         return module.Result(*job[:3], at_steps=moment, at_seconds=replace(moment), diverged=True)
 
-    _instead(monkeypatch, module, train=nothing, ProcessPoolExecutor=ThreadPoolExecutor)
+    _instead(monkeypatch, module, train=nothing)
+    _instead(monkeypatch, runs, ProcessPoolExecutor=ThreadPoolExecutor)
     return ["--seeds", "1", "--sets", "checkerboard", "--activations", "sine"]
 
 
@@ -105,7 +109,8 @@ def _joint(monkeypatch, module: ModuleType) -> list[str]:
     def nothing(job):
         return module.Result(*job[:4], 0, NAN, NAN, NAN, NAN, NAN, 0.0)
 
-    _instead(monkeypatch, module, train=nothing, ProcessPoolExecutor=ThreadPoolExecutor)
+    _instead(monkeypatch, module, train=nothing)
+    _instead(monkeypatch, runs, ProcessPoolExecutor=ThreadPoolExecutor)
     return ["--seeds", "1", "--sets", "noisymoons"]
 
 
@@ -161,7 +166,7 @@ def _cluster(monkeypatch, module: ModuleType) -> list[str]:
 def _traces(monkeypatch, module: ModuleType) -> list[str]:
     nothing = [module.Result("digits", way, 1, NAN, NAN, 0) for way in module.ways(Roulette())]
     monkeypatch.setitem(module.SETS, "digits", module.Set("bits", lambda seed: nothing))
-    _instead(monkeypatch, module, ProcessPoolExecutor=ThreadPoolExecutor)
+    _instead(monkeypatch, runs, ProcessPoolExecutor=ThreadPoolExecutor)
     return ["--sets", "digits", "--seeds", "1"]
 
 

@@ -11,12 +11,10 @@ take turns, set by set and seed by seed.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -28,6 +26,7 @@ from resflow_core.measure import block_table, evaluate, gradient_split, kl
 from resflow_core.training.trainer import Diverged, TrainConfig, Trainer
 from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import CHUNK, EVALUATION_POINTS, EVALUATION_SEED
+from tests.benchmarks.runs import each
 
 NAMES = ("lipswish", "elu", "softplus", "tanh", "sine", "clipswish")
 SETS = ("checkerboard", "2spirals")
@@ -153,14 +152,7 @@ def main() -> None:
         for seed in range(FIRST_SEED, FIRST_SEED + args.seeds)
         for name in args.activations
     ]
-    results = []
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for result in pool.map(train, jobs):
-            results.append(result)
-            print(result, flush=True)
-            if args.log:
-                with args.log.open("a") as log:
-                    log.write(json.dumps(asdict(result)) + "\n")
+    results = each(train, jobs, args.jobs, args.log)
     moments = [moment for r in results for moment in (r.at_steps, r.at_seconds)]
     measured(({"steps": m.steps, "seconds": m.seconds, "KL": m.kl} for m in moments), "activations")
     results.sort(key=lambda r: (args.sets.index(r.set), args.activations.index(r.activation)))

@@ -9,12 +9,10 @@ Averaged weights are evaluated by exact log dets on 20,000 points that nobody tr
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from resflow_core.training.trainer import HybridTrainConfig, Trainer
 from tests.benchmarks.activations import FIRST_SEED
 from tests.benchmarks.measured import measured
 from tests.benchmarks.quality import EVALUATION_POINTS, EVALUATION_SEED
+from tests.benchmarks.runs import each
 
 WEIGHTS = (0.0, 0.5, 1.0)
 FAMILIES = ("residual", "realnvp")
@@ -168,14 +167,7 @@ def main() -> None:
     args = parser.parse_args()
     seeds = range(FIRST_SEED, FIRST_SEED + args.seeds)
     jobs = [(s, f, w, seed, args.steps) for s in args.sets for w in WEIGHTS for f in FAMILIES for seed in seeds]
-    results = []
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for result in pool.map(train, jobs):
-            results.append(result)
-            print(result, flush=True)
-            if args.log:
-                with args.log.open("a") as log:
-                    log.write(json.dumps(asdict(result)) + "\n")
+    results = each(train, jobs, args.jobs, args.log)
     names = ("accuracy", "class_nll", "ece", "nll", "kl", "seconds")
     measured(({name: getattr(result, name) for name in names} for result in results), "hybrids")
     results += [truth(set_name) for set_name in args.sets]

@@ -9,12 +9,10 @@ evaluation is not counted in the time. Contenders take turns, set by set and see
 """
 
 import argparse
-import json
 import math
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,6 +29,7 @@ from resflow_core.data import DATASETS, Dataset
 from resflow_core.measure import kl, log_prob
 from resflow_core.training.trainer import Trainer
 from tests.benchmarks.measured import measured
+from tests.benchmarks.runs import each
 
 # None of these was used to choose a default.
 SEEDS = (11, 12, 13, 14, 15)
@@ -261,14 +260,7 @@ def main() -> None:
         for seed in args.seeds
         for name in args.contenders
     ]
-    results = []
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for result in pool.map(train, jobs):
-            results.append(result)
-            print(result, flush=True)
-            if args.log:
-                with args.log.open("a") as log:
-                    log.write(json.dumps({**result.__dict__, "log_prob": None}) + "\n")
+    results = each(train, jobs, args.jobs, args.log)
     measured(({"steps": r.steps, "KL": r.kl, "its standard error": r.standard_error} for r in results), "quality")
     print(f"\nKL(data || model) in nats after {args.seconds:g} CPU-seconds:\n\n{table(results)}")
     if "ours" in args.contenders and len(args.seeds) > 1:

@@ -8,12 +8,9 @@ points that nobody trained on, which is not counted in the time.
 """
 
 import argparse
-import json
 import statistics
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -27,6 +24,7 @@ from resflow_core.roulette import Poisson
 from resflow_core.training.trainer import Trainer
 from tests.benchmarks.measured import machine, measured
 from tests.benchmarks.quality import EVALUATION_POINTS, EVALUATION_SEED, SEEDS
+from tests.benchmarks.runs import each
 
 TURN = 50  # steps
 SETS = ("checkerboard", "rings", "2spirals")
@@ -110,14 +108,7 @@ def main() -> None:
     args = parser.parse_args()
     steps = max(TURN, args.steps // TURN * TURN)
     jobs = [(name, seed, steps, args.seconds) for seed in args.seeds for name in args.sets]
-    results = []
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for result in chain.from_iterable(pool.map(train, jobs)):
-            results.append(result)
-            print(result, flush=True)
-            if args.log:
-                with args.log.open("a") as log:
-                    log.write(json.dumps(vars(result)) + "\n")
+    results = each(train, jobs, args.jobs, args.log)
     measured(({"KL at steps": r.kl_at_steps, "KL": r.kl_at_seconds, "steps": r.steps} for r in results), "roulette")
     print(f"{machine()}\n\nKL after {steps:,} steps, and of roulette as a multiple of it:\n")
     print(table(results, "kl_at_steps"))

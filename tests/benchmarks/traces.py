@@ -12,15 +12,12 @@ by `app.features.paper.noise`.
 """
 
 import argparse
-import json
 import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -39,6 +36,7 @@ from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.benchmarks.dimensions import TABLES
 from tests.benchmarks.measured import machine, measured
 from tests.benchmarks.quality import EVALUATION_POINTS, EVALUATION_SEED
+from tests.benchmarks.runs import each
 
 TURN = 25  # steps
 FIRST_SEED = 41  # no default was chosen by one of these
@@ -76,8 +74,8 @@ def in_turn(
     seconds: float,
     looks: bool = False,
 ) -> list[Result]:
-    """Each way until it has so many steps and so much CPU time; whatever else the machine does slows all of them. With
-    `looks` the loss is taken after each turn, too."""
+    """Train each way for these steps and CPU seconds, in turn, so that other work of the machine slows all of them.
+    With `looks` the loss is also taken after each turn."""
     used, at_steps, at_seconds = dict.fromkeys(trainers, 0.0), dict[str, float](), dict[str, float]()
     counts = dict[str, int]()
     while going := [way for way in trainers if way not in at_steps or way not in at_seconds]:
@@ -101,14 +99,13 @@ def images(name: str, flow: FlowConfig, train: TrainConfig, steps: int, seconds:
         way: Trainer(flow, replace(train, log_det=log_det), DIGITS, seed, exact_losses=False)
         for way, log_det in ways(train.log_det).items()
     }
-    best = dict.fromkeys(trainers, (math.inf, math.nan))  # of each trainer: bits that choose, bits that are reported
+    best = dict.fromkeys(trainers.values(), (math.inf, math.nan))  # of each: bits that choose, bits that are reported
 
     def bits(trainer: Trainer) -> float:
         log_p = log_prob(trainer.evaluated, DIGITS.held_out())
         chosen, reported = bits_per_dim(log_p, DIGITS.held_out_log_det).split(CHOOSING)
-        way = next(way for way, one in trainers.items() if one is trainer)
-        best[way] = min(best[way], (float(chosen.mean()), float(reported.mean())))
-        return best[way][1]
+        best[trainer] = min(best[trainer], (float(chosen.mean()), float(reported.mean())))
+        return best[trainer][1]
 
     return in_turn(name, seed, trainers, bits, steps, seconds, looks=True)
 
@@ -127,7 +124,7 @@ def plane(seed: int) -> list[Result]:
 
 
 def table(seed: int) -> list[Result]:
-    """By `fit`, whose validation rows choose the weights; with its default steps, and in so many seconds."""
+    """By `fit`, whose validation rows choose the weights; with its default steps, and in `TABLE_SECONDS`."""
     X, held = TABLES["breast cancer"](seed)
     found = []
     for way, log_det in ways(Roulette()).items():
@@ -142,7 +139,7 @@ def table(seed: int) -> list[Result]:
 
 DIGITS_SECONDS, PLANE_STEPS, PLANE_SECONDS, TABLE_SECONDS = 20.0, 10_000, 60.0, 40.0
 CHOOSING = 180
-"""So many of the 359 held-out images choose the weights."""
+"""Held-out images, of 359, that choose the weights."""
 SMALL_FLOW = FlowConfig(blocks=4, width=64, activation="sine", budget=0.97, dim=DIM)
 SMALL_STEPS, SMALL_SECONDS = 700, 10.0
 SMALL_TRAIN = TrainConfig(
@@ -152,7 +149,7 @@ SMALL_TRAIN = TrainConfig(
     horizon=SMALL_STEPS,
     average=0,
 )
-"""A flow that learns nothing by heart in so many steps, with the settings in which the idea was first tried."""
+"""A flow that learns nothing by heart in `SMALL_STEPS`, with the settings in which the idea was first tried."""
 SETS: dict[str, Set] = {
     "digits": Set(
         "bits per dimension",
@@ -183,7 +180,7 @@ def interval(differences: list[float]) -> str:
 
 
 def compared(results: list[Result], number: str) -> str:
-    """Of each set the mean held-out loss of each way, and the differences of the exact first trace to the others."""
+    """A table of the mean held-out losses by set and way, and how the exact first trace differs from the others."""
     names = list(ways(Roulette()))
     less = [f"less {other}" for other in ("roulette", "exact")]
     lines = ["| set | " + " | ".join(names + [f"first trace exact {one}" for one in less]) + " |"]
@@ -206,17 +203,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes at once; no more than there are idle cores")
     parser.add_argument("--log", type=Path, help="append every result to this file, one JSON object a line")
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     jobs = [(name, seed) for seed in range(args.first, args.first + args.seeds) for name in args.sets]
-    results = []
-    with ProcessPoolExecutor(args.jobs) as pool:
-        for result in chain.from_iterable(pool.map(train, jobs)):
-            results.append(result)
-            print(result, flush=True)
-            if args.log:
-                with args.log.open("a") as log:
-                    log.write(json.dumps(vars(result)) + "\n")
+    results = each(train, jobs, args.jobs, args.log)
     measured(({"at steps": r.at_steps, "at seconds": r.at_seconds, "steps": r.steps} for r in results), "traces")
     print(f"{machine()}\n\nHeld-out loss after equal steps:\n\n{compared(results, 'at_steps')}")
     print(f"\nAfter equal seconds:\n\n{compared(results, 'at_seconds')}")
