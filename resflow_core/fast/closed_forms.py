@@ -26,7 +26,7 @@ class Arrangement:
 
     `pattern(t)` holds the choice of the points t, (units, batch). `apply(u, pattern)` maps u, (units, ..., batch), to
     (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it maps tangents in the
-    same way as points. So many neighbouring units may change places: `together`.
+    same way as points. `together` neighbouring units may change places.
     """
 
     pattern: Callable[[Tensor], Tensor | None]

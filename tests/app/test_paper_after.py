@@ -126,7 +126,7 @@ def test_a_card_without_a_comparison_has_no_verdict():
 
 
 class TestExactFirstTrace:
-    """Of 12 stored flows on two data sets, after few steps and after more."""
+    """The verdict on 12 stored flows of two data sets, after few steps and after more."""
 
     @staticmethod
     def judged(change, seeds=12):
@@ -160,7 +160,7 @@ class TestExactFirstTrace:
                     share = 100 * np.mean([one[way]["gradient"] / one["batches"] for one in noises])
                     wanted.append(f"{share:.0f} %" if share >= 10 else f"{share:.2g} %")
         shares = [one["finite"] for runs in file["found"].values() for run in runs for one in run["noise"].values()]
-        wanted.append(f"which are {100 * min(shares):.0f} % at least")
+        wanted.append(f": {100 * min(shares):.0f} % of the points at least")
         assert [one for one in wanted if one not in found.sentence] == []
 
     @pytest.mark.parametrize(

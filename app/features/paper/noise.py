@@ -92,8 +92,7 @@ CASES: Mapping[str, Case] = {
 
 
 def make(small: bool) -> Made:
-    """Of each case and seed the noise on the way of a flow that is trained by the paper's estimate, and the loss at the
-    end by either."""
+    """The noise of each case and seed while a flow trains by the paper's estimate, and the last loss by either."""
     steps, draws, seeds = (SMALL_STEPS, SMALL_DRAWS, 1) if small else (STEPS, DRAWS, SEEDS)
     with one_thread():
         found = {name: [run(case, seed, steps, draws) for seed in range(seeds)] for name, case in CASES.items()}

@@ -16,8 +16,8 @@ from app.features.paper.noise import EXACT_TRACE, ROULETTE
 from app.features.paper.verdicts import MOST_OFF
 from app.ui.bands import band
 
-VALUE, GRADIENT = "log p(x)", "gradient"
-KEYS = {VALUE: "value", GRADIENT: "gradient"}
+NOISES = ("value", "gradient")
+"""The noises that are stored, of which each is a case."""
 CLAIMED = Claimed(
     "with an exact first trace the variances of log p(x) and of the gradient are smaller",
     "one of them is larger",
@@ -32,16 +32,15 @@ Runs = Sequence[Mapping[str, Any]]
 def less_noise(stored: Stored) -> Found:
     """Less noise of value and gradient, in the plane and beyond it, after few steps and after more; and unbiased."""
     values: dict[str, Mapping[str, Sequence[float]]] = {}
+    rows: dict[str, Sequence[float]] = {}
     numbers: dict[str, str] = {"flows": str(len(stored.seeds)), "most_off": f"{MOST_OFF:g}"}
     parts: list[str] = []
     furthest, least_finite = 0.0, 1.0
     for place, (name, case) in zip(told.PLACES, stored.settings["cases"].items(), strict=False):
         runs, steps = stored.found[name], [str(step) for step in stored.settings["steps"]]
-        values |= {
-            f"{case['title']}, {step} steps, {of}": _noises(runs, step, key)
-            for of, key in KEYS.items()
-            for step in steps
-        }
+        for step in steps:
+            values |= {f"{name}, {step} steps, {key}": _noises(runs, step, key) for key in NOISES}
+            rows[f"{case['title']}, {step} steps"] = _times(_noises(runs, step, "gradient"))
         furthest = max(furthest, *(_off(runs, step) for step in steps))
         least_finite = min(least_finite, *(run["noise"][step]["finite"] for run in runs for step in steps))
         part, own = told.placed(*_of_case(case, runs, steps), place)
@@ -58,15 +57,14 @@ def less_noise(stored: Stored) -> Found:
         result = replace(result, kind=Kind.NOT_HERE)
         parts.insert(0, "A mean of all draws is {off} standard errors from the exact value.")
     says = f"{{flows}} flows were trained on each data set. {' '.join(parts)} {WHY}"
-    rows = {name.removesuffix(f", {GRADIENT}"): _times(of) for name, of in values.items() if name.endswith(GRADIENT)}
     axis = "variance of the gradient, by roulette / with an exact first trace"
     picture = Picture(rows, axis, "times", log=True, mark=("equal", 1.0))
     return found(result, says, numbers, picture)
 
 
 WHY = (
-    "For log p(x), points count whose variance is finite, which are {finite} % at least. Elsewhere it is infinite "
-    "either way."
+    "For log p(x) only points with a finite variance count: {finite} % of the points at least. Elsewhere it is "
+    "infinite either way."
 )
 
 
@@ -109,7 +107,7 @@ def _of_case(case: Mapping[str, Any], runs: Runs, steps: Sequence[str]) -> tuple
 THAN = {
     Outcome.AHEAD: "better than",
     Outcome.BEHIND: "worse than",
-    Outcome.NOT_DECIDED: "not told from",
+    Outcome.NOT_DECIDED: "not decidedly better or worse than",
 }
 
 

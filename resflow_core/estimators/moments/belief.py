@@ -41,11 +41,7 @@ def _(log_det: Exact, jacobian):
 
 @believed_log_det.register
 def _(log_det: Truncated, jacobian):
-    power, total = torch.eye(jacobian.shape[-1], dtype=torch.float64, device=jacobian.device), 0.0
-    for a_k in log_series(max(log_det.n_terms, log_det.exact_traces))[1:].tolist():
-        power = power @ jacobian.double()
-        total = total + a_k * power.diagonal(dim1=-2, dim2=-1).sum(-1)
-    return total
+    return first_traces(jacobian.double(), max(log_det.n_terms, log_det.exact_traces))
 
 
 @believed_log_det.register
