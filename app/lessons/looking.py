@@ -116,9 +116,7 @@ def left(lesson: Lesson, done: LessonProgress) -> tuple[Left, ...]:
 def left_in(step: Step, done: LessonProgress) -> tuple[Block, ...]:
     """The same of one step, of which nothing is told that is not shown yet: it could give away a prediction. A made one
     is not open, even where its truth comes later."""
-    asked = [block for block in shown(step, done) if isinstance(block, Predict | Do | Check | Explain)]
-    made = [block for block in asked if isinstance(block, Predict) and block.id in done.answers]
-    return tuple(block for block in asked if block not in made and not is_done(block, done))
+    return tuple(block for block in shown(step, done) if _asks(block) and not _is_answered(block, done))
 
 
 def still_asks(lesson: Lesson, step: Step, name: str, done: LessonProgress) -> bool:
@@ -179,6 +177,15 @@ def _waits(block: Block, step: Step, done: LessonProgress) -> bool:
 
 
 def share_done(lesson: Lesson, done: LessonProgress) -> float:
-    """How much of what a lesson asks for is done, in [0, 1]."""
-    asked = [block for block in lesson.blocks.values() if isinstance(block, Predict | Do | Check | Explain)]
-    return sum(is_done(block, done) for block in asked) / max(len(asked), 1)
+    """How much of what a lesson asks for is done, in [0, 1]. A prediction is, once it is made, also where its truth was
+    not yet known when somebody went on."""
+    asked = [block for block in lesson.blocks.values() if _asks(block)]
+    return sum(_is_answered(block, done) for block in asked) / max(len(asked), 1)
+
+
+def _asks(block: Block) -> bool:
+    return isinstance(block, Predict | Do | Check | Explain)
+
+
+def _is_answered(block: Block, done: LessonProgress) -> bool:
+    return block.id in done.answers if isinstance(block, Predict) else is_done(block, done)

@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 
 from app.lessons.expression import Expression
-from app.lessons.lesson import Check, Do
-from app.lessons.looking import may_pass
+from app.lessons.lesson import Check, Do, Explain, Predict
+from app.lessons.looking import left, may_pass, share_done
 from app.lessons.observables import Situation
 from app.lessons.progress import LessonProgress
 from app.lessons.shelf import shelf
@@ -43,3 +43,27 @@ def test_other_settings_have_nothing_of_what_was_drawn_and_measured():
     kept = Situation(benches=benches, report=object(), coins="HT")
     changed = kept.changed({})
     assert (changed.report, changed.coins, len(changed.thrown), len(changed.counts)) == (None, "", 0, 0)
+
+
+def finished(lesson):
+    """All that a lesson asks for was answered and done, and every truth is known."""
+    blocks = lesson.blocks.values()
+    answers = {block.id: "an answer" for block in blocks if isinstance(block, Predict | Explain)}
+    truths = {block.id: "the truth" for block in blocks if isinstance(block, Predict)}
+    return LessonProgress(answers=answers, truths=truths, done=[b.id for b in blocks if isinstance(b, Do | Check)])
+
+
+@pytest.mark.parametrize("lesson", shelf().originals.values(), ids=lambda lesson: lesson.id)
+def test_a_prediction_is_done_where_its_truth_came_too_late(lesson):
+    """On a busy server somebody may go on before the truth is known. The list said "begun" of such a lesson for ever,
+    and its end said that all of it was done."""
+    done = finished(lesson)
+    assert not left(lesson, done)
+    assert share_done(lesson, done) == 1
+    for prediction in [*done.truths]:
+        late = replace(done, truths={name: truth for name, truth in done.truths.items() if name != prediction})
+        assert not left(lesson, late)
+        assert share_done(lesson, late) == 1
+        unmade = replace(late, answers={name: said for name, said in done.answers.items() if name != prediction})
+        assert left(lesson, unmade)
+        assert share_done(lesson, unmade) < 1
