@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import link
-from app.link import MOST_CHANGES, Link, names, query_of, read_link, shortened, told
+from app.link import MOST_CHANGES, MOST_IN_FINGERPRINT, Link, names, query_of, read_link, shortened, told
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, differences, entries
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
@@ -80,10 +80,11 @@ def test_a_link_asks_for_the_files_it_was_made_with(choice, file):
 
 
 @example("0 \x1b\r0")
+@example("0" * 300)
 @given(st.text(max_size=300))
 def test_a_link_says_what_made_its_numbers_in_one_short_line(text):
     made_by = read_link({"by": text}).made_by
-    assert bool(made_by) == bool(text) and len(made_by) <= 100 and "\n" not in made_by
+    assert bool(made_by) == bool(text) and len(made_by) <= MOST_IN_FINGERPRINT and "\n" not in made_by
     assert read_link(query_of(Setup(), made_by=made_by)).made_by == made_by
 
 
