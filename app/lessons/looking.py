@@ -177,8 +177,8 @@ def _waits(block: Block, step: Step, done: LessonProgress) -> bool:
 
 
 def share_done(lesson: Lesson, done: LessonProgress) -> float:
-    """How much of what a lesson asks for is done, in [0, 1]. A prediction is, once it is made, also where its truth was
-    not yet known when somebody went on."""
+    """How much of what a lesson asks for is done, in [0, 1]. A prediction counts once it is made, even if somebody went
+    on before its truth was known."""
     asked = [block for block in lesson.blocks.values() if _asks(block)]
     return sum(_is_answered(block, done) for block in asked) / max(len(asked), 1)
 

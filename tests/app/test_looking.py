@@ -1,4 +1,5 @@
-"""When a check of a lesson may pass: all acts before it were done, and the last of them is so now."""
+"""When a check of a lesson may pass: all acts before it were done, and the last of them is so now. And what counts as
+done of a lesson, where a truth comes late."""
 
 from dataclasses import replace
 from itertools import product
