@@ -110,7 +110,7 @@ class Bench:
     n_draws: int = setting(1, "Draws M", "Draws of N averaged per point, over the same probes.", low=1, high=16)
     first_exact: bool = setting(
         False,
-        "First term exact",
+        "First trace exact",
         "tr A, the sum of the diagonal, in the place of v'Av: the same mean, nearly always with less noise.",
     )
     n_terms: int = setting(5, "Truncated after", "Terms of the series that the biased estimator keeps.", low=1, high=30)

@@ -44,6 +44,10 @@ EXAMPLES: dict[str, Example] = {
 }
 
 
+AWAITED = "example.flow.awaited"
+"""Of the session: whether A is taken as soon as the flow is measured."""
+
+
 def offered() -> bool:
     """Whether the matrix can be set."""
     return session.offered(f"{BENCH}matrix")
@@ -113,20 +117,41 @@ def examples(bench: Bench) -> None:
             width="stretch",
         )
         st.caption(example.why)
+
+
+def from_flow(bench: Bench) -> None:
+    """A button that takes the A of the page's flow where its spectral radius is largest."""
+    if awaited := st.session_state.get(AWAITED):
+        _take_steepest(bench)
     st.button(
-        "My flow, where ρ is largest",
-        on_click=_take_steepest,
+        "A from the flow",
+        on_click=_take_or_await,
         args=(bench,),
         key="example.flow",
+        icon=":material/hourglass:" if awaited else ":material/colorize:",
+        type="tertiary",
         disabled=session.jacobians() is None,
-        width="stretch",
+        help="The Jacobian of a block of your flow, at the point where ρ is largest over all blocks and all points of "
+        "the map. Where no flow is trained, it is that of the flow that was trained before. Under *On the plane* you "
+        "can choose the point.",
     )
-    st.caption("The largest over all blocks and all points of the map. Under *On the plane* you can choose the point.")
+
+
+def _take_or_await(bench: Bench) -> None:
+    """Of a flow that was just lent, once it is measured."""
+    if session.lend_example():
+        st.session_state[AWAITED] = True
+    else:
+        _take_steepest(bench)
 
 
 def _take_steepest(bench: Bench) -> None:
-    radius = spectral_radius(torch.as_tensor(session.jacobians().grid).double())
+    if (found := session.jacobians()) is None:
+        return
+    st.session_state.pop(AWAITED, None)
+    radius = spectral_radius(torch.as_tensor(found.grid).double())
     usable = radius.where(radius < LARGEST_RADIUS - 1e-3, 0.0)  # also once its entries are rounded
     block, node = np.unravel_index(int(usable.argmax()), radius.shape)
-    entries = session.jacobians().grid[block, node].flatten()
-    session.show_bench(replace(bench, matrix=tuple(round(float(a), 4) for a in entries)))
+    entries = found.grid[block, node].flatten()
+    session.show_bench(replace(bench, matrix=tuple(round(float(a), 4) for a in entries), fractions=False))
+    session.settle()

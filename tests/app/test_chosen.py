@@ -97,6 +97,8 @@ def test_an_example_that_was_set_back_by_hand_stays_so():
     page.select_slider(key="bench.n_terms").set_value(Bench().n_terms)
     page.select_slider(key="bench.law.p").set_value(Bench().law.p)
     page.select_slider(key="bench.law.n_exact").set_value(Bench().law.n_exact)
+    page.selectbox(key="bench.probe").set_value(Bench().probe)
+    page.toggle(key="bench.fractions").set_value(Bench().fractions)
     page = run(page)
     assert own(page).benches[Bench] == Bench()
     other = opened("estimator", link(page))

@@ -206,7 +206,7 @@ class TestByHand:
             shares, errors = coverage(thrown_settings(bench), float(np.linalg.slogdet(np.eye(2) + bench.array)[1]))
             found = finding(page, ErrorBars)
             assert (found.shares, found.errors) == (pytest.approx(shares), pytest.approx(errors))
-            drawn = path(pane(page, "Do the intervals"), "contain it")
+            drawn = path(pane(page, "Can its error bar"), "contain it")
             np.testing.assert_allclose(drawn, np.stack([THROWS_EACH, 100 * np.array(shares)], 1), rtol=1e-6)
             assert found.are_too_short == (shares[-1] + 3 * errors[-1] < 0.95)
             assert found.settles != found.are_too_short

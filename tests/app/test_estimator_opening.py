@@ -42,21 +42,23 @@ from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 DRAWS = 10_000
+A = np.array([[5, 1], [1, 5]]) / 12
+BIAS = 47 / 72 - math.log(2)
 KNOWN = Bench(matrix=tuple(KNOWN_A.flatten().tolist()))
 
 
-def scalars_variance(a, p, n_exact, signs=False):
-    """Of one draw for A = a I, its parts, by sums of numbers: R_n = r_n I, so tr R_n = 2 r_n, and V(R_n) = 4 r_n² with
-    a Gaussian probe, 0 with signs."""
-    terms = 400
-    a_k = [0.0] + [-((-1) ** k) / k * a**k for k in range(1, terms)]
-    r = np.cumsum(a_k[::-1])[::-1]
-    reached = [(1 - p) ** max(0, k - n_exact) for k in range(terms + 1)]
-    probe = 0.0 if signs else 4 * r[1] ** 2
-    roulette = sum(
-        (1 / reached[n + 1] - 1 / reached[n]) * ((0 if signs else 4) + 4) * r[n + 1] ** 2 for n in range(terms - 1)
-    )
-    return probe, roulette
+def variance_parts(signs):
+    """Of one draw of the example, by enumeration of N: what the probe and what stopping adds. In the eigenvectors of A
+    the estimate is a sum of w_i^2 e_i(N), w standard normal; with signs w is (sqrt 2, 0) or (0, sqrt 2)."""
+    chances = 0.5 ** np.arange(1, 61)
+    k = np.arange(1, 61)
+    e = np.stack([np.cumsum(-((-eigenvalue) ** k) / k * 2.0 ** (k - 1)) for eigenvalue in (1 / 2, 1 / 3)])
+    sums = np.array([2 * e[0], 2 * e[1]]) if signs else e.sum(0)[None]
+    total = (chances * (sums**2).mean(0)).sum() - (chances * sums.mean(0)).sum() ** 2
+    given_n = np.zeros(60) if signs else 2 * (e**2).sum(0)
+    limits = np.log([3 / 2, 4 / 3])
+    probe = ((2 * limits).std() ** 2) if signs else 2 * (limits**2).sum()
+    return probe, total + (chances * given_n).sum() - probe
 
 
 def numbers_in(text):
@@ -80,32 +82,29 @@ def primaries(page):
 class TestByHand:
     def test_the_stored_numbers_are_sums_by_hand(self):
         found = read_by_hand(evidence.stored(BY_HAND).found)
-        truth = 2 * math.log(1.7)
-        assert found.truth == pytest.approx(truth, rel=1e-5)
-        assert found.bias == pytest.approx(2 * (0.7 - 0.7**2 / 2) - truth, rel=1e-5)
-        probe, roulette = scalars_variance(0.7, 0.3, 2)
-        assert (found.by_probe, found.by_stopping) == pytest.approx((probe, roulette), rel=1e-4)
-        assert found.other == pytest.approx(sum(scalars_variance(0.7, 0.3, 2, signs=True)), rel=1e-4)
-        assert (found.tail.radius, found.tail.ratio, found.n_terms) == (0.7, 0.7, 2)
+        assert found.truth == pytest.approx(math.log(2), rel=1e-5)
+        assert found.bias == pytest.approx(BIAS, rel=1e-4)
+        assert (found.by_probe, found.by_stopping) == pytest.approx(variance_parts(signs=True), rel=1e-4)
+        assert found.other == pytest.approx(sum(variance_parts(signs=False)), rel=1e-4)
+        assert (found.tail.radius, found.tail.ratio, found.n_terms) == (pytest.approx(0.5), 0.5, 2)
 
     def test_the_stored_draws_are_the_cores(self):
         kept = evidence.stored(BY_HAND)
         assert kept.seeds == HAND_SEEDS and len(set(kept.seeds)) >= 3 and EXAMPLE.seed not in kept.seeds
         for seed, means in zip(kept.seeds, kept.found["means"], strict=True):
-            values = draw_estimates(0.7 * np.eye(2), Geometric(0.3, 2), "gaussian", DRAWS, seed).value
+            values = draw_estimates(A, Geometric(0.5, 1), "rademacher", DRAWS, seed).value
             assert kept.found["draws"][-1] == DRAWS
             for n, mean in zip(kept.found["draws"], means, strict=True):
                 assert mean == pytest.approx(values[:n].mean(), rel=1e-5)
 
     def test_every_number_of_the_sentence_follows(self):
-        probe, roulette = scalars_variance(0.7, 0.3, 2)
-        bias = 2 * (0.7 - 0.245) - 2 * math.log(1.7)
-        deviation, terms, off, draws, share, fewer = numbers_in(stored.hand_sentence())
-        assert deviation == pytest.approx((probe + roulette) ** 0.5, abs=0.05)
-        assert (terms, off) == (2, pytest.approx(bias, abs=5e-4))
-        assert draws == math.ceil((probe + roulette) / bias**2)
-        assert share == pytest.approx(100 * roulette / (probe + roulette), abs=0.05)
-        assert fewer == max(1, math.ceil(sum(scalars_variance(0.7, 0.3, 2, signs=True)) / bias**2))
+        probe, stopping = variance_parts(signs=True)
+        deviation, terms, off, draws, share, more, again = numbers_in(stored.hand_sentence())
+        assert deviation == pytest.approx((probe + stopping) ** 0.5, abs=5e-3)
+        assert (terms, off) == (2, pytest.approx(BIAS, abs=5e-5))
+        assert draws == again == math.ceil((probe + stopping) / BIAS**2)
+        assert share == pytest.approx(100 * stopping / (probe + stopping), abs=0.5)
+        assert more == pytest.approx(sum(variance_parts(signs=False)) / BIAS**2, rel=0.05)
 
     def test_its_claims_hold_and_a_broken_one_is_said(self):
         kept = evidence.stored(BY_HAND)
@@ -124,18 +123,18 @@ class TestByHand:
         page = opened(arrives=True)
         assert answer(page) == stored.hand_sentence()
         assert own(page).benches[Bench] == EXAMPLE
-        assert [page.text_input(key=f"bench.matrix.{i}").value for i in range(4)] == ["0.7", "0", "0", "0.7"]
+        assert [page.text_input(key=f"bench.matrix.{i}").value for i in range(4)] == ["5/12", "1/12", "1/12", "5/12"]
         drawn = picture(page)["paths"][2:]
         assert len(drawn) == 3
         for path, means in zip(drawn, evidence.stored(BY_HAND).found["means"], strict=True):
             assert decode(path["points"])[-1] == pytest.approx((DRAWS, means[-1]))
-        assert primaries(page) == ["throw.10000"]
+        assert primaries(page) == ["throw.1"]
         assert not {"play", "step", "steps", "reset", "blocks"} & set(keys(page))
         assert "share.bench" in page.session_state
 
     def test_ones_own_draws_take_the_place_of_the_stored_ones(self):
         page = press(opened(arrives=True), "throw.10000")
-        values = draw_estimates(0.7 * np.eye(2), Geometric(0.3, 2), "gaussian", DRAWS, 0).value
+        values = draw_estimates(A, Geometric(0.5, 1), "rademacher", DRAWS, 0).value
         assert own_mean(page)[-1] == pytest.approx((DRAWS, values.mean()))
         assert len(picture(page)["paths"]) == 3 and numbers_in(answer(page)) == numbers_in(stored.hand_sentence())
         page = press(page, "throw.clear")
@@ -186,7 +185,7 @@ class TestSentences:
     def test_draws_are_counted_up(self):
         assert answers.draws_for(0.4, 0.01) == 4000
         assert answers.draws_for(1e-9, 0.5) == 1
-        assert numbers_in(answers.hand_sentence(FOUND)) == [0.63, 3, 0.01, 4000, 25, 500]
+        assert numbers_in(answers.hand_sentence(FOUND)) == [0.63, 3, 0.01, 4000, 25, 500, 4000]
 
     @pytest.mark.parametrize(
         ("changes", "named", "unsaid"),

@@ -187,7 +187,7 @@ class TestRunningMean:
             if row["n"] == 1:
                 assert row["low"] is row["high"] is None  # one throw has no error
             else:
-                error = first.std(ddof=1) / len(first) ** 0.5
+                error = 2 * first.std(ddof=1) / len(first) ** 0.5  # a band of two
                 assert row["low"] == pytest.approx(first.mean() - error, abs=1e-9)
                 assert row["high"] == pytest.approx(first.mean() + error, abs=1e-9)
         assert of_mark(chart, "rule")[0][1] == [{"truth": 0.6}]

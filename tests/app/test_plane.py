@@ -2,6 +2,7 @@
 
 import base64
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from resflow_core.estimators.moments import log_det_remainders, roulette_varianc
 from resflow_core.flow import FlowConfig
 from resflow_core.roulette import Geometric
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.app.pages import finding, own
+from tests.app.pages import finding, own, run
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
@@ -127,6 +128,21 @@ def test_an_example_by_hand_is_the_steepest_point_of_the_flow():
     a = jacobians[spectral_radius(jacobians).argmax()]
     fields = [float(page.text_input(key=f"bench.matrix.{i}").value) for i in range(4)]
     np.testing.assert_allclose(fields, a.flatten(), atol=2e-4)
+
+
+@pytest.mark.thorough
+@pytest.mark.slow
+def test_one_click_takes_the_a_of_the_trained_flow_where_nothing_is_trained():
+    page = AppTest.from_file(MAIN, default_timeout=600)
+    page.switch_page("features/estimator/estimator.py")
+    page = checked(checked(page.run()).button(key="example.flow").click().run())
+    page = run(page)
+    flow = flow_file.from_bytes(examples.flow())
+    radius = spectral_radius(
+        measure.evaluate(flow, measure.grid_points(DATASETS[examples.DATA].window, 100)).jacobians
+    ).max()
+    entries = [float(Fraction(page.text_input(key=f"bench.matrix.{i}").value)) for i in range(4)]
+    assert spectral_radius(torch.tensor(entries).double().view(2, 2)) == pytest.approx(float(radius), abs=1e-3)
 
 
 @pytest.mark.thorough

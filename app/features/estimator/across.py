@@ -32,6 +32,8 @@ def show(bench: Bench) -> None:
     with left:
         bench, ready_made = _controls(bench)
     session.apply_bench(bench)
+    if bench.subject == "flow":
+        opening.lend()
     found = session.jacobians() if bench.subject == "flow" else None
     problem = series_problem(HashedJacobians(found)) if found else None
     subject = None if problem else subject_of(bench, found)

@@ -49,7 +49,8 @@ def hand_sentence(found: ByHand) -> str:
     if found.is_cut_exact:
         return f"{one} {cuts}"
     return (
-        f"{one} {cuts}; after {_draws(found.deviation**2, found.bias)} the standard error is smaller. {_causes(found)}"
+        f"{one} {cuts}. After {_draws(found.deviation**2, found.bias)} the standard error of their mean is smaller "
+        f"than that bias. With fewer draws the cut series, computed with exact traces, is nearer. {_causes(found)}"
     )
 
 
@@ -82,7 +83,10 @@ def _causes(found: ByHand) -> str:
     another = "a Gaussian probe (a random vector)" if found.probe == SIGNS else "random signs (Rademacher)"
     if not needed:
         return f"{split}."
-    return f"{split}. With {another} it takes {_count(needed)} draw{'s' * (needed > 1)}."
+    if needed == 1:
+        return f"{split}. With {another} even one draw is typically closer to the truth."
+    now = draws_for(found.deviation**2, found.bias)
+    return f"{split}. With {another} it would be {_count(needed)} draws instead of {_count(now)}."
 
 
 def contradiction(found: ByHand, means: Sequence[float], draws: int) -> str:

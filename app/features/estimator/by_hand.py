@@ -56,6 +56,7 @@ def _page(bench: Bench) -> None:
         left, right = controls.beside((1, 3.6), _has_settings(bench))
     with left:
         bench = _settings(bench)
+        example.further(bench)
     terms = st.expander("One draw term by term: the table, and as files", key="hand.terms")
     own = None if session.focused() else st.expander("A draw of your own: choose N and v", key="hand.own")
     tested = st.expander("Estimators with a bug: find it", expanded=not bench.is_sound, key="hand.tested")
@@ -102,6 +103,8 @@ def _settings(bench: Bench) -> Bench:
         ready_made = st.popover("Examples", type="tertiary") if typed else None
         pasted = st.popover("Size or paste", type="tertiary") if typed and not session.focused() else None
     bench = matrices.fields(bench)
+    if typed and opening.is_due() and not session.focused():
+        matrices.from_flow(bench)
     if ready_made:
         with ready_made:
             matrices.examples(bench)

@@ -4,6 +4,7 @@ import altair as alt
 import numpy as np
 
 from app.features.estimator.bars import Bars
+from app.features.estimator.hand_charts import BAND
 from app.ui.chart_style import BLUE, GREEN, GREY, ORANGE, finished, log_axis
 
 POINTS = 200
@@ -15,11 +16,11 @@ ROOM, LEAST_REACH = 1.1, 1e-9
 
 
 def running_mean(values: np.ndarray, truth: float, description: str) -> alt.TopLevelMixin:
-    """The mean of the first n estimates, with its standard error, against n."""
+    """The mean of the first n estimates, with `BAND` standard errors to each side, against n."""
     n = np.unique(np.geomspace(1, len(values), POINTS).astype(int))
     mean = np.cumsum(values)[n - 1] / n
     square = np.cumsum((values - truth) ** 2)[n - 1] / n - (mean - truth) ** 2
-    error = np.sqrt(np.maximum(square, 0) / np.maximum(n - 1, 1))
+    error = BAND * np.sqrt(np.maximum(square, 0) / np.maximum(n - 1, 1))
     rows = [
         {"n": int(k), "mean": m, "low": m - e if k > 1 else None, "high": m + e if k > 1 else None}
         for k, m, e in zip(n, mean.tolist(), error.tolist(), strict=True)

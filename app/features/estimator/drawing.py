@@ -5,12 +5,25 @@ from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import session
+from app.components import staircase as component
 from app.components.planes import Chart, planes
-from app.estimates.sample import THROWS_EACH, Sample
-from app.estimates.settings import MOST_THROWS, Bench
-from app.features.estimator import answers, blind_test, example, hand_charts, numbers, small_charts, stored, words
+from app.estimates.sample import THROWS_EACH, Sample, thrown_settings
+from app.estimates.settings import BENCH, MOST_THROWS, Bench
+from app.features.estimator import (
+    answers,
+    blind_test,
+    example,
+    hand_charts,
+    numbers,
+    small_charts,
+    staircase,
+    staircase_view,
+    stored,
+    words,
+)
 from app.features.estimator.hand_charts import Mean
 from app.features.estimator.numbers import ByHand, Noise, SampleMean, Series, places, running_mean
 from app.takeaway.programs import PROGRAMS
@@ -20,6 +33,10 @@ from app.words import number
 from resflow_core.estimators.draws import snippet
 from resflow_core.estimators.moments import Remainders
 
+FORMULA = (
+    r"\underbrace{\widehat{\log\det}(I + A)}_{\text{one draw}} = \sum_{k=1}^{N} "
+    r"\underbrace{\frac{(-1)^{k+1}}{k}}_{a_k}\; \underbrace{\frac{1}{P(N \ge k)}}_{\text{weight}}\; v^\top A^k\,v"
+)
 AMOUNTS = (1, 100, 10_000, MOST_THROWS)
 FIRST = 10_000
 LAST = 3
@@ -47,17 +64,63 @@ def show(bench: Bench, sample: Sample, remainders: Remainders, series: Series) -
     """The mean of what was drawn, if it was more than one draw."""
     found, is_stored = numbers.by_hand(bench, remainders), _is_stored(bench, sample)
     noise = session.note(numbers.noise(bench, remainders))
-    buttons(sample, "Draw", first=FIRST)
+    st.markdown(words.ABOUT)
+    st.latex(FORMULA)
+    buttons(sample, "Draw", first=1)
+    weights = not bench.is_sound or _staircase(bench, sample, series, noise)
     mean = session.note(SampleMean.of(sample.values, series.truth)) if len(sample.values) > 1 else None
     if is_stored:
         _stored_picture(found)
         values = stored.hand_draws()
         drawn = Drawn(values, SampleMean.of(values, series.truth), f" (seed {stored.by_hand().seeds[0]})")
     else:
-        _picture(bench, sample, found)
-        drawn = Drawn(sample.values, mean, "")
+        values = _estimates(bench, sample, weights=weights)
+        _picture(bench, sample, values, found, weights=weights)
+        drawn = Drawn(values, mean, "")
+        if mean and not weights:
+            drawn = Drawn(values, SampleMean.of(values, series.truth), " without weights")
     _questions(bench, drawn, noise, series)
     return mean
+
+
+def _staircase(bench: Bench, sample: Sample, series: Series, noise: Noise) -> bool:
+    """Draws as rows and terms as columns: ideal ones before anything is drawn, and whenever they are asked for. Whether
+    terms have their weights."""
+    ideal, n = staircase.ideal(bench), len(sample.values)
+    asks = st.container(horizontal=True, vertical_alignment="center", gap="medium")
+    with asks:
+        shows_ideal = not n or bool(ideal and st.toggle("Sixteen ideal draws", key="stair.ideal"))
+        weights = not _weights_off(asks, bench, series.truth)
+    if not n and not ideal:
+        st.caption(words.NO_IDEAL)
+        return weights
+    if ideal and shows_ideal:
+        rows, columns, sums = ideal, staircase.columns_of(bench, ideal), np.empty(0)
+    else:
+        numbers, drawn_n, v, _ = zip(*sample.last(staircase.ROWS)[::-1], strict=True)
+        rows = staircase.drawn(bench, numbers, np.array(drawn_n), np.stack(v))
+        columns = staircase.columns(thrown_settings(bench), n)
+        sums = _estimates(bench, sample, weights=weights)
+    component.staircase(
+        staircase_view.encoded(bench, rows, columns, sums, series, noise.deviation, weights=weights),
+        key="hand.staircase",
+    )
+    return weights
+
+
+GUESSES: dict[str, int] = {"At the truth": 0, "Above the truth": 1, "Below the truth": -1}
+
+
+def _weights_off(place: DeltaGenerator, bench: Bench, truth: float) -> bool:
+    """What the weights are for: a prediction, the answer, and a switch that takes them away."""
+    if not session.offered(f"{BENCH}throw"):
+        return False
+    guess = place.segmented_control("Without the weights 1 / P(N ≥ k), the mean settles", GUESSES, key="stair.guess")
+    if guess is None:
+        return False
+    found = session.note(staircase.without_weights(bench, truth))
+    st.markdown(words.without_weights(found, truth, GUESSES[guess] == found.side))
+    return place.toggle("Weights off", key="stair.off")
 
 
 def _stored_picture(found: ByHand) -> None:
@@ -67,18 +130,24 @@ def _stored_picture(found: ByHand) -> None:
     opening.picture([chart], stored.by_hand(), key="hand.picture")
 
 
-def _picture(bench: Bench, sample: Sample, found: ByHand) -> None:
-    """The running mean of one's own draws, and the newest of them."""
-    means, values = {}, sample.values
+def _estimates(bench: Bench, sample: Sample, *, weights: bool) -> np.ndarray:
+    """Of all draws so far; without the weights from the same N and v."""
+    return sample.values if weights else staircase.unweighted(thrown_settings(bench), len(sample.values))
+
+
+def _picture(bench: Bench, sample: Sample, values: np.ndarray, found: ByHand, *, weights: bool) -> None:
+    """The running mean of one's own draws; and where no staircase has them, the newest."""
+    means = {}
     if len(values):
         at = places(len(values))
         means[f"seed {bench.seed}"] = Mean(at, running_mean(values, at))
     title = f"Mean of your {len(values):,} draws" if means else "Where the mean should be: press a button to draw"
-    name = f"mean of your draws, seed {bench.seed}"
+    name = f"mean of your draws{'' if weights else ' without weights'}, seed {bench.seed}"
     chart = hand_charts.chart(found, means, title, name, is_sound=bench.is_sound)
     files = takeaway.behind(f"log-det-seed-{bench.seed}", PROGRAMS["estimate"], bench, max(2, len(values)))
     planes([chart], key="hand.picture", columns=1, files=files)
-    latest(sample, "Draw")
+    if not bench.is_sound:
+        latest(sample, "Draw")
 
 
 @dataclass(frozen=True, eq=False)

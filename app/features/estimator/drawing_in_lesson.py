@@ -11,6 +11,7 @@ from app.estimates.settings import BENCH, Bench
 from app.features.estimator import blind_test, drawing, numbers, words
 from app.features.estimator import draw_figures as figures
 from app.features.estimator.bars import binned
+from app.features.estimator.hand_charts import BAND
 from app.features.estimator.numbers import Noise, SampleMean
 from app.text import signed, unbroken
 from app.ui import heading, settled
@@ -48,7 +49,7 @@ def show(bench: Bench, remainders: Remainders, truth: float) -> None:
 
 
 def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
-    heading.section("Is it unbiased?")
+    heading.section(words.UNBIASED)
     exactly = (
         f"The mean **is** the truth, exactly: {unbroken('P(N ≥ k)')} makes up for the draws that end before term k."
         if bench.is_sound
@@ -61,11 +62,11 @@ def _mean(values: np.ndarray, mean: SampleMean | None, bench: Bench) -> None:
     chart = figures.running_mean(values, mean.truth, f"Running mean of the estimates. {said}")
     settled.show(chart, "Running mean of the estimates", key="lesson.mean")
     st.markdown(said)
-    st.caption(f"{exactly} Dashed: the truth. Band: one standard error to each side.")
+    st.caption(f"{exactly} Dashed: the truth. Band: {BAND} standard errors to each side.")
 
 
 def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench: Bench) -> None:
-    heading.section("How far off is one estimate?")
+    heading.section(words.OFF)
     closed, terms = words.closed_form(noise, bench.is_sound), words.expected(noise, bench.is_sound)
     if mean is None:
         st.info(f"{closed}. {terms}", icon=":material/functions:")
@@ -82,7 +83,7 @@ def _histogram(values: np.ndarray, mean: SampleMean | None, noise: Noise, bench:
 
 
 def _coverage(bench: Bench, truth: float, noise: Noise) -> None:
-    heading.section("Can its error bar be trusted?")
+    heading.section(words.TRUSTED)
     found = session.note(numbers.error_bars(bench, noise, truth))
     said = words.error_bar(found, bench.is_sound, session.offered(f"{BENCH}seed"))
     shares, errors = list(found.shares), list(found.errors)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from app import examples
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
 from app.engine.measurements.jacobians import Jacobians
@@ -36,9 +37,9 @@ HAND_SEEDS = (1, 2, 3)
 KEPT = ("truth", "n_terms", "bias", "probe", "by_probe", "by_stopping", "other")
 """The fields of `ByHand` that are stored as they are."""
 DRAWS, SMALL_DRAWS = 10_000, 2_000
-DATA, STEPS, SMALL_STEPS = "8gaussians", 1500, 300
-FLOW, TRAIN = FlowConfig(blocks=10, budget=0.97), TrainConfig(batch=256, horizon=4096)
-"""What the map on trained flows is of. Eight narrow modes and a budget near 1: blocks come close to it."""
+DATA, STEPS, SMALL_STEPS = examples.DATA, 4_000, 300
+FLOW, TRAIN = FlowConfig(), TrainConfig()
+"""What the map on trained flows is of: with the first seed it is the flow that comes with the project."""
 GRID, HELD_OUT, SHOWN = 80, 2000, 400
 MOST_LEVEL = 254
 INFINITE = 255

@@ -17,6 +17,8 @@ from app.words import number
 
 HEIGHT = 270
 LEAST_DRAWS = 10_000
+FEW = 100
+"""Draws whose mean one follows from the first on."""
 BAND = 2
 """Standard errors to each side."""
 MEANS: tuple[tuple[str, Dash, float], ...] = ((BLUE, "solid", 2.6), (SKY, "solid", 1.4), (PURPLE, "solid", 1.4))
@@ -85,9 +87,11 @@ def _nats(value: float) -> str:
 
 
 def _half(found: ByHand, means: Mapping[str, Mean], end: int) -> float:
-    """How far from the truth is shown: so much that a bias is seen, but all of the band from 100 draws on."""
+    """How far from the truth is shown: so much that a bias is seen, but all of the band from 100 draws on, and all
+    means of so few draws."""
     if math.isfinite(found.deviation) and found.deviation > 0:
-        least, most = (BAND * found.deviation / math.sqrt(n) for n in (100, 6))
-        return float(np.clip(5 * abs(found.bias), least, most))
+        few = [1.05 * np.abs(one.means - found.truth).max() for one in means.values() if one.draws[-1] <= FEW]
+        least, most = (BAND * found.deviation / math.sqrt(n) for n in (FEW, 1))
+        return float(max([np.clip(10 * abs(found.bias), least, most), *few]))
     late = [np.abs(mean.means[mean.draws >= min(10, mean.draws[-1])] - found.truth).max() for mean in means.values()]
     return float(max([1.1 * value for value in late] + [5 * abs(found.bias), 1e-6 * max(1.0, abs(found.truth))]))

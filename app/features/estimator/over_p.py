@@ -32,7 +32,7 @@ from app.words import number
 from resflow_core.estimators.moments import spectral_radius
 from resflow_core.roulette import Geometric, Poisson
 
-FIRST_TERM = {False: "all terms estimated", True: "first term exact"}
+FIRST_TERM = {False: "all terms estimated", True: "first trace exact"}
 NOT_THE_PROBES = "The roulette causes this, so no probe helps"
 
 
@@ -221,7 +221,7 @@ def first_term(bench: Bench, subject: Subject) -> None:
         here=_p(bench),
         description=f"Variance against p with the first term estimated and exact, {n} exact terms of the law. {said}",
     )
-    settled.show(chart, "Variance with the first term exact", key="across.first_term")
+    settled.show(chart, "Variance with the first trace exact", key="across.first_term")
     st.markdown(said)
 
 
@@ -232,12 +232,12 @@ def _of_first(found: FirstTerm) -> str:
             f"far terms decide that ({finiteness(found.tail)})."
         )
     if found.exact == 0:
-        return "All of it: with the first term exact, nothing is left."
+        return "All of it: with the first trace exact, nothing is left."
     if np.isnan(found.factor) or found.estimated == 0:
         return "There is no noise here at all."
     if found.estimated <= found.exact:
         return (
-            f"None: with the first term exact the variance is {number(found.exact)} nats² in the place of "
+            f"None: with the first trace exact the variance is {number(found.exact)} nats² in the place of "
             f"{number(found.estimated)}. Here the noise of the first two terms cancels in part."
         )
     return (

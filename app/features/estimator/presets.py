@@ -67,7 +67,7 @@ PRESETS: dict[str, Preset] = {
     "paper": _roulette("The paper: 2 + Geometric(0.5), Gaussian", Geometric(0.5, 3), "gaussian"),
     "image": _roulette("Released image code: 2 + Poisson(2)", Poisson(2.0, 2), "gaussian", OF_POISSON),
     "rademacher": _roulette("The paper's law, Rademacher", Geometric(0.5, 3), "rademacher"),
-    "first_exact": _roulette("The paper's, first term exact", Geometric(0.5, 3), "gaussian", first_exact=True),
+    "first_exact": _roulette("The paper's, first trace exact", Geometric(0.5, 3), "gaussian", first_exact=True),
     "optimal": Preset("The best law for this probe", _optimal, ("law", "n_draws"), tells="optimal_terms"),
     "i-resnet-5": _truncated("i-ResNet, 5 terms", 5),
     "i-resnet-10": _truncated("i-ResNet, 10 terms", 10),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.components.planes import Area, Chart, Path
+from app.features.estimator import words
 from app.features.estimator.bars import binned
 from app.features.estimator.numbers import PROMISED, ErrorBars, Noise, Series, places, running_mean
 from app.ui.chart_style import BLUE, GREEN, GREY, ORANGE, VERMILION
@@ -31,9 +32,9 @@ def distance(values: np.ndarray, series: Series, noise: Noise, said: str) -> Cha
     if len(values):
         at = places(len(values))
         off = np.abs(running_mean(values, at) - series.truth)
-        paths.append(Path(_line(at, np.where(off > 0, off, np.nan)), "your mean", BLUE, "solid", 1.8))
+        paths.append(Path(_line(at, np.where(off > 0, off, np.nan)), "mean of draws", BLUE, "solid", 1.8))
     return Chart(
-        "Is it unbiased?",
+        words.UNBIASED,
         "draws",
         "|mean − truth|, nats",
         tuple(paths),
@@ -63,7 +64,7 @@ def spread(values: np.ndarray, truth: float, deviation: float, said: str) -> Cha
         ends = np.array([max(truth - deviation, low), min(truth + deviation, high)])
         areas.insert(0, Area(_line(ends, [0.0, 0.0]), _line(ends, [top, top]), "± one standard deviation", ORANGE, 0.2))
     return Chart(
-        "How far off is one draw?",
+        words.OFF,
         "estimate, nats",
         "% of the draws",
         tuple(paths),
@@ -85,7 +86,7 @@ def coverage(draws: Sequence[int], found: ErrorBars, said: str) -> Chart:
         Path(np.concatenate(bars), "", BLUE, "solid", 1.6),
     )
     return Chart(
-        "Do the intervals contain the truth?",
+        words.TRUSTED,
         "draws in each mean",
         "% that contain it",
         paths,
@@ -107,7 +108,7 @@ def exponential(values: np.ndarray, truth: float, log_factor: float | None, said
         at = places(len(values))
         mean = np.logaddexp.accumulate(values - truth)[at - 1] - np.log(at)
         seen = np.where(np.abs(mean) < LARGEST_LOG * math.log(10), mean, np.nan)
-        paths.append(Path(_line(at, np.exp(seen)), "your mean", BLUE, "solid", 1.8))
+        paths.append(Path(_line(at, np.exp(seen)), "mean of draws", BLUE, "solid", 1.8))
     return Chart(
         "Is exp(estimate) unbiased too?",
         "draws",

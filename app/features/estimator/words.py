@@ -5,11 +5,39 @@ from collections.abc import Iterable
 
 from app.estimates.sample import THROWS_EACH
 from app.features.estimator.numbers import Density, ErrorBars, Noise, OneDraw, Reason, SampleMean, Series, Tail
+from app.features.estimator.staircase import Unweighted
 from app.metrics import with_error
 from app.text import signed, unbroken
 from app.words import ROUNDING, apart, number
 
 MOST_DECIMALS = 7
+UNBIASED, OFF, TRUSTED = "Is it unbiased?", "How far off is one draw?", "Can its error bar be trusted?"
+"""What draws are asked, on the bench and beside lessons."""
+
+
+ABOUT = (
+    "A is the Jacobian of a block's branch g. For log p(x) a flow adds up the log det(I + A) of its blocks, in nats. "
+    "This is the series Σ aₖ tr Aᵏ, if all eigenvalues of A are below 1 in size. One draw estimates all of it from a "
+    "few terms: N says how many, and v stands in for the trace."
+)
+NO_IDEAL = (
+    "Press *Draw 1*. Ideal draws are shown for a coin and random signs only: these come in shares that one can count."
+)
+
+
+def without_weights(found: Unweighted, truth: float, is_right: bool) -> str:
+    """Where the mean settles then, and why there."""
+    where = ("at", "above", "below")[found.side]
+    said = (
+        f"**{'Right' if is_right else 'Not so'}: {where} the truth.** Without the weights the mean is "
+        f"{number(found.mean)} nats, and the truth is {number(truth)}."
+    )
+    if not found.side:
+        return f"{said} No term is lost here that counts."
+    sign = "negative, so the mean is too high" if found.lost < 0 else "positive, so the mean is too low"
+    if (found.lost < 0) is not (found.side > 0):
+        sign = "negative" if found.lost < 0 else "positive"
+    return f"{said} Term k keeps only the share P(N ≥ k). Term {found.most} loses most, and it is {sign}."
 
 
 def nats(value: float, error: float) -> str:
@@ -143,8 +171,8 @@ def factor(found: Density, is_sound: bool) -> str:
 def intervals(found: ErrorBars, is_sound: bool) -> str:
     """How many 95 % confidence intervals contain the truth, in short."""
     said = (
-        f"{_share(found, -1)} % of {found.repeated[-1]} intervals do, each from {THROWS_EACH[-1]:,} draws. It should "
-        "be 95 %."
+        f"Of {found.repeated[-1]} bars, each from {THROWS_EACH[-1]:,} draws, {_share(found, -1)} % contain the truth. "
+        "It should be 95 %."
     )
     if found.settles or not is_sound:
         return said

@@ -40,7 +40,7 @@ FLOW, TRAIN, STEPS, ROOM_STEPS, JOINT_STEPS = FlowConfig(blocks=4, width=16), Tr
 SEEDS, FEW_SEEDS = 12, 3
 """Of flows that are compared, and of those that are held against a truth."""
 SMALL_STEPS, SMALL_SEEDS = 20, 6
-LAW, MORE_DRAWS = Geometric(0.3, 2), 10
+LAW, MORE_DRAWS = Geometric(0.5, 1), 10
 """Of the stored draws; and how many times as many show that weights are missing, which they do by 4 standard errors."""
 DRAWN = ViewRequest(frames=False)
 Changed = Mapping[str, Mapping[str, Any]]
