@@ -102,7 +102,7 @@ def inversion(
     det = residual_det(jacobian)
     least = int(det.argmin())
     target = (nodes + value)[least] if z is None else torch.tensor(z, dtype=torch.float64)
-    fold = _zeros(det.view(FOLD_GRID, FOLD_GRID).numpy(), window)
+    fold = zero_curves(det.view(FOLD_GRID, FOLD_GRID).numpy(), window)
     yield None
     starts = torch.cat([grid_points(window, STARTS).double(), torch.stack([nodes[least], target])])
     found = yield from awaited(preimages(g, target, starts))
@@ -127,15 +127,16 @@ def inversion(
         method=method,
         z=target.numpy(),
         preimages=found.numpy(),
-        walks={name: _walk(walk, found, order) for name, walk in walks.items()},
+        walks={name: walk_to(found, walk, order) for name, walk in walks.items()},
         a_priori=walks["banach"].a_priori(lipschitz, order)[:, 0].numpy(),
         a_posteriori=walks["banach"].a_posteriori(lipschitz)[:, 0].numpy(),
         refusal=_refusal(flow),
     )
 
 
-def _walk(walk: Trace, found: Tensor, order: float) -> Walk:
-    """The error is the distance to the solution that is nearest to the end of the walk."""
+def walk_to(found: Tensor, walk: Trace, order: float) -> Walk:
+    """A walk to that of the x with f(x) = z that were `found`, (p, 2), which is nearest to its end. The error is the
+    distance to it, in the norm of `order`."""
     x, residual = walk.x[:, 0], walk.residual[:, 0]
     error = torch.full_like(residual, torch.nan)
     if len(found) and bool(x[-1].isfinite().all()):
@@ -165,7 +166,7 @@ def in_double(branch: Branch) -> Branch:
     return copy.deepcopy(branch).cpu().double()
 
 
-def _zeros(values: np.ndarray, window: Window) -> np.ndarray:
+def zero_curves(values: np.ndarray, window: Window) -> np.ndarray:
     """The curves on which values on a grid are 0: (m, 2), with a row of NaN after each curve."""
     with extra("measure"):
         import contourpy

@@ -18,16 +18,19 @@ from app.engine.measurements.bounds import Bounds
 from app.engine.measurements.inversion import Inversions
 from app.engine.measurements.masses import Masses
 from app.engine.reports import State
-from app.features.lipschitz import answers
+from app.features.lipschitz import answers, compared, stored
 from app.features.lipschitz.enforced import Enforced
 from app.features.lipschitz.induced import Induced
+from app.features.lipschitz.inverse import mass_shown
 from app.features.lipschitz.numbers import Inverted
+from app.features.lipschitz.pictures import steps_to
 from app.features.lipschitz.settings import Lipschitz
 from app.features.lipschitz.strip import WORDS, strip
 from app.features.lipschitz.strip import place as place_of
 from app.features.lipschitz.walk import example, folding
 from app.link import STEP, read_link
 from app.metrics import is_one
+from app.setup import Setup
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
@@ -122,7 +125,7 @@ def blocks_of(flow):
 
 def test_the_view_can_be_changed_and_is_in_the_link():
     page = opened("inverse")
-    drawn = {"enforced": "enforced", "budgets": "budgets.panes", "inverse": "lipschitz.opening"}
+    drawn = {"enforced": "enforced", "budgets": "play.budgets", "inverse": "lipschitz.opening"}
     for view in drawn:
         page = run(page.segmented_control(key="lipschitz.view").set_value(view))
         assert {view} == {other for other, key in drawn.items() if key in keys(page)}
@@ -138,22 +141,51 @@ class TestOpening:
     def found(self):
         return answers.read(self.STORED)
 
-    def test_it_is_shown_on_arrival_and_walks(self, found):
+    def test_it_opens_with_a_z_and_walks_back_to_its_x_step_by_step(self, found):
         page, flow = opened(), found.flows[0]
-        assert answers.sentence(found) in said(page) and primaries(page) == ["lipschitz.walk.0"]
-        slider = page.select_slider(key="lipschitz.walk")
-        assert slider.value == flow.twice and found.walk.at(flow.twice) == pytest.approx(flow.mass, abs=1e-4)
-        bent, turned, chart, _ = panes(page)
-        assert len(curves(bent)) == 2 and turned["dots"][0]["points"]["shape"] == [flow.preimages, 2]
-        for one, curve in zip(found.flows, curves(chart), strict=False):
+        assert answers.sentence(found) in said(page) and primaries(page) == ["lipschitz.steps.2"]
+        assert page.select_slider(key="lipschitz.walk").value == 1
+        drawn = folding(flow.block, flow.window, 1.0)
+        bent, way, chart, *_ = panes(page)
+        assert bent["clickable"] and bent["point"] == pytest.approx(drawn.z)
+        assert len(curves(bent)) == 1 and way["dots"][1]["points"]["shape"] == [1, 2]
+        for n in range(4):
+            _, way, chart, *_ = panes(page)
+            np.testing.assert_allclose(curves(way)[0], drawn.walk.x[: n + 1], atol=1e-5)
+            seen, promised = curves(chart)
+            np.testing.assert_allclose(seen[:, 1], drawn.walk.error[: n + 1], rtol=1e-4)
+            assert (seen[:, 1] <= promised[: n + 1, 1]).all()
+            page = press(page, "lipschitz.steps.2")
+        page = press(page, "lipschitz.steps.3")
+        assert len(curves(panes(page)[1])[0]) == 1 + steps_to(drawn.walk) and page.button("lipschitz.steps.2").disabled
+        page = press(page, "lipschitz.steps.0")
+        assert len(curves(panes(page)[1])[0]) == 1 and page.button("lipschitz.steps.1").disabled
+        assert bench(page) == Lipschitz() and own(page).report.arms[0].step == 0
+
+    def test_beyond_the_fold_one_z_has_several_x_and_no_promise(self, found):
+        page, flow = press(opened(), "lipschitz.walk.0"), found.flows[0]
+        assert page.select_slider(key="lipschitz.walk").value == flow.twice
+        assert found.walk.at(flow.twice) == pytest.approx(flow.mass, abs=1e-4)
+        bent, turned, chart, by_block, _ = panes(page)
+        assert len(curves(bent)) == 2 and turned["dots"][1]["points"]["shape"] == [flow.preimages, 2]
+        assert len(curves(chart)) == 1
+        for one, curve in zip(found.flows, curves(by_block), strict=False):
             np.testing.assert_allclose(curve[:, 1], np.sort(one.folds_at), rtol=1e-5)
         page = press(page, "lipschitz.walk.0")
         assert page.select_slider(key="lipschitz.walk").value == 1
-        bent, turned, *_ = panes(page)
-        assert len(curves(bent)) == 1 and turned["dots"][0]["points"]["shape"] == [1, 2]
-        assert bench(page) == Lipschitz() and own(page).report.arms[0].step == 0
-        page = press(page, "lipschitz.walk.0")
-        assert page.select_slider(key="lipschitz.walk").value == flow.twice
+
+    def test_any_z_is_walked_from(self, found):
+        flow, z = found.flows[0], (1.5, -2.0)
+        drawn = folding(flow.block, flow.window, 1.0, z)
+        block = example().scaled(flow.block, 1.0).blocks[flow.block].double()
+        x = drawn.walk.x[steps_to(drawn.walk)]
+        with torch.no_grad():
+            np.testing.assert_allclose(block(torch.from_numpy(x)[None])[0], z, atol=1e-5)
+        assert drawn.walk.x[0] == pytest.approx(z)
+        at, promised = np.arange(len(drawn.promised)), drawn.promised
+        first = np.linalg.norm(drawn.walk.x[1] - drawn.walk.x[0])
+        bound = block.branch.lipschitz
+        np.testing.assert_allclose(promised, bound**at / (1 - bound) * first, rtol=1e-6)
 
     def test_a_flow_of_ones_own_stands_in_its_place(self, found):
         page = press(opened(), "step")
@@ -175,7 +207,7 @@ class TestOpening:
         assert offered in keys(page)
 
     def test_of_a_flow_that_is_not_trained_nothing_is_said(self):
-        page = opened(method="newton")
+        page = opened(method="newton")  # with settings of its own, so that no flow is lent
         assert page.info and not any("guaranteed" in text for text in said(page)[:1])
 
     def test_the_sentence_says_what_is_stored(self, found):
@@ -261,14 +293,15 @@ class TestInverse:
         assert (shown.preimages, shown.refusal) == (len(found.preimages), found.refusal)
         assert (shown.method, shown.most_steps) == (found.method, np.nanmax(found.steps))
         assert shown.late == np.isnan(found.steps).mean()
-        bent, turned, _, steps, x = panes(page)
+        bent, before, _, steps, x, _ = panes(page)
         for pane in (bent, steps):
             assert pane["point"] == pytest.approx(list(found.z), abs=1e-6)
             np.testing.assert_allclose(pane["window"], found.window, atol=1e-6)
         grid = curves(bent)[0]
         np.testing.assert_allclose(grid[: len(found.det)], found.image[0], atol=1e-4)
-        assert decode(turned["dots"][0]["points"]) == pytest.approx(found.preimages, abs=1e-4)
-        assert turned["heat"]["range"] == x["heat"]["range"]
+        assert decode(before["dots"][1]["points"]) == pytest.approx(found.preimages, abs=1e-4)
+        assert (before.get("heat") or x["heat"])["range"] == x["heat"]["range"]
+        assert bool(before.get("heat")) == shown.turns_over
         assert steps["heat"]["range"] == [0, np.nanmax(found.steps)]
         np.testing.assert_array_equal(decode(steps["heat"]["level"]) == NO_NUMBER, np.isnan(found.steps))
         assert x["heat"]["range"][1] == pytest.approx(np.abs(found.det).max(), rel=1e-4)
@@ -322,6 +355,16 @@ class TestInverse:
         self.numbers_agree(page, inverse_of(trained, 1))
         assert page.select_slider(key="lipschitz.scale").value == 1
         assert page.button(key="lipschitz.back").disabled
+
+    def test_the_mass_at_another_scale_is_not_told_as_that_of_this_one(self):
+        """What is measured slowly may still be of the scale before: "guaranteed" stood beside a mass of 9.97."""
+        page = press(begun(), "lipschitz.folded")
+        report = own(page).report
+        shown, masses = (report.arms[0].found(kind) for kind in (Inversions, Masses))
+        assert mass_shown(report, shown) is masses.exact
+        before = dataclasses.replace(masses, edited=None)
+        arm = dataclasses.replace(report.arms[0], measured=report.arms[0].measured | {Masses: before})
+        assert mass_shown(dataclasses.replace(report, arms=(arm,)), shown) is None
 
     def test_to_scale_the_first_to_fold_fixes_which_block_that_is(self):
         page = begun()
@@ -489,11 +532,10 @@ class TestSideBySide:
     BUDGETS = (0.3, 0.6, 0.9, 0.99)
 
     def test_four_budgets_are_trained_and_one_is_adopted(self):
-        page = opened("budgets")
+        page = press(opened("budgets"), "step.budgets")
         labels = [f"L = {budget:g}" for budget in self.BUDGETS]
         assert [pane["kind"] for pane in panes(page)] == ["pane"] * 5 + ["chart"]
         assert [pane["title"] for pane in panes(page)[1:-1]] == labels
-        page = press(page, "step.budgets")
         comparison = own(page).comparisons["budgets"]
         assert [arm.step for arm in comparison.report.arms] == [1] * 4
         rows = table(page, "| flow |")
@@ -536,7 +578,7 @@ class TestSideBySide:
         assert any(f"({', '.join(f'{c:,}' for c in counts)})" in text for text in said(page))
         page = run(page.toggle(key="lipschitz.shapes").set_value(False))
         flows = [arm.flow for arm in own(page).comparisons["budgets"].experiment.arms]
-        assert [flow.budget for flow in flows] == list(self.BUDGETS) and len(panes(page)) == 6
+        assert [flow.budget for flow in flows] == list(self.BUDGETS) and not panes(page)
         assert link(page).get("lipschitz.shapes") == "False"
 
     @pytest.mark.slow
@@ -559,6 +601,84 @@ class TestSideBySide:
         page = run(page.segmented_control(key="lipschitz.view").set_value("inverse"))
         page = run(page.segmented_control(key="lipschitz.view").set_value("budgets"))
         assert own(page).comparisons["budgets"].report.arms[0].step == 100
+
+
+STORED_VIEWS = {
+    compared.BUDGETS: ("budgets", {"view": "budgets"}),
+    compared.SHAPES: ("shapes", {"view": "budgets", "shapes": "True"}),
+    compared.NORMS: ("norms", {"view": "norms"}),
+}
+"""By their stored answers: what these views compare, and how they are opened."""
+
+
+@pytest.mark.parametrize("name", STORED_VIEWS)
+class TestStored:
+    """What the views that compare flows show before these are trained."""
+
+    @pytest.fixture
+    def small(self, monkeypatch):
+        """Stored flows as small as those of these tests, and how their view is opened."""
+        setup = Setup(data="moons", flow=FLOW, train=TRAIN)
+        for module in (compared, stored):
+            monkeypatch.setattr(module, "SETUP", setup)
+
+    def opened(self, name, **query):
+        return opened(settings=query, **STORED_VIEWS[name][1])
+
+    def test_it_stands_in_the_place_of_flows_that_are_not_trained(self, name, small):
+        page, (of, _) = self.opened(name), STORED_VIEWS[name]
+        assert stored.sentence(name) in said(page) and len(own(page).comparisons) == 1
+        assert f"{name}.stored" in keys(page) and f"{of}.panes" not in keys(page)
+        assert f"play.{of}" in keys(page) and f"{of}.take" not in keys(page)
+        page = press(page, f"step.{of}")
+        assert stored.sentence(name) not in said(page)
+        assert f"{name}.stored" not in keys(page) and f"{of}.panes" in keys(page)
+        page = press(page, f"reset.{of}")
+        assert stored.sentence(name) in said(page) and f"{of}.panes" not in keys(page)
+
+    def test_other_flows_are_said_to_be_untrained_and_its_own_can_be_taken(self, name):
+        page, (of, _) = self.opened(name), STORED_VIEWS[name]
+        assert stored.sentence(name) not in said(page)
+        assert not {f"{name}.stored", f"{of}.panes"} & set(keys(page)) and len(page.main.info) == 1
+        page = run(press(page, f"{of}.take"))
+        usual = Setup()
+        assert (own(page).setup.data, own(page).setup.flow, own(page).setup.train) == (
+            compared.SETUP.data, usual.flow, usual.train,
+        )  # fmt: skip
+        assert stored.sentence(name) in said(page) and not page.main.info
+        assert own(page).comparisons[of].report.state is State.PAUSED
+
+    def test_beside_a_lesson_the_flows_are_shown_as_they_are(self, name):
+        of, asked = STORED_VIEWS[name]
+        step = {"lesson": "norms", "step": "mixed" if of == "norms" else "budget"}
+        page = opened(settings=step | {f"lipschitz.{key}": value for key, value in asked.items()}, view=None)
+        assert f"{of}.panes" in keys(page) and stored.sentence(name) not in said(page)
+
+    def test_its_sentence_says_what_is_stored(self, name):
+        kept = evidence.stored(name)
+        last = {label: [arm["curves"]["held_kl"][-1] for arm in arms] for label, arms in kept.found.items()}
+        assert all(len(values) == len(kept.seeds) for values in last.values())
+        assert list(last) == list(compared.QUESTIONS[name].arms(compared.SETUP))
+        means = {label: float(np.mean(values)) for label, values in last.items()}
+        one = list(last)[-1] if name == compared.BUDGETS else min(means, key=means.get)
+        words = named(stored.sentence(name).replace("\N{NO-BREAK SPACE}", " "))
+        assert {f"{means[one]:.3f}", f"{kept.settings['steps']:,}", str(len(kept.seeds))} <= words
+        for label, values in last.items():
+            differences = np.subtract(values, last[one])
+            if label != one and np.ptp(np.sign(differences)) == 0:  # of which all seeds say the same
+                assert f"{differences.mean():.3f}" in words, label
+
+    def test_all_flows_were_trained_as_long_and_measured_at_the_same_steps(self, name):
+        kept = evidence.stored(name)
+        flows = [arm for arms in kept.found.values() for arm in arms]
+        assert {arm["step"] for arm in flows} == {kept.settings["steps"]}
+        assert len({tuple(arm["curves"]["held_step"]) for arm in flows}) == 1
+
+    def test_its_picture_ends_with_the_numbers_of_the_sentence(self, name):
+        drawn = [path for path in stored.chart(name).paths if path.label]
+        found = compared.read(evidence.stored(name).found)
+        assert [path.label for path in drawn] == list(found.fits)
+        assert [path.points[-1, 1] for path in drawn] == pytest.approx([fit.mean for fit in found.fits.values()])
 
 
 class TestUnitBalls:

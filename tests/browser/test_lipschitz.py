@@ -72,9 +72,23 @@ def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
     visitor = bench("inverse")
     sees(visitor, re.compile("it is guaranteed"))
     drawn(visitor)
-    assert len(trace(visitor, X, "3 x of the z in the ring")[0]) == 3
+
+    # Step by step from z back to x, and from any other z at once: on the flow that comes with the project, too.
+    def steps():
+        return len((trace(visitor, X, "the way so far") or [[]])[0]) - 1
+
+    assert steps() == 0 and len(trace(visitor, X, "its x")[0]) == 1
+    visitor.press("Next step")
+    wait_for(lambda: steps() == 1, "a step")
+    began = trace(visitor, X, "z = x₀")
+    corner = box_at_rest(visitor.page.locator(".planes-plot").nth(Z))
+    left, top = plot(visitor, Z, "[at.left + at.width / 3, at.top + at.height / 3]")
+    visitor.page.mouse.click(corner["x"] + left, corner["y"] + top)
+    wait_for(lambda: steps() > 1 and trace(visitor, X, "z = x₀") != began, "the way from another z")
+    visitor.press("Far beyond the fold: s = 5.608")
+    wait_for(lambda: trace(visitor, Z, "edge of the fold"), "a fold")
     visitor.press("Back to the trained block: s = 1")
-    wait_for(lambda: trace(visitor, X, "1 x of the z in the ring"), "one x")
+    wait_for(lambda: trace(visitor, X, "its x"), "one x")
     visitor.press("100 steps")
     wait_for(lambda: step(visitor) == 100, "100 steps")
     sees(visitor, GUARANTEED)
@@ -83,7 +97,7 @@ def test_a_flow_is_trained_broken_looked_at_and_brought_back(bench):
     assert trace(visitor, Z, "edge of the fold")
     wait_for(lambda: float(link(visitor).get("lipschitz.scale", 1)) > 1, "the link")
     assert link(visitor)["lipschitz.block"] != "0"
-    visitor.page.get_by_text("How an iteration finds x").click()
+    visitor.page.get_by_text("Three iterations to x").click()
     sees(visitor, re.compile("Samples are refused"))
 
     # A click into the z plane moves the ring, the walk and the link; arrow keys move them on.
@@ -173,6 +187,8 @@ def test_the_planes_stand_still_while_it_trains(bench):
 @pytest.mark.slow
 def test_budgets_are_compared_and_one_is_adopted(bench):
     visitor = bench("budgets")
+    sees(visitor, "These flows are not trained yet")
+    visitor.press("1 step")
     drawn(visitor, panes=6)
 
     def kl():
@@ -193,4 +209,36 @@ def test_budgets_are_compared_and_one_is_adopted(bench):
     visitor.page.get_by_text("Enforced, certified, observed").click()
     sees(visitor, "as it was opened")
     sees(visitor, "the claim is L = 0.6. This is proven")
+    assert quiet(visitor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("view", "further", "of", "flows"),
+    [("budgets", "", "lipschitz-budgets", 4), ("budgets", "&lipschitz.shapes=True", "lipschitz-shapes", 3),
+     ("norms", "", "lipschitz-norms", 5)],
+)  # fmt: skip
+def test_a_stored_answer_gives_way_to_the_same_flows_in_training(visit, view, further, of, flows):
+    visitor = visit(f"device=cpu&lipschitz.view={view}{further}", path="/lipschitz", picture=False)
+    sees(visitor, f"python -m app.evidence --only {of}")
+    pictures = visitor.page.locator(".planes").last.locator("figure")
+    wait_for(lambda: pictures.count() == 1, "the stored picture alone")
+    assert not visitor.page.locator("table").count()
+    visitor.press("Play")
+    wait_for(lambda: step(visitor) > 1, "steps")
+    wait_for(lambda: pictures.count() >= 1 + flows + 1, "the truth, every flow and their fits")
+    expect(visitor.page.get_by_text(f"--only {of}")).to_have_count(0)
+    wait_for(lambda: visitor.page.locator("table tbody tr").count() == flows, "a row for each")
+    visitor.press("Pause")
+    assert quiet(visitor)
+
+
+@pytest.mark.slow
+def test_flows_of_ones_own_are_not_answered_by_others_and_these_can_be_taken(bench):
+    visitor = bench("norms")
+    sees(visitor, "These flows are not trained yet")
+    visitor.press("Show the stored answer")
+    sees(visitor, "python -m app.evidence --only lipschitz-norms")
+    wait_for(lambda: link(visitor).get("data") == "checkerboard", "its data in the link")
+    expect(visitor.page.get_by_text("These flows are not trained yet")).to_have_count(0)
     assert quiet(visitor)

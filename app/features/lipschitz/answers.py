@@ -37,7 +37,7 @@ class Folds:
 
 
 @dataclass(frozen=True)
-class Walk:
+class MassByScale:
     """The mass of the first flow with its `block` scaled."""
 
     scales: tuple[float, ...]
@@ -53,7 +53,7 @@ class Answer:
     """The flows differ in their seed alone; the page shows the first."""
 
     flows: tuple[Folds, ...]
-    walk: Walk
+    walk: MassByScale
 
 
 def stops(guaranteed: float, folds_at: float) -> tuple[float, float, float, float]:
@@ -65,7 +65,7 @@ def read(found: Mapping[str, Any]) -> Answer:
     """What was stored, or has just been made."""
     return Answer(
         tuple(_folds(one) for one in found["flows"]),
-        Walk(**{name: tuple(map(float, values)) for name, values in found["walk"].items()}),
+        MassByScale(**{name: tuple(map(float, values)) for name, values in found["walk"].items()}),
     )
 
 
@@ -112,7 +112,7 @@ def sentence(found: Answer) -> str:
         ends += f"This block folds only at **s = {flow.middle:.2f}**."
     else:
         ends += f"This block folds right there, at **s = {flow.middle:.2f}**."
-    many = f"At s = {flow.twice:.2f} the z in the ring comes from **{flow.preimages} points**"
+    many = f"At s = {flow.twice:.2f}, **{flow.preimages} points** are mapped to the z in the ring"
     if not _is_several(found):
         many = f"At s = {flow.twice:.2f} only one x was found for this z"
     weighs = f"the probabilities add up to **{flow.mass:.2f}**, not 1"
@@ -140,4 +140,4 @@ def here(found: Answer, scale: float, preimages: int) -> str:
         return f"**s = {scale:g}: guaranteed.** Every z comes from exactly one x; {total}."
     if scale <= flow.middle:
         return f"**s = {scale:g}: not guaranteed, but no fold is seen.** {total[0].upper()}{total[1:]}."
-    return f"**s = {scale:g}: folded.** The z in the ring comes from {preimages} points; {total}."
+    return f"**s = {scale:g}: folded.** {preimages} points are mapped to the z in the ring; {total}."

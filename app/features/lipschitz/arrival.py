@@ -1,14 +1,14 @@
-"""What the page opens with before a flow was trained here: one block of the flow that comes with the project, and from
-which s on it folds."""
+"""What the page opens with before a flow was trained here: one block of the flow that comes with the project, the way
+back from a z to its x, and from which s on the block folds."""
 
 from functools import lru_cache
 
 import streamlit as st
 
 from app import evidence, session
-from app.components.planes import planes
+from app.components.planes import clicked, planes
 from app.engine.reports import MOVING, Report
-from app.features.lipschitz import answers, pictures
+from app.features.lipschitz import answers, pictures, stepping
 from app.features.lipschitz.answers import Answer
 from app.features.lipschitz.evidence import NAME
 from app.features.lipschitz.settings import Lipschitz
@@ -19,6 +19,8 @@ from app.ui import opening, takeaway, transport
 from app.ui.fragments import again
 
 WALKED = "lipschitz.walk"
+OPENING, CHOSEN = "lipschitz.opening", "lipschitz.opening.z"
+"""The pictures, and of the session the z that was chosen in them."""
 SCALE = "Scale s: how strongly the block bends the plane, z = x + s g(x). At s = 1 it is as trained."
 
 
@@ -56,19 +58,31 @@ def show() -> None:
         scale = st.select_slider(
             SCALE,
             found.walk.scales,
-            flow.twice,
+            1.0,
             key=WALKED,
             format_func=lambda s: f"{s:g}",
             label_visibility="collapsed",
         )
     strip_place.html(strip(found.walk.scales, scale, flow.guaranteed, flow.middle))
-    drawn = folding(flow.block, flow.window, scale)
+    drawn = folding(flow.block, flow.window, scale, st.session_state.get(CHOSEN))
     with above:
+        n = stepping.step(drawn.walk)
         planes(
-            [pictures.bent(drawn), pictures.turned(drawn), pictures.by_block(found)],
-            key="lipschitz.opening",
+            [
+                pictures.bent(drawn, clickable=True),
+                pictures.before(drawn, drawn.walk, n),
+                pictures.undoing(drawn.walk, drawn.promised, n),
+            ],
+            key=OPENING,
             columns=3,
         )
+        stepping.buttons(drawn.walk)
+        st.markdown(stepping.told(drawn.walk, drawn.promised, n))
+        st.caption(stepping.HOW)
+    if session.is_new(OPENING, click := clicked(OPENING)) and click:
+        st.session_state[CHOSEN] = click[1:]
+        stepping.go(stepping.END)
+        again()
     _stops(found, scale)
     st.markdown(answers.here(found, scale, len(drawn.preimages)))
     st.caption(f"{answers.across(found)} :material/inventory_2: {evidence.stored(NAME).source}")
@@ -99,7 +113,6 @@ def _stops(found: Answer, scale: float) -> None:
             st.button(
                 label,
                 icon=icon,
-                type="secondary" if k else "primary",
                 on_click=_walk,
                 args=(at,),
                 key=f"{WALKED}.{k}",
@@ -112,8 +125,10 @@ def _walk(scale: float) -> None:
 
 
 def _depth(found: Answer) -> None:
-    with st.expander("How a fold changes the density: its integral against s", key="lipschitz.mass"):
-        planes([pictures.masses(found.flows[0], found.walk)], key="lipschitz.masses", columns=1)
+    with st.expander("When each block folds, and how a fold changes the density", key="lipschitz.mass"):
+        planes(
+            [pictures.by_block(found), pictures.masses(found.flows[0], found.walk)], key="lipschitz.masses", columns=2
+        )
     with st.expander("The scale at which every block folds, as a table and as files", key="lipschitz.folds"):
         st.markdown(_table(found))
         contents = {"Blocks": lambda: _by_block(found), "Mass": lambda: _mass(found)}

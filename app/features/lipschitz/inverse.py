@@ -13,7 +13,7 @@ from app.components.take import File
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Report
-from app.features.lipschitz import arrival, pictures, words
+from app.features.lipschitz import arrival, pictures, stepping, words
 from app.features.lipschitz.numbers import Inverted, inverted
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.strip import strip
@@ -25,6 +25,7 @@ from app.ui import controls, opening, takeaway, transport
 from app.ui.fragments import again, polled, rests
 from app.ui.scene import POLL_SECONDS
 from app.words import number, order_name
+from resflow_core.measure import Mass
 from resflow_core.settings import settings_of
 
 PICTURES = "inverse"
@@ -41,6 +42,7 @@ def show() -> None:
     elif arrival.is_due():
         arrival.show()
     else:
+        opening.lend()
         live()
 
 
@@ -52,7 +54,7 @@ def live() -> None:
     buttons, below = st.container(), st.container()
     with (
         below,
-        st.expander("How an iteration finds x: its error, and the steps it takes from each z", key="lipschitz.steps"),
+        st.expander("Three iterations to x, and the steps that one takes from each z", key="lipschitz.steps"),
     ):
         if session.offered(f"{LIPSCHITZ}method"):
             with st.container(width=240):
@@ -72,8 +74,7 @@ def live() -> None:
     _fix_block(bench, found)
     with row:
         _presets(bench, found)
-    masses = report.arms[0].found(Masses)
-    mass = masses.exact if masses else None
+    mass = mass_shown(report, shown)
     with said:
         if arrival.is_untrained(report):
             st.info("This flow is not trained yet. Press Play, and see when its blocks fold.")
@@ -82,19 +83,23 @@ def live() -> None:
     strip_place.html(strip(_scales(bench), bench.scale, found.guaranteed, found.folds_at))
     clickable = session.offered(f"{LIPSCHITZ}z")
     with above:
+        way, promised = shown.found.walks["banach"], shown.found.a_priori
+        n = stepping.step(way)
         planes(
             [
                 pictures.bent(shown.found, clickable=clickable),
-                pictures.turned(shown.found),
-                pictures.errors(shown.found, found),
+                pictures.before(shown.found, way, n),
+                pictures.undoing(way, promised, n),
             ],
             key=PICTURES,
             columns=3,
             files=_program(report, bench),
         )
+        stepping.buttons(way, primary=False)
+        st.markdown(stepping.told(way, promised, n))
     with steps:
         st.markdown(words.walk(found))
-        planes(pictures.panes(shown.found, found, clickable=False)[:2], key="lipschitz.iteration", columns=2)
+        planes(pictures.panes(shown.found, found, clickable=False), key="lipschitz.iteration", columns=3)
     with below, st.expander("The numbers of this block, explained, and as files", key="lipschitz.numbers"):
         st.markdown(words.table(found, mass))
         contents = {"Blocks": lambda: _by_block(shown), "Errors": lambda: _by_iteration(shown)}
@@ -135,7 +140,7 @@ def beside_lesson() -> None:
     _fix_block(bench, found)
     with st.container(horizontal=True, gap="small"):
         _presets(bench, found)
-    _numbers(report, found)
+    _numbers(mass_shown(report, shown), found)
     st.markdown(words.takeaway(found))
     clickable = session.offered(f"{LIPSCHITZ}z")
     drawn = pictures.panes(shown.found, found, clickable=clickable)
@@ -178,6 +183,7 @@ def _tell_of(shown: Inversions, found: Inverted, clickable: bool) -> None:
     )
     if clickable and session.is_new(PICTURES, click := clicked(PICTURES)):
         session.apply_bench(replace(session.bench(Lipschitz), chosen=True, z=click[1:]))
+        stepping.go(stepping.END)
         again()
 
 
@@ -272,8 +278,13 @@ def _presets(bench: Lipschitz, found: Inverted) -> None:
         )
 
 
-def _numbers(report: Report, found: Inverted) -> None:
-    mass = report.arms[0].found(Masses)
+def mass_shown(report: Report, shown: Inversions) -> Mass | None:
+    """Of the flow with the block as it is shown; None while only that of another scale is known."""
+    masses = report.arms[0].found(Masses)
+    return masses.exact if masses and masses.edited == shown.edited else None
+
+
+def _numbers(mass: Mass | None, found: Inverted) -> None:
     with st.container(horizontal=True, gap="small", key="numbers"):
         st.metric(
             "Bound s L",
@@ -302,10 +313,10 @@ def _numbers(report: Report, found: Inverted) -> None:
             help="By Newton's method from 258 starts; each is checked. There may be more.",
             width=140,
         )
-        value, error = with_error(mass.exact.value, mass.exact.error) if mass else ("…", "")
+        value, error = with_error(mass.value, mass.error) if mass else ("…", "")
         st.metric(
             "Mass of the density",
-            value + ("" if not mass or is_one(mass.exact) else "  ≠ 1"),
+            value + ("" if not mass or is_one(mass) else "  ≠ 1"),
             help=f"Integral over the plane, error {error}. It is 1 for an invertible flow. If f folds, some points "
             "count several times."
             if mass

@@ -6,13 +6,13 @@ import numpy as np
 
 from app.components.planes import Area, Chart, Dots, Heat, Level, Pane, Path
 from app.components.planes.panes import Dash
-from app.features.lipschitz.answers import Answer, Folds, Walk
+from app.features.lipschitz.answers import Answer, Folds, MassByScale
 from app.features.lipschitz.numbers import Inverted
 from app.quantise import Window
 from app.ui.chart_style import BLUE, CATEGORIES, GREEN, GREY, PURPLE, VERMILION
 from app.words import order_name
-from resflow_core.measure import Inversion
-from resflow_core.measure.inversion import MOST_STEPS
+from resflow_core.measure import Inversion, Walk
+from resflow_core.measure.inversion import GOAL, MOST_STEPS
 
 WALKS: dict[str, tuple[str, str | None, Dash]] = {
     "banach": ("Banach", None, "solid"),
@@ -20,6 +20,8 @@ WALKS: dict[str, tuple[str, str | None, Dash]] = {
     "chord": ("chord", GREEN, "dot"),
 }
 ROUNDING, FAR = 1e-16, 1e4
+ENLARGED, LEAST_REACH = 0.65, 1e-3
+"""Half the side of the square around a way, in its extent; and that at least."""
 GRID_LINES = 16
 """In each direction."""
 
@@ -64,14 +66,46 @@ def bent(drawn: Mapped, *, clickable: bool = False) -> Pane:
     )
 
 
-def turned(drawn: Mapped) -> Pane:
-    """The plane of x: the factor of areas with its sign, the fold, and all x of the z that is looked at."""
+def before(drawn: Mapped, walk: Walk, n: int) -> Pane:
+    """The plane of x, with the first `n` steps of a walk from z to x; enlarged, where the block folds nowhere."""
+    way = walk.x[: n + 1]
+    return _turned(drawn, way) if float(drawn.det.min()) < 0 else _way_back(drawn, walk, way)
+
+
+def _way_back(drawn: Mapped, walk: Walk, way: np.ndarray) -> Pane:
+    ends = np.concatenate([walk.x[: steps_to(walk) + 1], drawn.preimages])
+    centre, reach = (ends.max(0) + ends.min(0)) / 2, ENLARGED * max(float(np.ptp(ends, axis=0).max()), LEAST_REACH)
+    (x0, y0), (x1, y1) = (centre - reach).tolist(), (centre + reach).tolist()
+    return Pane(
+        "Before the block: from z back to x, enlarged",
+        "x₁",
+        "x₂",
+        ((x0, x1), (y0, y1)),
+        f"{len(way) - 1} steps of Banach's iteration from the z in the ring (open circle) to its x (star), in a square "
+        f"with the side {2 * reach:.2g}.",
+        paths=(_way(way),),
+        dots=_ends(drawn, "its x"),
+        note=f"A square with the side {2 * reach:.2g}. Every z has one x here.",
+    )
+
+
+def _way(way: np.ndarray) -> Path:
+    return Path(way, "the way so far", BLUE, width=1.8, markers=True)
+
+
+def _ends(drawn: Mapped, said: str) -> tuple[Dots, Dots]:
+    """z, where the way begins, and all x that were found."""
+    return Dots(drawn.z[None], "z = x₀", None, "circle-open", 13), Dots(drawn.preimages, said, PURPLE, "star", 15)
+
+
+def _turned(drawn: Mapped, way: np.ndarray) -> Pane:
+    """The factor of areas with its sign, the fold, all x of the z that is looked at, and the way from z, (n + 1, 2)."""
     least, far, count = float(drawn.det.min()), float(np.abs(drawn.det).max()), len(drawn.preimages)
     turns = least < 0
     low, high = np.array(drawn.window).T
     outside = int((~((drawn.preimages >= low) & (drawn.preimages <= high)).all(1)).sum())
     return Pane(
-        "Before the block: every x of that z",
+        "Before the block: from z back to x",
         "x₁",
         "x₂",
         drawn.window,
@@ -79,10 +113,40 @@ def turned(drawn: Mapped) -> Pane:
         "stars: the points x that the block sends to the z in the ring.",
         heat=Heat(drawn.det, "factor of areas, det(I + sA)", "", -far, far, palette="signed"),
         levels=(Level(drawn.det, 0.0, "fold: factor 0", VERMILION, width=2.5),) if turns else (),
-        dots=(Dots(drawn.preimages, f"{count} x of the z in the ring", PURPLE, "star", 15),),
+        paths=(_way(_near(way, drawn.window)),),
+        dots=_ends(drawn, f"{count} x of the z in the ring"),
         note=("Blue: here the block turns the plane over." if turns else "Orange: nothing is turned over.")
         + _unseen(count, outside),
     )
+
+
+def undoing(walk: Walk, promised: np.ndarray, n: int) -> Chart:
+    """How far x_n of Banach's iteration is from x, up to step `n`, and how far it was promised to be at most."""
+    last = steps_to(walk)
+    at, seen = np.arange(last + 1), walk.error[: n + 1]
+    shown = np.where(seen < FAR, np.maximum(seen, ROUNDING), np.nan)
+    paths = [Path(np.stack([at[: n + 1], shown], 1), "seen: ‖xₙ − x‖", BLUE, markers=True, width=2.2)]
+    is_promised = bool(np.isfinite(promised).all())
+    if is_promised:
+        paths.append(
+            Path(np.stack([at, promised[: last + 1]], 1), "promised: Lⁿ / (1 − L) ‖x₁ − x₀‖", VERMILION, "dash")
+        )
+    return Chart(
+        "How far xₙ is from x",
+        "step n",
+        "distance ‖xₙ − x‖ (log scale)",
+        tuple(paths),
+        f"The distance of Banach's iteration to x against its steps: {seen[-1]:.2g} after {n} of {last}"
+        + (f", promised to be at most {promised[n]:.2g}." if is_promised else ", without a promise."),
+        log_y=True,
+        note="The seen distance never exceeds the promised one." if is_promised else "Beyond 1/L nothing is promised.",
+    )
+
+
+def steps_to(walk: Walk) -> int:
+    """Until the residual is at most `GOAL`; all steps that were taken where it never is."""
+    there = np.flatnonzero(walk.residual <= GOAL)
+    return int(there[0]) if len(there) else len(walk.residual) - 1
 
 
 def by_block(found: Answer) -> Chart:
@@ -113,7 +177,7 @@ def by_block(found: Answer) -> Chart:
     )
 
 
-def masses(flow: Folds, walk: Walk) -> Chart:
+def masses(flow: Folds, walk: MassByScale) -> Chart:
     """The mass of the density against s."""
     scales, mass, error = (np.array(values) for values in (walk.scales, walk.mass, walk.error))
     low, high, top = float(scales.min()), float(scales.max()), float((mass + error).max())

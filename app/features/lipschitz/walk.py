@@ -4,7 +4,6 @@ through. Pure."""
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-import contourpy
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +13,8 @@ from app.quantise import Window
 from resflow_core.api import flow_file
 from resflow_core.flow import Flow
 from resflow_core.measure import grid_points
-from resflow_core.measure.inversion import FOLD_GRID, STARTS
+from resflow_core.measure.inverse_iterations import banach, trace
+from resflow_core.measure.inversion import FOLD_GRID, STARTS, WALK_STEPS, Walk, walk_to, zero_curves
 from resflow_core.measure.invertibility import preimages, residual_det
 from resflow_core.residual import Branch
 
@@ -30,8 +30,10 @@ class Folding:
     image: np.ndarray  # (n, n, 2) f(x) at the same x
     fold: np.ndarray  # (m, 2) the curves det = 0 in x, a row of NaN after each
     fold_image: np.ndarray  # (m, 2)
-    z: np.ndarray  # (2,) the image of the x with the smallest det
+    z: np.ndarray  # (2,)
     preimages: np.ndarray  # (p, 2) x with f(x) = z that were found
+    walk: Walk  # Banach's iteration from z to x,
+    promised: np.ndarray  # (steps + 1,) and its a priori bound; infinite beyond the guarantee
 
 
 @cache
@@ -69,14 +71,19 @@ class _Scaled:
 
 @lru_cache(maxsize=256)
 @torch.no_grad()
-def folding(block: int, window: Window, scale: float) -> Folding:
-    """Of this block of the `example`."""
+def folding(block: int, window: Window, scale: float, z: tuple[float, float] | None = None) -> Folding:
+    """Of this block of the `example`. Without `z`, it is the image of the x with the smallest det."""
+    branch = _branch(block)
     x, value, jacobian = _nodes(block, window)
-    g, dets, image = _Scaled(_branch(block), scale), residual_det(jacobian, scale), x + scale * value
+    g, dets, image = _Scaled(branch, scale), residual_det(jacobian, scale), x + scale * value
     least = int(dets.argmin())
+    target = image[least] if z is None else torch.tensor(z, dtype=torch.float64)
     det = dets.view(FOLD_GRID, FOLD_GRID).numpy()
-    fold = _zeros(det, window)
-    starts = torch.cat([grid_points(window, STARTS).double(), torch.stack([x[least], image[least]])])
+    fold = zero_curves(det, window)
+    starts = torch.cat([grid_points(window, STARTS).double(), torch.stack([x[least], target])])
+    found = next(x for x in preimages(g, target, starts) if x is not None)
+    order = branch.orders[0]
+    walk = trace(banach, g, target[None], WALK_STEPS, order)
     return Folding(
         block=block,
         scale=scale,
@@ -85,14 +92,8 @@ def folding(block: int, window: Window, scale: float) -> Folding:
         image=image.view(FOLD_GRID, FOLD_GRID, 2).numpy(),
         fold=fold,
         fold_image=fold + g(torch.from_numpy(fold)).numpy(),
-        z=image[least].numpy(),
-        preimages=next(x for x in preimages(g, image[least], starts) if x is not None).numpy(),
+        z=target.numpy(),
+        preimages=found.numpy(),
+        walk=walk_to(found, walk, order),
+        promised=walk.a_priori(scale * branch.lipschitz, order)[:, 0].numpy(),
     )
-
-
-def _zeros(values: np.ndarray, window: Window) -> np.ndarray:
-    """The curves on which values on a grid are 0, with a row of NaN after each."""
-    x, y = (np.linspace(low, high, len(values)) for low, high in window)
-    gap = np.full((1, 2), np.nan)
-    curves = contourpy.contour_generator(x=x, y=y, z=values).lines(0.0)
-    return np.concatenate([part for curve in curves for part in (curve, gap)] or [np.empty((0, 2))])

@@ -29,7 +29,7 @@ def answer(found: Inverted, mass: Mass | None) -> str:
             f"**{block}: not guaranteed, but no fold is seen** at any of the {found.points:,} points that were "
             f"checked.{fold}{total}"
         )
-    several = f" The z in the ring comes from **{found.preimages} points**." if found.preimages > 1 else ""
+    several = f" **{found.preimages} points** are mapped to the z in the ring." if found.preimages > 1 else ""
     return f"**{block}: folded.** The fold begins at s\\* = {scale}.{several}{total}"
 
 
