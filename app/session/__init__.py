@@ -19,9 +19,11 @@ from app.session.drawings import (
 )
 from app.session.estimator import coins, jacobians, jacobians_are_new, sample, type_coins
 from app.session.files import (
+    begin_untrained,
     csv,
     give_csv,
     give_flow,
+    lend_example,
     open_example,
     open_flow,
     pick,

@@ -9,6 +9,7 @@ from app import examples
 from app.csv_file import CsvFile, digest_of, read_csv, table
 from app.link import DRAWING, OWN_DATA
 from app.session.drawings import pick_drawing
+from app.session.focus import focused
 from app.session.kept import make_way
 from app.session.page import current
 from app.session.plan import note_change
@@ -95,6 +96,29 @@ def open_example() -> None:
     make_way()
     note_change(old, new)
     page.picked, page.stale = examples.DATA, True
+    start(new)
+
+
+def lend_example() -> bool:
+    """Begin with the flow that was trained before in the place of one that nobody has chosen or trained: all settings
+    are as they were. Once, and only where nothing is awaited. Whether it does."""
+    page = current()
+    awaits = page.link.csv or page.link.flow or page.wanted or page.plays or focused()
+    trained = any(arm.step for arm in page.report.arms)
+    if page.lent or awaits or trained or page.setup != Setup() or page.picked != examples.DATA:
+        return False
+    page.lent = page.stale = True
+    start(with_flow(page.setup, examples.NAME, examples.flow()))
+    return True
+
+
+def begin_untrained() -> None:
+    """The same settings, without the saved flow that the run began with."""
+    old = current().setup
+    new = replace(old, start=None)
+    make_way()
+    note_change(old, new)
+    current().lent = current().stale = True
     start(new)
 
 

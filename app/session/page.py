@@ -150,6 +150,7 @@ class Page(Training):
     coins: str = ""  # what a class has thrown, as it was typed
     # What was measured of the gradients of each plan, the one used last at the end.
     surveys: dict[SurveyPlan, Survey] = field(default_factory=dict)
+    lent: bool = False  # whether a flow that was trained before took the place of an untrained one
     jacobians: Jacobians | None = None
     drawn: Jacobians | None = None  # those that were drawn last
     clicks: dict[str, Any] = field(default_factory=dict)  # the newest in each picture that has had its effect

@@ -17,6 +17,8 @@ def show(edited: bool = True) -> None:
     session.drop_misfits()
     if session.past():
         _undo(session.past())
+    elif session.setup().start and not session.focused():
+        _began_trained()
     if session.fixed() is not None:
         _fixed(bool(session.fixed()))
     if edited and (block := session.edited()):
@@ -89,6 +91,20 @@ def _undo(past: Past) -> None:
             type="tertiary",
             help="Brings back that flow, its data and its settings. The flow that you see now is lost.",
             key="undo",
+        )
+
+
+def _began_trained() -> None:
+    """That the flow is a saved one, and the way to one that trains from the beginning."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right", key="past"):
+        st.caption("This flow was trained before.", width="content")
+        st.button(
+            "Begin untrained",
+            on_click=session.begin_untrained,
+            icon=":material/restart_alt:",
+            type="tertiary",
+            help="The same settings with new weights, which you train from step 0.",
+            key="begin_untrained",
         )
 
 

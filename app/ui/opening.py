@@ -19,6 +19,13 @@ def is_due() -> bool:
     return not session.lies_under_lesson()
 
 
+def lend() -> None:
+    """Where nobody has trained a flow or chosen one, begin with the one that was trained before: an untrained flow
+    shows the opposite of what most screens are about. Draws the page anew then."""
+    if is_due() and session.lend_example():
+        st.rerun()
+
+
 def wants_settings() -> bool:
     """Whether the settings of the page's own flow were asked for beside what is stored."""
     return bool(st.session_state.get(WANTED))

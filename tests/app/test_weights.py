@@ -377,7 +377,7 @@ class TestWords:
         edits = self.edits(density, smallest_det=np.nan)
         found = weighed(edits, ((-1, 1), (-1, 1)), None)
         assert "not finite" in weight_words.answer(found) and "nan" not in weight_words.table(found, 2.0)
-        pane = weight_pictures.density(edits, found, DATA)
+        pane = weight_pictures.density(edits, found, DATA, "step 0")
         assert np.isnan(pane.heat.values).sum() == 2 and np.isfinite(pane.heat.high) and "2" in pane.note
         weight_pictures.bent(edits)
 

@@ -37,6 +37,7 @@ MOST_MARKED = 20
 
 @polled(POLL_SECONDS, rests)
 def show() -> None:
+    opening.lend()
     session.settle()
     buttons = st.container()
     bench = _controls(session.bench(Activations))

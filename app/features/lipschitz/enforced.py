@@ -27,6 +27,7 @@ SLACK = 1e-4
 
 @polled(POLL_SECONDS, rests)
 def show() -> None:
+    opening.lend()
     session.settle()
     buttons = st.container()
     _constraint()

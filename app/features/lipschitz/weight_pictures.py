@@ -14,8 +14,8 @@ CONTOUR = 0.25
 """Share of the largest density at which the outline of the trained one is drawn."""
 
 
-def density(edits: Edits, found: Weighed, dataset: Dataset) -> Pane:
-    """The flow's density with the changes, and the outline of the trained one."""
+def density(edits: Edits, found: Weighed, dataset: Dataset, age: str) -> Pane:
+    """The flow's density with the changes, and the outline of the trained one; `age` says how long it was trained."""
     values, trained = (np.where(np.isfinite(p), p, np.nan) for p in (edits.density, edits.trained))
     known = trained[~np.isnan(trained)]
     # The trained one's, so that colours stand still while a weight is pulled.
@@ -23,7 +23,7 @@ def density(edits: Edits, found: Weighed, dataset: Dataset) -> Pane:
     x, y = (axis.name for axis in dataset.axes)
     outline = (Level(np.nan_to_num(trained), CONTOUR * top, "outline as trained", "#FFFFFF", "dash", 1.4),)
     lost = int(np.isnan(values).sum())
-    usual = "Dashed: the outline as trained." if found.changes else f"As trained, at step {edits.step:,}."
+    usual = "Dashed: the outline as trained." if found.changes else f"The flow, {age}."
     note = f"Grey: not finite at {lost} points." if lost else usual
     return Pane(
         "Density with your changes" if found.changes else "Density",

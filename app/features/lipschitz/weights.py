@@ -30,6 +30,7 @@ NOT_DRAWN = (
 
 @polled(POLL_SECONDS, rests)
 def show() -> None:
+    opening.lend()
     session.settle()
     opening.follow(False)
     _open_a_block()
@@ -67,7 +68,12 @@ def show() -> None:
         run = takeaway.run_of(report)
         files = takeaway.behind("one-weight", PROGRAMS["weights"], run, shown.found.block, needs=run)
         files += takeaway.behind("density", PROGRAMS["density"], run, about="the density alone")
-        planes([weight_pictures.density(shown, found, dataset)], key=f"{OPENED}.density", columns=1, files=files)
+        planes(
+            [weight_pictures.density(shown, found, dataset, session.age(shown.step))],
+            key=f"{OPENED}.density",
+            columns=1,
+            files=files,
+        )
     with places[2]:
         planes([weight_pictures.bent(shown)], key=f"{OPENED}.bent", columns=1)
     with places[3]:
