@@ -1,19 +1,22 @@
 """Flows trained for stored answers, as the pages train them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 
 from app.engine.backends import NUMBA, TORCH, Backends
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.reports import ArmReport, State
+from app.engine.reports import ArmReport, LossCurves, State
 from resflow_core.training import compilation
 
 DEVICE = "cpu"
+CURVES = ("held_step", "held_seconds", "held_nll", "held_se", "held_kl", "held_kl_se", "held_bias", "held_bias_se")
 
 
 @contextmanager
@@ -66,3 +69,31 @@ def trained(
 def backend_of(arms: Sequence[ArmReport]) -> str:
     """What computed them."""
     return "; ".join(dict.fromkeys(arm.fingerprint for arm in arms))
+
+
+def kept_fit(arm: ArmReport, points: int) -> dict[str, Any]:
+    """How well a flow fits, as it is stored: its step, its seconds, and its curves at no more than so many `points`.
+    Raises RuntimeError where the losses were not measured."""
+    if arm.loss is None:
+        raise RuntimeError("The losses were not measured.")
+    at = np.unique(np.linspace(0, len(arm.loss.held_step) - 1, points).round().astype(int))
+    curves = {name: getattr(arm.loss, name) for name in CURVES}
+    return {
+        "step": arm.step,
+        "seconds": arm.seconds,
+        "curves": {name: values[at] if len(values) else values for name, values in curves.items()},
+    }
+
+
+def fit_report(kept: Mapping[str, Any], measured: Mapping[type, Any] | None = None) -> ArmReport:
+    """What `kept_fit` stored, as the report of a flow that has just been trained; with what else was `measured`."""
+    curves: dict[str, Any] = {
+        name: np.array(values, np.int64 if name == "held_step" else np.float32)
+        for name, values in kept["curves"].items()
+    }
+    empty: dict[str, Any] = {
+        "step": np.empty(0, np.int64),
+        "batch_nll": np.empty(0, np.float32),
+        "orders": np.empty((0, 0, 0), np.float32),
+    }
+    return ArmReport(kept["step"], 0.0, kept["seconds"], loss=LossCurves(**curves, **empty), measured=measured or {})

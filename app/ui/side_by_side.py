@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -13,10 +13,10 @@ from app.components.planes import Chart, Heat, Pane, Path, planes
 from app.components.planes.panes import DASHES, Dash
 from app.engine.experiment import Arm
 from app.engine.measurements.masses import Masses
-from app.engine.reports import ArmReport, Frame, Report
+from app.engine.reports import MOVING, ArmReport, Frame, Report
 from app.metrics import gap_to_truth, held_out_nll, with_error
 from app.text import markdown_table, signed
-from app.ui import takeaway, transport
+from app.ui import opening, takeaway, transport
 from app.ui.chart_style import CATEGORIES
 from app.ui.scene import true_density
 from app.words import order_name
@@ -27,10 +27,24 @@ GRID, STILL_GRID = 60, 120
 Charts = Callable[[Report], Sequence[Chart]]
 
 
-def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -> Report:
-    """Train the arms, by their labels, as the comparison `name`, and draw them, with `further` charts behind."""
+@dataclass(frozen=True)
+class Opening:
+    """What stands in the place of flows that are not trained yet: `show` draws a stored answer, None where none is of
+    these flows. `take` lets the page compare those of an answer, None where something else on the page does."""
+
+    show: Callable[[], None] | None
+    take: Callable[[], None] | None = None
+
+
+def show(name: str, arms: dict[str, Arm], about: str, first: Opening, further: Charts = lambda report: ()) -> Report:
+    """Train the arms, by their labels, as the comparison `name`, and draw them, with `further` charts behind; before
+    they are trained, what comes `first`. `about` says above the buttons what is compared."""
+    answer = st.container()
+    st.markdown(about)
     report, pictures = trained(name, arms)
-    if not pictures:
+    with answer:
+        is_open = opens(name, report, first)
+    if is_open or not pictures:
         return report
     dataset, labels = session.setup().dataset, list(arms)
     panes = [
@@ -49,6 +63,31 @@ def show(name: str, arms: dict[str, Arm], further: Charts = lambda report: ()) -
     st.markdown(_table(dataset, labels, arms, report.arms))
     offer(name, {label: k for k, label in enumerate(labels)}, "Use one of these flows on all screens:")
     return report
+
+
+def opens(name: str, report: Report, first: Opening) -> bool:
+    """Whether no flow of the comparison `name` is trained, so that what comes `first` stands in their place; it is
+    drawn then. Never beside a lesson, which asks about the flows as they are."""
+    if not opening.is_due() or any(arm.step for arm in report.arms):
+        return False
+    if first.show:
+        first.show()
+    elif not report.message and report.state not in MOVING:
+        _not_trained(name, first)
+    return True
+
+
+def _not_trained(name: str, first: Opening) -> None:
+    """That these flows say nothing yet, and the way to an answer that is stored."""
+    st.info("These flows are not trained yet. Press Play to train them with your settings.")
+    if first.take and not session.focused():
+        st.button(
+            "Show the stored answer",
+            on_click=first.take,
+            icon=":material/inventory_2:",
+            key=f"{name}.take",
+            help="This replaces your data and settings by those of the flows that were measured.",
+        )
 
 
 def trained(

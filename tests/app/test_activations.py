@@ -43,7 +43,7 @@ STORED = 2
 """Charts that the view of the curves opens with."""
 CURVES = slice(STORED, STORED + 3)
 FOUND = {"curves": Starvation, "inside": Inside, "consequences": Ranking}
-"""What each view finds."""
+"""What each view finds; the last one of flows that are trained."""
 
 
 def opened(view="curves", settings=(), **bench):
@@ -107,6 +107,8 @@ def derivatives(name, t):
 @pytest.mark.parametrize("view", FOUND)
 def test_each_view_opens_by_link(view):
     page = opened(view)
+    if view == "consequences":
+        page = press(page, "step.activations")
     assert finding(page, FOUND[view]) and panes(page)
     assert page.segmented_control(key="activations.view").value == view
     assert own(page).report is None or own(page).report.state is not State.FAILED
@@ -117,7 +119,8 @@ def test_the_view_can_be_changed_and_is_in_the_link():
     for view in ("consequences", "curves", "inside"):
         own(page).findings.clear()
         page = run(page.segmented_control(key="activations.view").set_value(view))
-        assert [of for of, kind in FOUND.items() if kind in own(page).findings] == [view]
+        found = [of for of, kind in FOUND.items() if kind in own(page).findings]
+        assert (found, "play.activations" in keys(page)) == (([], True) if view == "consequences" else ([view], False))
         assert link(page).get("activations.view", "curves") == view
 
 
@@ -153,6 +156,35 @@ class TestOpening:
         assert {arm.step for arm in comparison.report.arms} == {1}
         found = finding(page, Compared)
         assert list(found.of) == ["ELU", "LipSwish"] and answers.sentence(found) in said(page)
+
+    def test_it_opens_the_consequences_too_where_nobody_has_chosen_flows(self, told):
+        page = AppTest.from_file(MAIN, default_timeout=600)
+        page.query_params["activations.view"] = "consequences"
+        page.switch_page("features/activations/activations.py")
+        page = run(page)
+        assert answers.sentence(told) in said(page) and not page.main.info
+        assert len(panes(page)) == STORED and stored.KEY in keys(page) and "consequences" not in keys(page)
+        primaries = [button.key for button in page.main.button if button.proto.type == "primary"]
+        assert primaries == ["play.activations"] and f"{stored.KEY}.both" in keys(page)
+
+    def test_it_stands_for_no_other_flows_than_its_own(self, told, monkeypatch):
+        page = opened("consequences", shown="elu,lipswish")
+        assert answers.sentence(told) not in said(page) and len(page.main.info) == 1
+        assert not panes(page) and "activations.adopt.0" not in keys(page)
+        monkeypatch.setattr(
+            stored, "SETUP", dataclasses.replace(evidence_of.SETUP, data="moons", flow=FLOW, train=TRAIN)
+        )
+        page = run(page)
+        assert answers.sentence(told) in said(page) and len(panes(page)) == STORED
+        assert not page.main.info and f"{stored.KEY}.both" not in keys(page)
+        page = press(page, "step.activations")
+        assert len(panes(page)) == STORED + 5 and "activations.adopt.0" in keys(page)
+
+    def test_its_flows_can_be_taken_without_training_them(self, told):
+        page = run(press(opened("consequences", shown="sine,elu"), "activations.take"))
+        assert (own(page).setup.data, own(page).setup.flow) == (evidence_of.SETUP.data, evidence_of.SETUP.flow)
+        assert answers.sentence(told) in said(page)
+        assert own(page).comparisons["activations"].report.state is State.PAUSED
 
     def test_its_sentence_says_what_is_stored(self, told):
         kept = evidence.stored(evidence_of.NAME)
@@ -554,15 +586,16 @@ class TestConsequences:
         assert own(page).setup.start is not None and own(page).report.arms[0].found(Activity).step == 0
 
     def test_one_seed_is_a_line_and_a_formula_an_arm_of_its_own(self):
-        page = opened("consequences", shown="sine", seeds="1", formula=OWN)
+        page = press(opened("consequences", shown="sine", seeds="1", formula=OWN), "step.activations")
         assert [(arm.flow.activation, arm.seed) for arm in own(page).comparisons["activations"].experiment.arms] == [
             ("sine", 3), (f"={OWN}", 3),
         ]  # fmt: skip
-        fits = panes(page)[3]
+        fits = panes(page)[-2]
         assert labels(fits) == ["Sine", "your own"] and len(fits["paths"]) == 2
         page = run(page.select_slider(key="activations.seeds").set_value(2))
+        page = press(page, "step.activations")
         assert [arm.seed for arm in own(page).comparisons["activations"].experiment.arms] == [3, 4, 3, 4]
-        assert len(panes(page)[3]["paths"]) == 4  # each with the edges of its band
+        assert len(panes(page)[-2]["paths"]) == 4  # each with the edges of its band
 
     def test_a_formula_is_adopted_like_any_other(self):
         page = opened("consequences", shown="sine", seeds="2", formula=OWN)
@@ -572,14 +605,14 @@ class TestConsequences:
         assert own(page).setup.start is not None
 
     def test_without_a_truth_likelihoods_are_compared(self):
-        page = opened("consequences", {"data": "wine"}, shown="elu,sine", seeds="1")
-        *densities, fits, _ = panes(page)
+        page = press(opened("consequences", {"data": "wine"}, shown="elu,sine", seeds="1"), "step.activations")
+        *densities, fits, _ = panes(page)[2:]  # below where the units of both are
         assert [pane["title"] for pane in densities] == labels(fits) == ["ELU", "Sine"]
         assert finding(page, Ranking).measure == "NLL" and not fits["log_y"]
         losses = [arm.loss.held_nll[-1] for arm in own(page).comparisons["activations"].report.arms]
         rows = table(page, "| activation |")
         for label, loss in zip(("ELU", "Sine"), losses, strict=True):
-            assert path(fits, label)[-1].tolist() == pytest.approx([0, loss])
+            assert path(fits, label)[-1].tolist() == pytest.approx([1, loss])
             assert number(rows[label][0].split(" (")[0]) == pytest.approx(loss, rel=6e-3)
 
     def test_at_most_four_are_compared(self):

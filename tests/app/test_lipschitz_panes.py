@@ -10,12 +10,13 @@ import torch
 
 from app.components.planes.panes import NO_NUMBER, Chart, encode
 from app.engine.reports import ArmReport, LossCurves, Report, State
-from app.features.lipschitz import arms, enforced, norms, pictures, words
+from app.features.lipschitz import arms, costs, enforced, norms, pictures, words
 from app.features.lipschitz.induced import induced
 from app.features.lipschitz.numbers import inverted
 from app.metrics import gap_to_truth
 from app.setup import Setup
 from app.ui import side_by_side
+from app.ui.bands import Ranking
 from app.words import order_name, wide
 from resflow_core import measure
 from resflow_core.data import DATASETS
@@ -427,3 +428,48 @@ class TestNorms:
         assert norms.learned(np.full((2, 2), 4.0)).alike and "4.00" in norms._now(norms.learned(np.full((2, 2), 4.0)))
         assert norms._orders(Report("", State.PAUSED, (ArmReport(0, 0.0, 0.0, loss=losses()),))) == []
         assert norms._orders(Report("", State.PAUSED, (ArmReport(0, 0.0, 0.0),))) == []
+
+
+class TestCosts:
+    """What stored comparisons say, for numbers that are not those that are stored."""
+
+    SMALL, MIDDLE, LARGE = "L = 0.1", "L = 0.5", "L = 0.9"
+
+    def ranking(self, *values):
+        labels = (self.SMALL, self.MIDDLE, self.LARGE)
+        return Ranking("KL", len(values[0]), dict(zip(labels, values, strict=True)), 700)
+
+    def test_differences_are_taken_seed_by_seed(self):
+        found = costs.farther(self.ranking([0.5, 0.9], [0.2, 0.3], [0.1, 0.4]), self.LARGE)
+        small, middle = (found[label] for label in (self.SMALL, self.MIDDLE))
+        assert list(found) == [self.SMALL, self.MIDDLE]
+        assert (small.mean, small.low, small.high) == pytest.approx((0.45, 0.4, 0.5))
+        assert (middle.mean, middle.low, middle.high) == pytest.approx((0, -0.1, 0.1))
+        assert costs.is_decided(small) and not costs.is_decided(middle)
+
+    def test_only_costs_that_all_seeds_agree_on_are_named(self):
+        said = named(costs.of_budgets(self.ranking([0.5, 0.9], [0.2, 0.3], [0.1, 0.4])).replace("\xa0", " "))
+        assert {"0.250", "0.450", "0.400", "0.500", "700", "2"} <= said
+        assert not {"0.000", "0.100", f"{MINUS}0.100"} & said
+        said = costs.of_budgets(self.ranking([0.2, 0.4], [0.2, 0.3], [0.2, 0.4]))
+        assert {"0.300", "700"} <= named(said.replace("\xa0", " ")) and "adds" not in said
+
+    def test_a_small_budget_that_costs_nothing_breaks_the_claims(self):
+        assert all(costs.budgets_cost(self.ranking([0.5, 0.9], [0.3, 0.5], [0.1, 0.4])).values())
+        assert not any(costs.budgets_cost(self.ranking([0.2, 0.9], [0.3, 0.5], [0.1, 0.4])).values())
+        assert not any(costs.budgets_cost(self.ranking([0.5, 0.9], [0.3, 0.5], [0.1, 1.0])).values())
+
+    def test_few_deep_blocks_are_called_worst_only_if_they_are_so_in_every_seed(self):
+        worst, mixed = (self.ranking([0.1, 0.2], middle, [0.3, 0.4]) for middle in ([0.2, 0.1], [0.2, 0.5]))
+        assert costs.FEWEST_WORST in costs.of_shapes(worst) and all(costs.shapes_differ(worst).values())
+        assert costs.FEWEST_WORST not in costs.of_shapes(mixed) and not any(costs.shapes_differ(mixed).values())
+
+    def test_norms_that_fit_alike_break_the_claim(self):
+        apart, alike = (
+            self.ranking([0.1, 0.2], [0.2, 0.3], [0.3, 0.4]),
+            self.ranking([0.1, 0.2], [0.2, 0.1], [0.1, 0.2]),
+        )
+        assert all(costs.norms_differ(apart).values()) and not any(costs.norms_differ(alike).values())
+        said = costs.of_norms(apart).replace("\xa0", " ")
+        assert {"0.150", "0.100", "0.200"} <= named(said) and "agree" not in said
+        assert "agree" in costs.of_norms(alike)

@@ -39,17 +39,18 @@ def show() -> None:
     report, frames = side_by_side.trained(
         NAME, arms, pictured=firsts, steps=STEPS, frame_seconds=2.0, measured={"activity": "all"}
     )
-    if not frames:
+    with answer:
+        is_open = side_by_side.opens(NAME, report, stored.first(setup, bench))
+    if is_open or not frames:
         return
     groups = bands.grouped(labels, report.arms, bench.seeds)
     dataset = setup.dataset
     ranking = session.note(bands.by_steps(dataset, groups))
     with answer:
-        trained = any(arm.step for arm in report.arms)
-        if not (trained and _answer(dataset, groups, names)) and opening.is_due() and stored.is_of(setup, names):
-            stored.show(key=f"{NAME}.stored")
-            if trained:
-                st.caption(":material/hourglass: The units of the flows here are being measured.")
+        is_trained = any(arm.step for arm in report.arms)
+        if not (is_trained and _answer(dataset, groups, names)) and opening.is_due() and stored.is_of(setup, names):
+            stored.show(key=stored.KEY)
+            st.caption(":material/hourglass: The units of the flows here are being measured.")
     st.markdown(bands.in_words(ranking))
     panes = [
         *side_by_side.densities(dataset, labels, [report.arms[k] for k in firsts], frames),

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from app.engine.commands import ViewRequest
-from app.engine.reports import ArmReport, LossCurves
+from app.engine.reports import ArmReport
 from app.evidence import Evidence, Made
-from app.evidence.training import backend_of, trained
+from app.evidence.training import backend_of, fit_report, kept_fit, trained
 from app.features.activations import answers
 from app.features.activations.arms import compared as arms_of
 from app.features.activations.settings import label_of
@@ -25,7 +25,6 @@ STEPS, SEEDS = 2_000, 3
 SMALL_STEPS, SMALL_SEEDS = 400, 3
 MOST_POINTS = 40
 """Of a curve."""
-CURVES = ("held_step", "held_seconds", "held_nll", "held_se", "held_kl", "held_kl_se", "held_bias", "held_bias_se")
 REQUEST = ViewRequest(frames=False, measured={"activity": "all"})
 
 
@@ -46,15 +45,8 @@ def make(small: bool) -> Made:
 
 
 def _kept(arm: ArmReport) -> dict[str, Any]:
-    (found,), loss = units_of([arm]), arm.loss
-    if loss is None:
-        raise RuntimeError("The losses were not measured.")
-    at = np.unique(np.linspace(0, len(loss.held_step) - 1, MOST_POINTS).round().astype(int))
-    curves = {name: getattr(loss, name) for name in CURVES}
-    return {
-        "step": arm.step,
-        "seconds": arm.seconds,
-        "curves": {name: values[at] if len(values) else values for name, values in curves.items()},
+    (found,) = units_of([arm])
+    return kept_fit(arm, MOST_POINTS) | {
         "shares": found.shares.round(5),
         "saturated": found.saturated,
         "straight": found.straight,
@@ -64,20 +56,7 @@ def _kept(arm: ArmReport) -> dict[str, Any]:
 
 def groups_of(found: Mapping[str, Any]) -> Groups:
     """What was stored, as the reports of flows that have just been trained, by the activation's label."""
-    return {label_of(name): [_report(arm) for arm in arms] for name, arms in found.items()}
-
-
-def _report(kept: Mapping[str, Any]) -> ArmReport:
-    curves: dict[str, Any] = {
-        name: np.array(values, np.int64 if name == "held_step" else np.float32)
-        for name, values in kept["curves"].items()
-    }
-    empty: dict[str, Any] = {
-        "step": np.empty(0, np.int64),
-        "batch_nll": np.empty(0, np.float32),
-        "orders": np.empty((0, 0, 0), np.float32),
-    }
-    return ArmReport(kept["step"], 0.0, kept["seconds"], loss=LossCurves(**curves, **empty))
+    return {label_of(name): [fit_report(arm) for arm in arms] for name, arms in found.items()}
 
 
 def units(found: Mapping[str, Any]) -> dict[str, Sequence[Units]]:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from app import evidence
 from app.engine.measurements.activity import Activity
+from app.features.activations.evidence import NAME, read
 from app.features.activations.numbers import measured
-from app.features.activations.settings import Activations
+from app.features.activations.settings import Activations, label_of
 from app.lessons.expression import Unknown
 from app.lessons.observables import Observable, known
 from resflow_core.activations import activation_named
@@ -45,6 +47,11 @@ def _tail(name: str, side: str) -> Any:
     return {"left": measured(name).left, "right": measured(name).right}[side]
 
 
+def _stored_saturated(name: str) -> float:
+    """The mean over seeds."""
+    return read(evidence.stored(NAME).found).of[label_of(name)].saturated.mean
+
+
 def _own(at: "Situation") -> str:
     """The formula that was typed, by the name that activations are asked for."""
     formula = at.bench(Activations).formula
@@ -78,6 +85,12 @@ ACTIVATIONS: dict[str, Observable] = {
         "the share of saturated units",
         lambda at: float(known(_activity(at).saturation).overall),
         wants=MEASURED,
+    ),
+    "stored_saturated": Observable(
+        "the share of saturated units in the stored flows with an activation",
+        lambda at, name: _stored_saturated(name),
+        "%",
+        arguments=1,
     ),
     "log_det_gradient": Observable(
         "the norm of the log det's gradient in the blocks",

@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from app.engine.commands import ViewRequest
 from app.engine.measurements.masses import Masses
-from app.engine.reports import ArmReport, LossCurves
+from app.engine.reports import ArmReport
 from app.evidence import Evidence, Made
-from app.evidence.training import backend_of, trained
+from app.evidence.training import backend_of, fit_report, kept_fit, trained
 from app.features.compare.arms import contenders
 from app.features.compare.numbers import Compared, compared
 from app.features.compare.presets import PRESETS, Preset
@@ -25,7 +23,6 @@ MOST_POINTS = 80
 """Of a curve."""
 SMALL_STEPS, SMALL_SEEDS = 700, 1
 LEAST_SEEDS = 3
-CURVES = ("held_step", "held_seconds", "held_nll", "held_se", "held_kl", "held_kl_se", "held_bias", "held_bias_se")
 REQUEST = ViewRequest(frames=False, measured={"masses": True})
 
 
@@ -59,14 +56,9 @@ def make(preset: str, small: bool) -> Made:
 
 def _kept(arm: ArmReport) -> dict[str, Any]:
     masses = arm.found(Masses)
-    if masses is None or arm.loss is None:
+    if masses is None:
         raise ValueError("The run ended before it was measured.")
-    at = np.unique(np.linspace(0, len(arm.loss.held_step) - 1, MOST_POINTS).round().astype(int))
-    curves = {name: getattr(arm.loss, name) for name in CURVES}
-    return {
-        "step": arm.step,
-        "seconds": arm.seconds,
-        "curves": {name: values[at] if len(values) else values for name, values in curves.items()},
+    return kept_fit(arm, MOST_POINTS) | {
         "exact": [masses.exact.value, masses.exact.error],
         "believed": masses.believed and [masses.believed.value, masses.believed.error],
     }
@@ -78,18 +70,9 @@ def groups_of(found: Mapping[str, Any]) -> Groups:
 
 
 def _report(kept: Mapping[str, Any]) -> ArmReport:
-    curves: dict[str, Any] = {
-        name: np.array(values, np.int64 if name == "held_step" else np.float32)
-        for name, values in kept["curves"].items()
-    }
-    curves |= {
-        "step": np.empty(0, np.int64),
-        "batch_nll": np.empty(0, np.float32),
-        "orders": np.empty((0, 0, 0), np.float32),
-    }
     exact, believed = (pair and Mass(pair[0], pair[1], 0.0) for pair in (kept["exact"], kept["believed"]))
     masses = Masses(kept["step"], Exact(), exact, believed)
-    return ArmReport(kept["step"], 0.0, kept["seconds"], loss=LossCurves(**curves), measured={Masses: masses})
+    return fit_report(kept, {Masses: masses})
 
 
 def read(found: Mapping[str, Any], preset: str) -> Compared:

@@ -10,7 +10,8 @@ from app import session
 from app.components.planes import Chart, Dots, Pane, Path, planes
 from app.components.planes.panes import Dash
 from app.engine.reports import Report
-from app.features.lipschitz import arms
+from app.features.lipschitz import arms, stored
+from app.features.lipschitz.compared import NORMS
 from app.features.lipschitz.induced import Induced, ball, induced
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.takeaway.programs import PROGRAMS
@@ -145,7 +146,7 @@ def compared() -> None:
     """The page's flow, constrained in other norms."""
     session.settle()
     heading.section("The same flow under other norms")
-    st.markdown(
+    about = (
         "The input and output of a block are measured in one norm. The values between its layers may be measured in "
         "another, for example ∞ → 2 → ∞. A bound on each layer, from one norm to the next, then bounds the block in "
         "the norm of its ends. Some norms leave the weights more room. **Learned** orders move to where the bound is "
@@ -155,7 +156,7 @@ def compared() -> None:
     if st.session_state.pop(PLAYS, False):
         session.compare(NAME, tuple(labels.values()))
         session.play(NAME)
-    side_by_side.show(NAME, labels, _orders)
+    side_by_side.show(NAME, labels, about, stored.first(NORMS, labels), _orders)
 
 
 def _orders(report: Report) -> list[Chart]:
