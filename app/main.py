@@ -21,7 +21,7 @@ from starlette.routing import Route  # noqa: E402
 
 from app import channel, streamlit_internals  # noqa: E402
 from app.classroom import rooms  # noqa: E402
-from app.classroom.paths import PATHS  # noqa: E402
+from app.classroom.paths import PATHS, TYPED_CODE  # noqa: E402
 from app.hosts import HOSTS_VARIABLE  # noqa: E402
 from app.lessons import short  # noqa: E402
 from app.security import EMBED_VARIABLE, Guard  # noqa: E402
@@ -62,10 +62,13 @@ async def at_once(request: Request) -> Response:
     return RedirectResponse(f"{ROOT}learn?{asked}")
 
 
-class Place(Convertor[str]):
-    """A short address of a lesson."""
+async def to_room(request: Request) -> Response:
+    """To the room of a code that stands at once behind the address of the app. Its page says where there is none."""
+    return RedirectResponse(f"{ROOT}r/{request.path_params['code']}")
 
-    regex = short.PLACE
+
+class Typed(Convertor[str]):
+    """A part of an address, as it was typed."""
 
     def convert(self, value: str) -> str:
         return value
@@ -74,15 +77,28 @@ class Place(Convertor[str]):
         return value
 
 
+class Place(Typed):
+    """A short address of a lesson."""
+
+    regex = short.PLACE
+
+
+class Code(Typed):
+    """What may be the code of a room."""
+
+    regex = TYPED_CODE
+
+
 ROOT = channel.root()
 register_url_convertor("place", Place())
+register_url_convertor("code", Code())
 PAPERS = Route(f"{ROOT}papers/{{lesson}}/{{paper}}", later("app.features.teach.served", "paper"))
 ROOMS = [
     Route(f"{ROOT}{path}", later("app.classroom.served", name), methods=[method])
     for name, (paths, method) in PATHS.items()
     for path in paths
 ]
-SHORT = Route(f"{ROOT}{{place:place}}", at_once)
+SHORT = [Route(f"{ROOT}{{place:place}}", at_once), Route(f"{ROOT}{{code:code}}", to_room)]
 
 # Streamlit looks for this very line.
-app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS, *ROOMS, SHORT], middleware=[GUARD])
+app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS, *ROOMS, *SHORT], middleware=[GUARD])

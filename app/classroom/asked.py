@@ -32,11 +32,24 @@ SHARES_N = next(name for name, suspect in SUSPECTS.items() if suspect.bug == "sh
 
 @dataclass(frozen=True)
 class Truth:
-    """The answer to a question, how far from it is right, and why it is so, as Markdown."""
+    """The right answer to a prediction, and by the kinds of its answers (`Predict.answers`) what is said of each, as
+    Markdown."""
 
+    of: Predict
     value: Any
-    margin: float
-    why: str
+    whys: Mapping[str, str]
+
+    @property
+    def margin(self) -> float:
+        """How far from it a number is right."""
+        return self.of.margin(self.value)
+
+    def is_right(self, answer: Any) -> bool:
+        return self.of.is_right(answer, self.value)
+
+    def why(self, answer: Any = None) -> str:
+        """What is said of an answer; without one, of the right answer."""
+        return self.whys.get(self.of.answer(self.value if answer is None else answer, self.value), "")
 
 
 @dataclass(frozen=True)
@@ -122,14 +135,13 @@ def true_log_det(bench: Bench) -> float:
 
 def _question(acted: Acted, step: Step, block: Predict) -> Question:
     options = {key: acted.before(step, text) for key, text in block.options.items()}
-    return Question(block.id, acted.read(step, block), options, block.low, block.high, block.unit)
+    text = acted.read(step, block)
+    return Question(block.id, text, options, block.low, block.high, block.unit, block.again, block.told_with)
 
 
 def _truth(acted: Acted, step: Step, block: Predict) -> Truth:
-    value = acted.truths[block.id]
-    why = block.why.get(value if block.is_choice else "right", "")
-    margin = 0.0 if block.is_choice else block.margin(value)
-    return Truth(value, margin, acted.after(step, why))
+    whys = {name: acted.after(step, why) for name, why in block.why.items()}
+    return Truth(block, acted.truths[block.id], whys)
 
 
 def _bench(step: Step) -> Bench | None:

@@ -49,7 +49,7 @@ def _rows(room: Room) -> Iterator[list[object]]:
     for asked in room.asked.values():
         for number, one in enumerate(asked.rounds, 1):
             found, question = one.counts(), asked.question
-            text = " ".join(question.text.split())
+            text = " ".join([*question.text.split(), *(["(asked again)"] if question.again else [])])
             if len(one.answers) < FEWEST_PEOPLE:
                 continue
             if question.options:

@@ -123,6 +123,8 @@ def _rows(sheets: Sequence[Progress], lessons: Mapping[str, Lesson]) -> Iterator
         block = blocks.get(id)
         read = told.get(id, [])
         question = _as_read(block.text if block else "", (one.question for one in read)) or id[1]
+        if isinstance(block, Predict) and block.again:
+            question = f"{question} (asked again)"
         if isinstance(block, Explain):
             written = sum(people for text, people in counts[id].items() if str(text).strip())
             yield Row(id[0], question, IN_OWN_WORDS, written, None)
@@ -130,8 +132,13 @@ def _rows(sheets: Sequence[Progress], lessons: Mapping[str, Lesson]) -> Iterator
         choice = list(block.options) if isinstance(block, Predict) else []
         for answer in sorted(counts[id], key=lambda one: _place(one, choice)):
             shown = _answer(answer, block, (one.answer for one in read))
-            right = _right(answer, truths.get(id), block)
+            right = _right(answer, truths.get(id, _told_later(id, block, truths)), block)
             yield Row(id[0], question, shown, counts[id][answer], right, block is not None)
+
+
+def _told_later(id: Id, block: Any, truths: Mapping[Id, Any]) -> Any:
+    """The truth of a question that is asked again, as it was met there."""
+    return truths.get((id[0], block.told_with)) if isinstance(block, Predict) else None
 
 
 def _place(answer: Any, choice: list[str]) -> tuple[int, float, str]:

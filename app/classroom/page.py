@@ -10,21 +10,22 @@ from app.network import Reach, shared
 
 TITLES = {"phone": "room_join", "wall": "room_wall"}
 SCRIPTS = {"phone": ("common", "phone"), "wall": ("common", "charts", "wall")}
-UNREACHED = {Reach.CLOSED, Reach.NO_NETWORK}
+UNREACHED = {Reach.CLOSED: "closed", Reach.NO_NETWORK: "no_network"}
+"""Where only this machine finds a room: what the key of the sentence that says how others get in ends with."""
 WORDS = "room_"
 """What the keys of a room's words begin with."""
 
 
 def page(kind: str, url: str, code: str, root: str, listens_on: str) -> str:
     """The page of this kind (`SCRIPTS`), asked for at `url`, of an app below `root`, which ends with a slash."""
-    found = shared(_at(url, f"{root}r/{code}" if code else f"{root}r"), listens_on)
+    found = shared(_at(url, f"{root}{code}" if code else f"{root}r"), listens_on)
     link = found.url
-    picture = code_of(link) if kind == "wall" else None
+    picture = code_of(link) if kind == "wall" and found.is_open else None
     data = {
         "code": code,
         "root": root,
         "link": link,
-        "reached": found.reach not in UNREACHED,
+        "unreached": UNREACHED.get(found.reach, ""),
         "qr": picture.image if picture else "",
         "words": {language: _words(language) for language in languages()},
     }

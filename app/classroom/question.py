@@ -12,7 +12,8 @@ LARGEST = 1e300
 
 @dataclass(frozen=True)
 class Question:
-    """A choice among `options` (key -> text), or a number from `low` to `high` in `unit`."""
+    """A choice among `options` (key -> text), or a number from `low` to `high` in `unit`. `again` is the id of an
+    earlier question that it asks once more, and `told_with` that of the one which asks this once more."""
 
     id: str
     text: str
@@ -20,6 +21,8 @@ class Question:
     low: float = -math.inf
     high: float = math.inf
     unit: str = ""
+    again: str = ""
+    told_with: str = ""
 
     def check(self, answer: Any) -> None:
         """Raises ValueError for what is no answer."""

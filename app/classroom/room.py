@@ -1,5 +1,6 @@
 """One room: what its members may do, what its teacher may do, and what the wall shows."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ SEATS_OF_AN_ADDRESS = 120
 """A school often has one address for all. The teacher can allow more."""
 SECONDS_BETWEEN = 1.0
 """A member may say something so often."""
+HERE_SECONDS = 75.0
+"""A member is here who was heard of in so long. A browser wakes a hidden lesson once a minute."""
 LARGEST_COUNT, MOST_THROWS = 60, 200
 """Of coins: throws up to the first tails, and how many such counts a member may add."""
 
@@ -54,6 +57,12 @@ class Asked:
     stage: Stage = Stage.VOTING
     rounds: list[Round] = field(default_factory=lambda: [Round()])
 
+    def answer_of(self, token: str) -> Answer | None:
+        """What a member has answered: while votes are taken in this round, else in the last one in which they did."""
+        if self.stage is Stage.VOTING:
+            return self.rounds[-1].answers.get(token)
+        return next((one.answers[token] for one in reversed(self.rounds) if token in one.answers), None)
+
 
 @dataclass
 class Member:
@@ -62,7 +71,7 @@ class Member:
     address: str = ""
     browser: str = ""
     step: str = ""
-    seen: float = 0.0
+    seen: float = 0.0  # when it was heard of last; -inf: it has gone to another room
     said: float = -SECONDS_BETWEEN
     coins: list[int] = field(default_factory=list)  # throws up to the first tails, by hand
 
@@ -129,6 +138,12 @@ class Room:
                 answers[to] = answers.pop(token)
         if self.pool:
             self.pool.rename(token, to)
+
+    def leave(self, token: str, browser: str = "") -> None:
+        """Whoever has this token, or this browser, has gone to another room. What they said here stays."""
+        for name, member in self.members.items():
+            if name == token or (browser and member.browser == browser):
+                member.seen = -math.inf
 
     def _ballots(self) -> Iterator[dict[str, Answer]]:
         """All answers by member: of each round, and those that came early."""
@@ -198,11 +213,13 @@ class Room:
 
     def waits(self, question: str) -> bool:
         """Whether a member's verdict, and the covered screen, wait for the truth to be revealed: of a question on the
-        wall, and of all others as long as the teacher sets the pace."""
-        asked = self.asked.get(question)
+        wall, and of all others as long as the teacher sets the pace. A question that is asked again is revealed with
+        the later one."""
+        known = self.questions.get(question)
+        asked = self.asked.get((known and known.told_with) or question)
         if asked is not None and asked.stage is Stage.REVEALED:
             return False
-        return self.released is not None or (asked is not None and question == self.present)
+        return self.released is not None or question == self.present
 
     # --- the teacher ---------------------------------------------------------------------------------------------
 
@@ -278,10 +295,15 @@ class Room:
 
     # --- the wall ------------------------------------------------------------------------------------------------
 
-    def answered(self) -> tuple[int, int]:
-        """How many have answered the question on the wall in its last round, of how many members."""
-        asked = self.asked.get(self.present)
-        return len(asked.rounds[-1].answers) if asked else 0, len(self.members)
+    def here(self, now: float) -> dict[str, Member]:
+        """The members that were heard of lately, by their tokens."""
+        return {token: one for token, one in self.members.items() if now - one.seen <= HERE_SECONDS}
+
+    def answered(self, now: float) -> tuple[int, int]:
+        """How many of those who are here have answered the question on the wall in its last round, and how many are
+        here. The answers of others stay in `results`."""
+        asked, here = self.asked.get(self.present), self.here(now)
+        return len(here.keys() & asked.rounds[-1].answers.keys()) if asked else 0, len(here)
 
     def results(self) -> list[Counter[Answer]]:
         """Counts of each round of the question on the wall; none of one that is still hidden."""
@@ -291,9 +313,18 @@ class Room:
         told = asked.rounds[:-1] if asked.stage is Stage.VOTING else asked.rounds
         return [one.counts() for one in told]
 
-    def places(self) -> dict[str, int]:
-        """How many members are at each step."""
-        counts = Counter(member.step for member in self.members.values())
+    def before_and_after(self) -> tuple[Round, Round] | None:
+        """Of a question on the wall that asks an earlier one again: what was said to that at first, on the wall or in
+        the lesson, and what was said last. None of another question."""
+        asked = self.asked.get(self.present)
+        if asked is None or not (name := asked.question.again):
+            return None
+        first = self.asked.get(name)
+        return first.rounds[0] if first else Round(self.early.get(name, {})), asked.rounds[-1]
+
+    def places(self, now: float) -> dict[str, int]:
+        """How many of those who are here are at each step."""
+        counts = Counter(member.step for member in self.here(now).values())
         return {step: counts[step] for step in self.steps}
 
     def addresses(self) -> list[list[int]]:

@@ -83,8 +83,8 @@ class Rooms:
             return code, secret
 
     def join(self, code: str, token: str, address: str = "", browser: str = "") -> str:
-        """Make the visitor with this token a member of the room with this code, as it was typed; the code as it is.
-        Raises Closed where there is none, after too many wrong codes, and as `Room.join`."""
+        """Make the visitor with this token a member of the room with this code, as it was typed, and of no other;
+        the code as it is. Raises Closed where there is none, after too many wrong codes, and as `Room.join`."""
         with self._lock:
             code = "".join(code.split()).upper()
             self._forget()
@@ -95,6 +95,9 @@ class Rooms:
                 self._codes.note(address)
                 raise Closed("code", code=code[:12])
             room.join(token, self._clock(), address, browser)
+            for other in self._rooms.values():
+                if other is not room:
+                    other.leave(token, browser)
             return code
 
     @contextmanager

@@ -123,7 +123,7 @@ def _by_member(code: str, token: str, said: dict[str, Any]) -> dict[str, Any]:
     with rooms.ROOMS.member(code, token) as (room, now):
         _known(MEMBER, said)(room, token, said, now)
         room.at(token, "", now)
-        return {"code": code, **state.for_member(room, _of(room), token)}
+        return {"code": code, **state.for_member(room, _of(room), token, now)}
 
 
 @answers

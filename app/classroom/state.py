@@ -1,6 +1,7 @@
 """What a page of a room is told: everything that it shows, as JSON."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
@@ -9,15 +10,16 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from app.classroom.asked import Asked, coverage_of_shared_n, expected_counts, true_log_det, with_shared_n
+from app.classroom.asked import Asked, Truth, coverage_of_shared_n, expected_counts, true_log_det, with_shared_n
 from app.classroom.pool import Pool, Summary, summary
 from app.classroom.question import Question
-from app.classroom.room import MOST_MEMBERS, Room, Stage
+from app.classroom.room import MOST_MEMBERS, Answer, Room, Stage
 from app.estimates.settings import Bench
 from app.lessons import paper
 from resflow_core.estimators.faulty_estimators import BATCH
 
 BINS = 40
+SENTENCE = re.compile(r"(?<=[.?!])\s+")
 
 html, line = (lru_cache(maxsize=1024)(function) for function in (paper.html, paper.line))
 """Two hundred pages ask for the same texts every second."""
@@ -25,7 +27,7 @@ _shown: "WeakKeyDictionary[Pool, tuple[int, dict[str, Any]]]" = WeakKeyDictionar
 """What was told of each pool, with its version."""
 
 
-def for_member(room: Room, asked: Asked, token: str) -> dict[str, Any]:
+def for_member(room: Room, asked: Asked, token: str, now: float) -> dict[str, Any]:
     """A question, what this member has answered, and where the class is. Counts, and the truth, only when the teacher
     shows them."""
     member = room.members[token]
@@ -33,7 +35,7 @@ def for_member(room: Room, asked: Asked, token: str) -> dict[str, Any]:
         "lesson": asked.lesson.title,
         "id": asked.lesson.id,
         "language": asked.lesson.language,
-        "members": len(room.members),
+        "members": len(room.here(now)),
         "seat": member.seat,
         "question": _question(room, asked, token),
         "released": room.released,
@@ -46,8 +48,11 @@ def for_member(room: Room, asked: Asked, token: str) -> dict[str, Any]:
 
 
 def for_wall(room: Room, asked: Asked) -> dict[str, Any]:
-    """Everything that the teacher's wall shows."""
-    answered, members = room.answered()
+    """Everything that the teacher's wall shows, who has just looked."""
+    answered, members = room.answered(room.watched)
+    question = _question(room, asked, None)
+    if question and question["truth"]:
+        question["before_and_after"] = _shares(room, asked)
     return {
         "lesson": asked.lesson.title,
         "id": asked.lesson.id,
@@ -58,12 +63,14 @@ def for_wall(room: Room, asked: Asked) -> dict[str, Any]:
         "most_seats": MOST_MEMBERS,
         "addresses": [{"people": len(of), "first": of[0], "last": of[-1]} for of in room.addresses()],
         "answered": answered,
-        "question": _question(room, asked, None),
+        "question": question,
         "questions": [
-            {"id": id, "step": asked.step_of[id], "text": line(_first(question.text))}
+            {"id": id, "step": asked.step_of[id], "text": line(_first(question.text)), "again": bool(question.again)}
             for id, question in asked.questions.items()
         ],
-        "steps": [{**step, "here": here} for step, here in zip(_steps(asked), room.places().values(), strict=True)],
+        "steps": [
+            {**step, "here": here} for step, here in zip(_steps(asked), room.places(room.watched).values(), strict=True)
+        ],
         "released": room.released,
         "draws": None if room.pool is None else _pooled(room, asked),
         "drawing": [step for step in asked.benches],
@@ -79,8 +86,7 @@ def _question(room: Room, asked: Asked, token: str | None) -> dict[str, Any] | N
     rounds = [[[key, n] for key, n in sorted(counts.items(), key=lambda one: str(one[0]))] for counts in room.results()]
     if token is not None and stage is Stage.VOTING:
         rounds = []  # the first vote is on the wall; a phone shows nothing beside the question
-    truth = asked.truths[question.id]
-    revealed = {"value": truth.value, "margin": truth.margin, "why": html(truth.why) if truth.why else ""}
+    mine = None if token is None else now.answer_of(token)
     return {
         "id": question.id,
         "step": asked.step_of[question.id],
@@ -91,9 +97,30 @@ def _question(room: Room, asked: Asked, token: str | None) -> dict[str, Any] | N
         "stage": stage.value,
         "round": len(now.rounds),
         "rounds": rounds,
-        "mine": None if token is None else now.rounds[-1].answers.get(token),
-        "truth": revealed if stage is Stage.REVEALED else None,
+        "told_later": bool(question.told_with),
+        "mine": mine,
+        "truth": _revealed(asked.truths[question.id], mine) if stage is Stage.REVEALED else None,
     }
+
+
+def _revealed(truth: Truth, mine: Answer | None) -> dict[str, Any]:
+    """With the reason for this answer, and whether it is right; without one, with that for the right answer."""
+    why = truth.why(mine)
+    return {
+        "value": truth.value,
+        "margin": truth.margin,
+        "why": html(why) if why else "",
+        "right": None if mine is None else truth.is_right(mine),
+    }
+
+
+def _shares(room: Room, asked: Asked) -> list[dict[str, int]] | None:
+    """How many were right before and after, of a question that is asked again; None where nobody answered before."""
+    rounds = room.before_and_after()
+    if rounds is None or not rounds[0].answers:
+        return None
+    is_right = asked.truths[room.present].is_right
+    return [{"right": sum(map(is_right, one.answers.values())), "people": len(one.answers)} for one in rounds]
 
 
 def _range(question: Question) -> dict[str, float | None]:
@@ -170,8 +197,9 @@ def _told(one: Summary) -> dict[str, float | int | None]:
 
 
 def _first(text: str) -> str:
-    """The question of a text, for a list of them."""
-    return " ".join(text.split()).split(". ")[-1]
+    """The question of a text, for a list of them: its last sentence that asks, or its last one."""
+    sentences = SENTENCE.split(_plain(text))
+    return next((one for one in reversed(sentences) if one.endswith("?")), sentences[-1])
 
 
 def _plain(text: str) -> str:

@@ -51,7 +51,8 @@ LOW, RIGHT, HIGH = SIDES = ("low", "right", "high")
 @dataclass(frozen=True, kw_only=True)
 class Predict(Block):
     """A guess, locked once it is made, and the truth: a number, or the one option whose condition holds. Where it is of
-    what is still to be done, it is known `once` that holds."""
+    what is still to be done, it is known `once` that holds. A question that is asked `again` is an earlier one, of this
+    id, and the earlier one is `told_with` the later: its truth is not told before that one is answered."""
 
     options: Mapping[str, str] = field(default_factory=dict)  # of a choice: key -> text
     when: Mapping[str, Expression] = field(default_factory=dict)
@@ -65,6 +66,8 @@ class Predict(Block):
     near: float = 0.0  # how far from the truth a number is right
     share: bool = False  # whether `near` is a share of the truth
     why: Mapping[str, str] = field(default_factory=dict)  # what is said of each answer: by the option, or by `SIDES`
+    again: str = ""
+    told_with: str = ""
 
     @property
     def is_choice(self) -> bool:

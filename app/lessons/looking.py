@@ -30,7 +30,7 @@ def look(step: Step, done: LessonProgress, at: Situation) -> None:
         if isinstance(block, Predict) and not block.takes(done.answers.get(block.id)):
             done.answers.pop(block.id, None)
             done.truths.pop(block.id, None)
-        if isinstance(block, Predict) and block.id in done.held:
+        if isinstance(block, Predict) and (block.id in done.held or waits_for_again(block, done)):
             continue
         if isinstance(block, Predict) and block.id in done.answers and not block.may_be(done.truths.get(block.id)):
             done.truths.pop(block.id, None)
@@ -63,9 +63,18 @@ def is_open(block: Block, done: LessonProgress, at: Situation) -> bool:
     """Whether it comes true by itself, once the page is so, or a number in it is still to be known."""
     return (
         (isinstance(block, Do) and block.id not in done.done)
-        or (isinstance(block, Predict) and block.id in done.answers and block.id not in done.truths)
+        or (isinstance(block, Predict) and _is_unmet(block, done))
         or (isinstance(block, Text | Observe | Do | Predict) and not _is_known(block, at))
     )
+
+
+def _is_unmet(block: Predict, done: LessonProgress) -> bool:
+    return block.id in done.answers and block.id not in done.truths and not waits_for_again(block, done)
+
+
+def waits_for_again(block: Predict, done: LessonProgress) -> bool:
+    """Whether its truth waits until the question is asked again."""
+    return bool(block.told_with) and block.told_with not in done.answers
 
 
 def _is_known(block: Block, at: Situation) -> bool:
@@ -91,8 +100,11 @@ def shown(step: Step, done: LessonProgress) -> list[Block]:
 
 
 def is_told(block: Predict, done: LessonProgress) -> bool:
-    """Whether what comes after a prediction may be seen: it is made, and no teacher holds its truth back."""
-    return block.id in done.answers and (block.id in done.truths or block.id not in done.held)
+    """Whether what comes after a prediction may be seen: it is made, and no teacher holds its truth back. A question
+    that is asked again later is no reason to wait."""
+    if block.id not in done.answers:
+        return False
+    return block.id in done.truths or block.id not in done.held or waits_for_again(block, done)
 
 
 def is_asked(step: Step, done: LessonProgress) -> bool:

@@ -28,10 +28,13 @@ def of_lesson(lesson: Lesson) -> float:
 
 
 def _words(block: Block) -> float:
-    """All answers that may be chosen are read, and of their reasons one."""
+    """All answers that may be chosen are read, and of their reasons one. A question that is asked again was read
+    before, and its reason is read where it is told."""
     if not isinstance(block, Predict):
         return _length(block.text)
-    reasons = sum(map(_length, block.why.values())) / max(len(block.why), 1)
+    reasons = 0.0 if block.told_with else sum(map(_length, block.why.values())) / max(len(block.why), 1)
+    if block.again:
+        return reasons
     return _length(block.text) + sum(map(_length, block.options.values())) + reasons
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app.lessons.again import AGAIN, TOLD_WITH, repeated
 from app.lessons.expression import Expression
 from app.lessons.lesson import (
     SIDES,
@@ -68,6 +69,7 @@ def _lesson(path: Path, id: str, number: int, language: str, front: Fields, bloc
         raise front.wrong(name, f"`{name}` is not known; there are {', '.join(FRONT)}.")
     known = {name: front.get(name, kind) for name, kind in FRONT.items()}
     _check_prose(front, FRONT_TEXTS)
+    blocks = repeated(blocks)
     lesson = Lesson(
         id=id,
         number=number,
@@ -236,6 +238,8 @@ def _predict(raw: Raw, common: dict[str, Any]) -> Predict:
         near=near,
         share=share,
         why={str(key): str(text) for key, text in why.items()},
+        again=fields.get(AGAIN, str, default=""),
+        told_with=fields.get(TOLD_WITH, str, default=""),
     )
 
 
@@ -360,7 +364,7 @@ KINDS: dict[str, Kind] = {
     "text": _plain(Text),
     "predict": Kind(
         _predict,
-        ("options", "when", "truth", "once", "low", "high", "step", "unit", "cover", "near", "why"),
+        ("options", "when", "truth", "once", "low", "high", "step", "unit", "cover", "near", "why", AGAIN),
         ("options", "unit", "why"),
     ),
     "do": Kind(_do, ("until",)),

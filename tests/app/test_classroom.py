@@ -24,12 +24,15 @@ from app.classroom.asked import (
     true_log_det,
     with_shared_n,
 )
+from app.classroom.page import UNREACHED, page
 from app.classroom.paths import PATHS
 from app.classroom.pool import MOST_DRAWS, Pool, summary
 from app.classroom.refusal import WORDS
+from app.classroom.room import HERE_SECONDS
 from app.classroom.rooms import Rooms
 from app.estimates.settings import Bench
 from app.lessons.made import acted
+from app.lessons.paper import html
 from app.lessons.shelf import shelf
 from app.lessons.words import languages, wording
 from app.screens import SCREENS  # noqa: F401  lessons ask of all screens
@@ -111,7 +114,8 @@ def test_a_class_votes_twice_and_the_truth_is_shown_last(browser, room, clock, l
     wall = browser.post(f"/rooms/{code}", json={"do": "reveal"}, headers=teacher).json()
     assert [dict(map(tuple, one)) for one in wall["question"]["rounds"]][1] == {keys[0]: 30}
     assert wall["question"]["truth"]["value"] == lesson.truths[choice.id]
-    assert browser.get(f"/rooms/{code}", headers=member(0)).json()["question"]["truth"] == wall["question"]["truth"]
+    phone = browser.get(f"/rooms/{code}", headers=member(0)).json()["question"]["truth"]
+    assert phone["value"] == wall["question"]["truth"]["value"]
     export = browser.get(f"/rooms/{code}/counts.csv", headers=teacher)
     assert export.headers["content-type"].startswith("text/csv")
     assert export.text.count("\n") == 1 + 2 * len(keys)
@@ -119,6 +123,74 @@ def test_a_class_votes_twice_and_the_truth_is_shown_last(browser, room, clock, l
     assert coins.headers["content-type"].startswith("text/x-python") and compile(coins.text, "coins.py", "exec")
     assert browser.get(f"/rooms/{code}/coins.csv", headers=teacher).status_code == 400
     assert browser.get(f"/rooms/{code}/coins.py", headers=member(0)).status_code != 200
+
+
+def revealed_to(browser, room, clock, question, answers):
+    """What phones that have given these answers are told of the truth, and what the wall is told."""
+    code, teacher = room
+    for i in range(len(answers) + 1):  # the last one does not answer
+        join(browser, code, i)
+    browser.post(f"/rooms/{code}", json={"do": "ask", "question": question}, headers=teacher)
+    for i, answer in enumerate(answers):
+        sent = browser.post(f"/rooms/{code}", json={"do": "vote", "answer": answer}, headers=member(i))
+        assert sent.status_code == 200, sent.text
+    wall = browser.post(f"/rooms/{code}", json={"do": "reveal"}, headers=teacher).json()
+    phones = [browser.get(f"/rooms/{code}", headers=member(i)).json() for i in range(len(answers) + 1)]
+    return [phone["question"]["truth"] for phone in phones], wall["question"]["truth"]
+
+
+def test_a_phone_is_told_the_reason_for_its_own_answer(browser, room, clock, lesson):
+    blocks = shelf().lesson(LESSON).blocks
+    block = blocks["stray"]
+    step = next(step for step in lesson.lesson.steps if block in step.blocks)
+    phones, wall = revealed_to(browser, room, clock, "stray", list(block.options))
+    said = {name: html(lesson.after(step, why)) for name, why in block.why.items()}
+    assert len(set(said.values())) == len(block.options)
+    assert [phone["why"] for phone in phones[:-1]] == [said[name] for name in block.options]
+    assert phones[-1]["why"] == wall["why"] == said[lesson.truths["stray"]]
+    assert [phone["right"] for phone in phones] == [name == lesson.truths["stray"] for name in block.options] + [None]
+    assert wall["right"] is None
+
+
+def test_a_number_that_is_too_low_is_told_why(browser, room, clock, lesson):
+    block, truth = shelf().lesson(LESSON).blocks["how-many"], lesson.truths["how-many"]
+    step = next(step for step in lesson.lesson.steps if block in step.blocks)
+    answers = [truth / 2, truth * 1.05, truth * 2]
+    phones, _ = revealed_to(browser, room, clock, "how-many", answers)
+    said = [html(lesson.after(step, block.why[kind])) for kind in ("low", "right", "high")]
+    assert [phone["why"] for phone in phones[:-1]] == said and len(set(said)) == 3
+    assert [phone["right"] for phone in phones] == [False, True, False, None]
+
+
+def test_who_has_only_voted_first_is_told_of_that_vote(browser, room, clock, lesson):
+    code, teacher = room
+    keys = list(shelf().lesson(LESSON).blocks["stray"].options)
+    wrong = next(key for key in keys if key != lesson.truths["stray"])
+    join(browser, code, 0)
+    for said in ({"do": "ask", "question": "stray"}, {"do": "vote", "answer": wrong}, {"do": "show"}, {"do": "again"}):
+        headers = member(0) if said["do"] == "vote" else teacher
+        assert browser.post(f"/rooms/{code}", json=said, headers=headers).status_code == 200
+    assert browser.get(f"/rooms/{code}", headers=member(0)).json()["question"]["mine"] is None
+    browser.post(f"/rooms/{code}", json={"do": "reveal"}, headers=teacher)
+    told = browser.get(f"/rooms/{code}", headers=member(0)).json()["question"]
+    assert (told["mine"], told["truth"]["right"]) == (wrong, False)
+
+
+def test_who_has_left_is_in_no_count(browser, room, clock):
+    code, teacher = room
+    for i in range(3):
+        join(browser, code, i)
+    browser.post(f"/rooms/{code}", json={"do": "ask", "question": "stray"}, headers=teacher)
+    key = next(iter(shelf().lesson(LESSON).blocks["stray"].options))
+    browser.post(f"/rooms/{code}", json={"do": "vote", "answer": key}, headers=member(0))
+    clock.now += HERE_SECONDS + 1
+    told = browser.get(f"/rooms/{code}", headers=member(1)).json()
+    assert told["members"] == 1
+    wall = browser.get(f"/rooms/{code}", headers=teacher).json()
+    assert (wall["answered"], wall["members"], sum(step["here"] for step in wall["steps"])) == (0, 1, 0)
+    assert browser.get(f"/rooms/{code}", headers=member(0)).json()["members"] == 2
+    wall = browser.get(f"/rooms/{code}", headers=teacher).json()
+    assert (wall["answered"], wall["members"]) == (1, 2)
 
 
 def test_draws_of_members_are_the_estimators_own_and_come_together(browser, room, clock, lesson):
@@ -287,10 +359,28 @@ def test_pages_hold_their_data_as_data(browser, code):
         if answer.status_code == 404:  # a slash is in it
             continue
         assert "<script>" not in answer.text
-        start = answer.text.index('id="data">') + len('id="data">')
-        data = json.loads(answer.text[start : answer.text.index("</script>", start)])
+        data = data_of(answer.text)
         assert code.startswith(data["code"])
         assert data["words"].keys() == set(languages())
+
+
+def data_of(text):
+    start = text.index('id="data">') + len('id="data">')
+    return json.loads(text[start : text.index("</script>", start)])
+
+
+@pytest.mark.parametrize(
+    ("url", "listens_on", "root", "link", "is_open"),
+    [
+        ("http://localhost:8501/wall/BCDFG", "127.0.0.1", "/", "http://localhost:8501/BCDFG", False),
+        ("http://127.0.0.1:8501/flows/wall/BCDFG", "localhost", "/flows/", "http://127.0.0.1:8501/flows/BCDFG", False),
+        ("http://localhost:8501/wall/BCDFG", "192.0.2.7", "/", "http://192.0.2.7:8501/BCDFG", True),
+        ("https://flows.example.org/wall/BCDFG", "", "/", "https://flows.example.org/BCDFG", True),
+    ],
+)
+def test_a_wall_shows_an_address_that_opens_the_room_where_it_is(url, listens_on, root, link, is_open):
+    data = data_of(page("wall", url, "BCDFG", root, listens_on))
+    assert (data["link"], data["unreached"], bool(data["qr"])) == (link, "" if is_open else "closed", is_open)
 
 
 def test_every_word_that_the_scripts_say_is_there():
@@ -303,6 +393,7 @@ def test_every_word_that_the_scripts_say_is_there():
         "save_": {Path(name).stem for name in served.EXPORTS},
         "do_": ("show", "discuss", "again", "reveal", "reset"),
         "seat_": ("first", "last"),
+        "unreached_": UNREACHED.values(),
     }
     said |= {family + name for family, names in families.items() for name in names}
     said |= {"join", "wall", "copy_secret", "close"}  # titles and buttons
@@ -321,4 +412,4 @@ def test_every_question_of_a_lesson_can_be_asked(id):
         for question in found.questions.values():
             truth = found.truths[question.id]
             question.check(truth.value)
-            assert "{{" not in question.text + truth.why, (language, question.id)
+            assert "{{" not in question.text + "".join(truth.whys.values()), (language, question.id)

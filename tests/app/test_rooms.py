@@ -15,7 +15,15 @@ from app.classroom import export
 from app.classroom.pool import MOST_DRAWS, Pool, summary
 from app.classroom.question import Question
 from app.classroom.refusal import WORDS, Refusal
-from app.classroom.room import LARGEST_COUNT, MOST_MEMBERS, MOST_THROWS, SEATS_OF_AN_ADDRESS, Closed, Stage
+from app.classroom.room import (
+    HERE_SECONDS,
+    LARGEST_COUNT,
+    MOST_MEMBERS,
+    MOST_THROWS,
+    SEATS_OF_AN_ADDRESS,
+    Closed,
+    Stage,
+)
 from app.classroom.rooms import (
     AWAY_SECONDS,
     CODE_LENGTH,
@@ -249,7 +257,7 @@ def test_seats_that_are_taken_away_take_all_that_was_said_from_them(rooms, opene
     with rooms.teacher(code, secret) as room:
         room.remove(2, 4)
         assert [one.seat for one in room.members.values()] == [1, 5, 6]
-        assert room.answered() == (3, 3)
+        assert room.answered(room.watched) == (3, 3)
         assert sorted(set(room.pool.all())) == [0.0, 4.0, 5.0]
         assert len(room.early["n"]) == 3
         for wrong in (("1", 2), (None, None), (1, True)):
@@ -261,6 +269,47 @@ def test_seats_that_are_taken_away_take_all_that_was_said_from_them(rooms, opene
     rooms.join(code, "new", "10.0.0.1", "new")
     with rooms.teacher(code, secret) as room:
         assert room.members["new"].seat == 7  # nobody has the number of another
+
+
+def test_counts_forget_who_left_and_results_do_not(rooms, opened, clock):
+    code, secret = opened
+    tokens = members(rooms, code, 10)
+    with rooms.teacher(code, secret) as room:
+        room.ask("where")
+    for token in tokens[:6]:
+        vote(rooms, code, token, "at")
+    for token in tokens:
+        with rooms.member(code, token) as (room, now):
+            room.at(token, "two", now)
+    clock.now += HERE_SECONDS
+    with rooms.teacher(code, secret) as room:
+        assert (room.answered(clock.now), room.places(clock.now)["two"]) == ((6, 10), 10)
+    for token in tokens[4:]:
+        with rooms.member(code, token) as (room, now):
+            room.at(token, "", now)
+    clock.now += 1
+    with rooms.teacher(code, secret) as room:
+        assert (room.answered(clock.now), room.places(clock.now)["two"]) == ((2, 6), 6)
+        room.show()
+        assert room.results() == [{"at": 6}], "a vote stays"
+    rooms.join(code, tokens[0], "10.0.0.0")  # somebody comes back, with what was said
+    with rooms.teacher(code, secret) as room:
+        assert room.answered(clock.now) == (3, 7)
+        assert room.members[tokens[0]].seat == 1
+
+
+@pytest.mark.parametrize(("token", "browser"), [("me", ""), ("my new name", "mine")])
+def test_who_joins_another_room_has_left_this_one(rooms, opened, clock, token, browser):
+    code, secret = opened
+    other, _ = rooms.open("coins", "en", STEPS, {})
+    for name in ("me", "you"):
+        rooms.join(code, name, browser="mine" if name == "me" else "yours")
+    rooms.join(other, token, browser=browser)
+    with rooms.teacher(code, secret) as room:
+        assert room.here(clock.now).keys() == {"you"}
+    rooms.join(code, "me", browser="mine")
+    with rooms.teacher(code, secret) as room:
+        assert room.here(clock.now).keys() == {"me", "you"}
 
 
 def test_a_vote_that_is_reset_is_taken_anew(rooms, opened, clock):
@@ -303,7 +352,7 @@ def test_votes_are_hidden_until_shown_and_both_rounds_stand_side_by_side(rooms, 
     for token, answer in zip(tokens, answers, strict=False):
         vote(rooms, code, token, answer)
     with rooms.teacher(code, secret) as room:
-        assert room.answered() == (23, 30)
+        assert room.answered(room.watched) == (23, 30)
         assert room.results() == []
         room.show()
         assert room.results() == [{"at": 8, "above": 8, "below": 7}]
@@ -311,7 +360,7 @@ def test_votes_are_hidden_until_shown_and_both_rounds_stand_side_by_side(rooms, 
             room.vote(tokens[-1], "at", clock.now)
         room.discuss()
         room.vote_again()
-        assert room.answered() == (0, 30)
+        assert room.answered(room.watched) == (0, 30)
         assert room.results() == [{"at": 8, "above": 8, "below": 7}]
     clock.now += 2
     for token in tokens:
@@ -353,7 +402,7 @@ def test_one_vote_a_round_and_one_message_a_second(rooms, opened, clock):
         assert room.results() == [{12: 1}, {13: 1}]
         room.ask("where")  # it was left as it was
         assert room.asked["where"].stage is Stage.VOTING
-        assert room.answered() == (1, 1)
+        assert room.answered(room.watched) == (1, 1)
 
 
 @pytest.mark.parametrize("answer", ["", "At", "<script>", 1, None, True, ["at"], "x" * 10_000])
@@ -381,7 +430,7 @@ def test_answers_from_the_lesson_wait_for_their_question(rooms, opened, clock):
         with pytest.raises(ValueError):
             room.answer(tokens[0], "n", 1000, clock.now)
         room.ask("where")
-        assert room.answered() == (3, 3)
+        assert room.answered(room.watched) == (3, 3)
         room.show()
         assert room.results() == [{"at": 2, "above": 1}]
         room.ask("n")
@@ -420,7 +469,7 @@ def test_votes_of_many_threads_are_all_counted(rooms, opened):
     for thread in threads:
         thread.join()
     with rooms.teacher(code, secret) as room:
-        assert room.answered() == (100, 100)
+        assert room.answered(room.watched) == (100, 100)
 
 
 # --- pace -------------------------------------------------------------------------------------------------------------
@@ -438,7 +487,7 @@ def test_steps_are_released_and_everybody_is_brought(rooms, opened, clock):
         room.at(tokens[0], "one", clock.now)
         room.at(tokens[1], "two", clock.now)
         room.at(tokens[1], "no step", clock.now)
-        assert room.places() == {"one": 1, "two": 1, "three": 0}
+        assert room.places(room.watched) == {"one": 1, "two": 1, "three": 0}
         room.bring("two")
         assert (room.called, room.calls, room.released) == ("two", 1, "two")
         room.release(None)

@@ -1,9 +1,11 @@
-"""Short addresses of lessons: each place has one, each leads there and back, and none is another page's."""
+"""Short addresses of lessons and rooms: each place has one, each leads there and back, and none is another page's."""
 
 import re
 
 import pytest
 
+from app.classroom.paths import PATHS, TYPED_CODE
+from app.classroom.rooms import MOST_ROOMS, Rooms
 from app.lessons.shelf import shelf
 from app.lessons.short import PLACE, place, short
 from app.screens import SCREENS
@@ -42,3 +44,27 @@ def test_a_lesson_that_is_not_there_is_asked_for_by_its_number():
 )
 def test_no_other_address_is_taken_for_one(text):
     assert not re.fullmatch(PLACE, text)
+
+
+# --- codes of rooms ---------------------------------------------------------------------------------------------------
+
+
+def test_every_code_is_taken_as_it_may_be_typed():
+    rooms = Rooms()
+    for _ in range(MOST_ROOMS):
+        code, _ = rooms.open("coins", "en", (), {})
+        for typed in (code, code.lower(), code.capitalize(), code[1:], code + code[0], f"A{code[1:]}"):
+            assert re.fullmatch(TYPED_CODE, typed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *SCREENS,
+        *(former for screen in SCREENS.values() for former in screen.former),
+        *(path.split("/")[0] for paths, _ in PATHS.values() for path in paths),
+        *("papers", "static", "media", "component", "_stcore", "favicon.png", "5", "5.2.de", "BCD", "BCDFGHJ", "BCD/F"),
+    ],
+)
+def test_no_address_of_the_app_is_taken_for_a_code(text):
+    assert not re.fullmatch(TYPED_CODE, text)

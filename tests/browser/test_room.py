@@ -106,7 +106,8 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     do(wall, "reveal")
     expect(people).to_have_text(["3", "0", "3", "0", "0", "6"])
     expect(wall.locator(".bar.right")).to_have_count(1)
-    expect(phones[0].locator(".truth")).to_be_visible()
+    reasons = [phone.locator(".truth").inner_text() for phone in phones]
+    assert len(set(reasons)) == 1 and reasons[0] != wall.locator(".truth").inner_text()  # all have said the third
     assert [row["people"] for row in counts(wall)] == ["3", "3", "0", "0", "0", "6"]
     assert not wrong(wall)
 
@@ -131,6 +132,24 @@ def test_a_class_votes_draws_and_sees_it_on_the_wall(opened, wall):
     assert not wrong(wall)
 
 
+def test_a_code_behind_the_address_of_the_app_finds_the_room(opened, wall):
+    """Also in a second tab of the teacher's own browser, on a machine that no other reaches."""
+    code = wall.locator("header .code").inner_text()
+    assert not wrong(wall)
+    with wall.context.expect_page() as other:
+        wall.locator(".invitation .address a").click()
+    expect(other.value.locator("header")).to_contain_text(code)
+    expect(wall.locator(".count")).to_contain_text("1")
+    expect(opened(code.lower(), **PHONE).locator("header")).to_contain_text(code)
+    expect(wall.locator(".count")).to_contain_text("2")
+    mistyped = opened(code[1:], **PHONE)
+    expect(mistyped.locator(".told")).to_contain_text(code[1:])
+    mistyped.locator("#code").fill(code)
+    mistyped.locator("form.join button").tap()
+    expect(mistyped.locator("header")).to_contain_text(code)
+    expect(mistyped.locator(".told")).to_have_count(0)
+
+
 def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     code = wall.locator("header .code").inner_text()
     phone = opened(f"r/{code}")
@@ -138,14 +157,19 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     phone.locator("p.quiet a").last.click()
     phone.locator(".st-key-lesson_head").wait_for()
     expect(phone.locator(".st-key-lesson")).to_contain_text(code)
+    commit = phone.get_by_role("button", name="Commit")
+    for block in ("mean-first", "spread-first"):  # they are asked again at the end, so nothing waits for their truth
+        phone.locator(f".st-key-lesson-{block}").get_by_role("radio").first.check(force=True)
+        expect(commit).to_be_enabled()
+        commit.click()
+        expect(phone.locator(f".st-key-lesson-{block}").get_by_role("radio")).to_have_count(0)
     guess = phone.locator(".st-key-lesson").get_by_role("slider")
     expect(guess).to_have_count(1)
     guess.focus()
     guess.press("ArrowRight")
-    commit = phone.get_by_role("button", name="Commit")
     expect(commit).to_be_enabled()
     commit.click()
-    expect(phone.get_by_role("button", name="Commit")).to_have_count(0)
+    expect(commit).to_have_count(0)
     wall.select_option("#choose", "rare")
     expect(wall.locator(".answered")).to_contain_text("1 of 1")
     assert phone.locator(".st-key-why-rare").count() == 0

@@ -26,7 +26,7 @@ def test_from_the_lessons_to_a_paper_and_wrong_answers_come_when_they_are_comput
     visitor.wait_for_query(lesson="series")
     page.get_by_role("tab", name="Papers and slides").click()
     with page.context.expect_page() as other:
-        page.get_by_role("link", name="Open").nth(1).click()
+        page.get_by_role("link", name="Open", exact=True).nth(1).click()
     expect(other.value.get_by_role("heading", level=1)).to_contain_text("The log det as a series")
     assert "/papers/series/exercises" in other.value.url
 

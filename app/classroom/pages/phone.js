@@ -46,10 +46,11 @@ function mine(asked) {
   return element("strong", option ? { html: option[1] } : { html: `${number(asked.mine)} ${asked.unit}` });
 }
 
+/** The truth, and the reason for what this phone has answered. */
 function truth(asked) {
-  const right = asked.mine !== null && (asked.options.length ? asked.mine === asked.truth.value : Math.abs(asked.mine - asked.truth.value) <= asked.truth.margin * (1 + 1e-9));
-  const value = asked.options.length ? null : element("p", { class: "given", html: `${say("truth")}: <strong>${number(asked.truth.value)} ${asked.unit}</strong>` });
-  return element("div", { class: "truth" }, value, asked.mine === null ? "" : element("p", {}, element("strong", {}, say(right ? "you_right" : "you_wrong"))), element("div", { html: asked.truth.why }));
+  const { value, right, why } = asked.truth;
+  const shown = asked.options.length ? null : element("p", { class: "given", html: `${say("truth")}: <strong>${number(value)} ${asked.unit}</strong>` });
+  return element("div", { class: "truth" }, shown, right === null ? "" : element("p", {}, element("strong", {}, say(right ? "you_right" : "you_wrong"))), element("div", { html: why }));
 }
 
 function choices(asked) {

@@ -59,15 +59,17 @@ function tab(id, key, pressed, choose) {
   return element("button", { type: "button", id, "aria-pressed": String(pressed), onclick: () => { choose(); draw(); } }, say(key));
 }
 
-function link() {
-  return DATA.reached ? DATA.link.replace(/^https?:\/\//, "") : say("not_reached");
+/** The address of the room. Where only this machine finds it, it opens as a student's page: a rehearsal. */
+function address(tag) {
+  const text = DATA.link.replace(/^https?:\/\//, "");
+  return element(tag, { class: "address" }, DATA.unreached ? element("a", { href: DATA.link, target: "_blank" }, text) : text);
 }
 
 function head() {
-  const qr = DATA.reached ? element("button", { type: "button", id: "join-large", "aria-pressed": String(joining), onclick: () => { joining = !joining; draw(); } },
-    element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) })) : "";
+  const qr = DATA.unreached ? "" : element("button", { type: "button", id: "join-large", "aria-pressed": String(joining), onclick: () => { joining = !joining; draw(); } },
+    element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }));
   return element("header", {},
-    element("div", { class: "join-here" }, qr, element("div", {}, element("div", { class: "address" }, link()), element("div", { class: "code" }, DATA.code))),
+    element("div", { class: "join-here" }, qr, element("div", {}, address("div"), element("div", { class: "code" }, DATA.code))),
     element("nav", {}, ...Object.keys(VIEW).map(name => tab(`view-${name}`, `view_${name}`, view === name, () => { view = name; joining = false; }))),
     element("div", { class: "count" }, say("people_here", { people: state.members })),
     lost ? element("div", { class: "told", role: "alert" }, say("no_network")) : "");
@@ -76,31 +78,41 @@ function head() {
 /** How to come in, as large as it may be, for as long as nothing is asked. */
 function invitation(text) {
   return element("section", { class: "invitation" },
-    DATA.reached ? element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }) : "",
-    element("div", {}, element("h1", {}, state.lesson), element("p", { class: "address" }, link()), element("p", { class: "code" }, DATA.code), element("p", {}, text)));
+    DATA.unreached ? "" : element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }),
+    element("div", {}, element("h1", {}, state.lesson), address("p"), element("p", { class: "code" }, DATA.code),
+      DATA.unreached ? element("p", { class: "rehearsal" }, `${say("rehearsal")} ${say(`unreached_${DATA.unreached}`)}`) : "", element("p", {}, text)));
 }
 
 function questionView() {
   const asked = state.question;
   const choose = element("select", { id: "choose", "aria-label": say("choose_question"), onchange: event => event.target.value && act({ do: "ask", question: event.target.value }) },
     element("option", { value: "" }, say("choose_question")),
-    ...state.questions.map((one, index) => element("option", { value: one.id, selected: asked?.id === one.id, html: `${index + 1}. ${one.text}` })));
+    ...state.questions.map((one, index) => element("option", { value: one.id, selected: asked?.id === one.id, html: `${index + 1}. ${one.text}${one.again ? ` ${say("asked_again")}` : ""}` })));
   if (!asked) return { parts: [], controls: [choose], text: say("choose_first") };
   const shown = asked.rounds.length > 0;
-  const buttons = {
+  const offered = {
     voting: [["show", "show"], ["reveal", "reveal"]],
     shown: [["discuss", "discuss"], ["again", "again"], ["reveal", "reveal"]],
     discussed: [["again", "again"], ["reveal", "reveal"]],
     revealed: [],
   }[asked.stage];
+  const buttons = offered.filter(([key]) => !(asked.told_later && key === "reveal"));
   if (asked.stage !== "revealed") buttons.push(["reset", "reset"]);
   const told = [say("answered_of", { answered: state.answered, people: state.members }), asked.round > 1 ? say("vote_number", { number: asked.round }) : "",
-    asked.stage === "voting" ? say("hidden") : "", asked.stage === "discussed" ? say("discuss_now") : ""];
+    asked.stage === "voting" ? say("hidden") : "", asked.stage === "discussed" ? say("discuss_now") : "", asked.told_later ? say("told_later") : ""];
   const results = asked.options.length ? (shown ? bars(asked) : element("ul", { class: "options" }, ...asked.options.map(([, text]) => element("li", { html: text })))) : shown ? element("div", { class: "plot" }) : "";
   const parts = [element("div", { class: "question", html: asked.text }), element("p", { class: "answered" }, told.filter(Boolean).join(" · ")), results,
-    asked.truth ? element("div", { class: "truth" }, asked.options.length ? "" : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }), element("div", { html: asked.truth.why })) : ""];
+    asked.truth ? element("div", { class: "truth" }, asked.options.length ? "" : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }), element("div", { html: asked.truth.why }), beforeAndAfter(asked)) : ""];
   return { parts, picture: size => guesses(asked, size), text: "",
     controls: [...buttons.map(([key, what]) => element("button", { type: "button", id: `do-${what}`, onclick: () => (what !== "reset" || confirm(say("reset_sure"))) && act({ do: what }) }, say(`do_${key}`))), choose] };
+}
+
+/** How many were right when the question was asked first, and now. */
+function beforeAndAfter(asked) {
+  if (!asked.before_and_after) return "";
+  const share = ({ right, people }) => people ? number(Math.round(100 * right / people)) : "–";
+  const [before, after] = asked.before_and_after;
+  return element("p", { class: "before-after" }, say("before_after", { before: share(before), of_before: before.people, after: share(after), of_after: after.people }));
 }
 
 // One at a time: the back row reads one picture.

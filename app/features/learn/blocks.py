@@ -16,7 +16,7 @@ from app.features.learn.prediction import prediction
 from app.features.learn.verdicts import DIGITS, Checked, Met, Verdict, met, outcome
 from app.lessons.expression import Expression
 from app.lessons.lesson import Block, Check, Do, Explain, Hint, Observe, Outcome, Predict, Solution, Text
-from app.lessons.looking import LEAST_OWN, may_compare, may_pass, ours
+from app.lessons.looking import LEAST_OWN, may_compare, may_pass, ours, waits_for_again
 from app.lessons.observables import OBSERVABLES, Situation
 from app.lessons.progress import MOST_TYPED, LessonProgress
 from app.lessons.prose import expressions, rendered
@@ -141,7 +141,7 @@ def solution(block: Solution, words: Words, done: LessonProgress, at: Situation)
 def predict(block: Predict, words: Words, done: LessonProgress, at: Situation) -> None:
     st.markdown(f":material/psychology: **{words.say('predict')}.** {words(block.text)}")
     if block.id in done.answers:
-        _met(block, words, session.note(met(block, done, at)))
+        _met(block, words, session.note(met(block, done, at)), done)
         return
     guess, widget = _guess(block, words), key(block)
 
@@ -190,7 +190,7 @@ def _slid(block: Predict, label: str, words: Words) -> float | None:
     return value if session.typed(moved) else None
 
 
-def _met(block: Predict, words: Words, found: Met) -> None:
+def _met(block: Predict, words: Words, found: Met, done: LessonProgress) -> None:
     """The prediction, and beside it the truth once it is known."""
     guess, truth = found.guess, found.truth
     if block.is_choice:
@@ -216,7 +216,14 @@ def _met(block: Predict, words: Words, found: Met) -> None:
     if not found.possible:
         st.caption(words.say("no_truth"))
     elif truth is None:
-        st.caption(words.say("truth_later" if block.id not in session.progress().held else "truth_from_teacher"))
+        st.caption(words.say(_when_told(block, done)))
+
+
+def _when_told(block: Predict, done: LessonProgress) -> str:
+    """The key of the sentence that says when a truth comes."""
+    if waits_for_again(block, done):
+        return "truth_again"
+    return "truth_from_teacher" if block.id in done.held else "truth_later"
 
 
 def _why(block: Predict, words: Words, found: Met) -> None:

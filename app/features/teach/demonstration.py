@@ -1,4 +1,4 @@
-"""Ten minutes before a class: three screens, each with its link, and what to ask, show and say."""
+"""Ten minutes before a class: a few screens, each with its link, and what to ask, show and say."""
 
 from concurrent.futures import Future
 from functools import partial
@@ -22,6 +22,10 @@ def show() -> None:
         st.error(f"The demonstration cannot be read. {error}")
         return
     heading.section(f"{told.title} &nbsp;:gray[:small[a demonstration, {told.minutes} minutes]]")
+    st.caption(
+        "By keyboard: the first Tab of a page leads to *Skip to main content*. After Enter there, Space and Page Down "
+        "scroll, and Tab goes on to buttons (Enter) and sliders (arrow keys)."
+    )
     when_made(told, partial(_parts, told))
 
 

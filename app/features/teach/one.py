@@ -4,9 +4,9 @@ import streamlit as st
 
 from app.features.teach import merging
 from app.features.teach.addresses import here, site
+from app.features.teach.language import in_language
 from app.features.teach.papers import SLIDES, TITLES
 from app.lessons.lesson import Lesson
-from app.lessons.shelf import shelf
 from app.lessons.words import wording
 from app.ui import share
 
@@ -21,7 +21,7 @@ ABOUT = {
 
 def papers(lesson: Lesson) -> None:
     """Each to open and print, and as a file."""
-    opened, lesson = here(st.context.url or ""), _in_language(lesson, "papers")
+    opened, lesson = here(st.context.url or ""), in_language(lesson, "papers")
     for name, title in TITLES.items():
         with st.container(border=True, key=f"paper-{name}"):
             st.markdown(f"**{wording().say(title)}**\n\n{ABOUT[name]}")
@@ -37,22 +37,6 @@ def papers(lesson: Lesson) -> None:
     )
 
 
-def _in_language(lesson: Lesson, of: str) -> Lesson:
-    """The lesson in the language that is chosen, where it is there in several."""
-    there = shelf().languages(lesson.id)
-    if len(there) < 2:
-        return lesson
-    chosen = st.segmented_control(
-        "Language",
-        there,
-        default=there[0],
-        required=True,
-        format_func=lambda language: wording(language).say("language"),
-        key=f"teach.language.{of}.{lesson.id}",
-    )
-    return shelf().lesson(lesson.id, chosen) or lesson
-
-
 def for_class(lesson: Lesson) -> None:
     """A short link and its code, to the lesson or to a step of it."""
     st.markdown(
@@ -60,7 +44,7 @@ def for_class(lesson: Lesson) -> None:
         "The link is short enough for a board: it counts the lesson and its step, as 5.2. It stays the same when the "
         "app is started anew."
     )
-    lesson = _in_language(lesson, "class")
+    lesson = in_language(lesson, "class")
     begin = "The lesson from its beginning"
     titles = {begin: None} | {f"Step {number}: {step.title}": step for number, step in enumerate(lesson.steps, 1)}
     chosen = st.selectbox("Opens", list(titles), key=f"teach.opens.{lesson.id}", filter_mode=None)
@@ -69,12 +53,6 @@ def for_class(lesson: Lesson) -> None:
     if step:
         st.markdown(share.closes(step.controls))
     share.for_others(at.board(lesson, step), at.shared, key=f"teach.link.{lesson.id}")
-    st.markdown(
-        "**A room.** Your class answers together. You put a question on the wall, everybody answers on a phone or in "
-        "the lesson. You show the answers, let them vote again, and reveal the truth. All draws come together in one "
-        "chart. Nobody needs a name."
-    )
-    st.link_button("Open a room", at.room(lesson), icon=":material/groups:", key=f"teach.room.{lesson.id}")
     merging.show(lesson)
     st.markdown(
         "To share another screen, open it and choose its settings. Then choose *Share*, *For a class*, and there the "

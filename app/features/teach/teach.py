@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.features.teach import demonstration, notes, one, plans
+from app.features.teach import demonstration, notes, one, opening, plans
 from app.lessons.lesson import Lesson
 from app.lessons.shelf import shelf
 from app.text import plain
@@ -24,6 +24,7 @@ def _open(lesson_id: str) -> None:
 
 def _all() -> None:
     heading.title("How can these lessons be taught?")
+    opening.of_any()
     st.markdown(
         "Each lesson has a page here. It has plans for 15, 45 and 90 minutes, the usual wrong answers with replies to "
         "them, notes, papers to print, slides, and a link for your class. All of it is made from the file of the "
@@ -49,6 +50,7 @@ def _all() -> None:
 def _one(lesson: Lesson) -> None:
     heading.title(f"Teach lesson {lesson.number}: {lesson.title}")
     st.button("All lessons", on_click=_open, args=("",), icon=":material/arrow_back:", type="tertiary", key="teach.all")
+    opening.of(lesson)
     tabs = st.tabs(list(SECTIONS), on_change="rerun", key=f"teach.section.{lesson.id}")
     for tab, draw in zip(tabs, SECTIONS.values(), strict=True):
         if tab.open:
