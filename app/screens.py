@@ -22,6 +22,7 @@ from app.features.compare.settings import COMPARE, Compare
 from app.features.dimensions.evidence import EVIDENCE as DIMENSIONS_EVIDENCE
 from app.features.dimensions.live import RUNS as DIMENSIONS_RUNS
 from app.features.dimensions.memory.settings import MEMORY, Memory
+from app.features.dimensions.observables import STORED
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.features.estimator import plane
 from app.features.estimator.draw_observables import THROWS
@@ -37,6 +38,7 @@ from app.features.joint.live import RUNS as JOINT_RUNS
 from app.features.joint.settings import JOINT, Joint
 from app.features.lipschitz import arrival as lipschitz
 from app.features.lipschitz import live as lipschitz_live
+from app.features.lipschitz.compared import EVIDENCE as LIPSCHITZ_COMPARED
 from app.features.lipschitz.evidence import EVIDENCE as LIPSCHITZ_EVIDENCE
 from app.features.lipschitz.observables import LIPSCHITZ as LIPSCHITZ_OBSERVABLES
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
@@ -44,6 +46,7 @@ from app.features.paper.controls import EVIDENCE as CONTROLS_EVIDENCE
 from app.features.paper.evidence import EVIDENCE as PAPER_EVIDENCE
 from app.features.paper.evidence import LIKELIHOOD, NORMS
 from app.features.paper.evidence import SETUP as PAPER_SETUP
+from app.features.paper.observables import VERDICTS
 from app.features.stretch.observables import STRETCH as STRETCH_OBSERVABLES
 from app.features.stretch.settings import STRETCH, Stretch
 from app.lessons import observables
@@ -121,6 +124,7 @@ SCREENS: dict[str, Screen] = {
     "paper": Screen(
         "The paper",
         "paper",
+        observables=VERDICTS,
         doors={"paper": ("The paper", "Its abstract, claim by claim, and what each comes to here.")},
         has_flow=False,
         sidebar=False,
@@ -134,7 +138,7 @@ SCREENS: dict[str, Screen] = {
         {LIPSCHITZ: Lipschitz},
         LIPSCHITZ_OBSERVABLES,
         opens=lipschitz.hides_settings,
-        evidence=LIPSCHITZ_EVIDENCE,
+        evidence={**LIPSCHITZ_EVIDENCE, **LIPSCHITZ_COMPARED},
         runs={**lipschitz_live.RUNS, NORMS: partial(lipschitz_live.in_other_norms, PAPER_SETUP)},
     ),
     "activations": Screen(
@@ -171,6 +175,7 @@ SCREENS: dict[str, Screen] = {
         "dimensions",
         COSTS,
         benches={DIMENSIONS: Dimensions, MEMORY: Memory},
+        observables=STORED,
         acts_on=("memory",),
         former={"memory": {f"{DIMENSIONS}view": "memory"}},
         evidence=DIMENSIONS_EVIDENCE,

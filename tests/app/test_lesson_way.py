@@ -122,6 +122,8 @@ def test_a_step_takes_its_words_and_its_tasks():
     assert pace.minutes(replace(step, blocks=(words, hidden))) == 1
     assert pace.minutes(replace(step, blocks=(formula,))) == pytest.approx(70 / 160)
     assert pace.minutes(replace(step, blocks=(told,))) == pytest.approx(2 + pace.TAKES[Predict])
+    twice = (replace(told, told_with="later"), replace(told, id="later", again="guess"))
+    assert pace.minutes(replace(step, blocks=twice)) == pytest.approx(2 + 2 * pace.TAKES[Predict])
 
 
 def test_a_row_says_of_whom_and_of_what_and_names_what_is_open():

@@ -3,16 +3,20 @@ or refused, and what is for teachers stands in no lesson."""
 
 import re
 import xml.etree.ElementTree as ET
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from html import unescape
-from math import log
+from math import ceil, log
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import evidence
+from app.features.paper.claims import CLAIMS
+from app.features.paper.found import Kind as Verdict
 from app.features.teach import papers, slides
 from app.features.teach.addresses import Site
 from app.features.teach.plans import table
@@ -33,6 +37,7 @@ from app.text import signed
 from tests.app import short_lessons
 from tests.app.pages import MAIN, MINUS, metrics, own, press, run, said, shown_step
 from tests.app.short_lessons import acted
+from tests.app.test_the_example import BIAS, VARIANCE
 
 LESSONS = shelf().originals
 URL = "http://203.0.113.7:8501/"
@@ -241,7 +246,7 @@ def test_truths_agree_with_closed_forms():
     truths = acted("series").truths
     a = np.array([[0.45, 0.3], [-0.25, 0.2]])
     assert truths["one"] == pytest.approx(np.trace(a) - log(np.linalg.det(np.eye(2) + a)), abs=1e-12)
-    assert acted("roulette").truths["rare"] == pytest.approx(0.5**7)
+    assert acted("roulette").truths["rare"] == pytest.approx(0.5**9)
     assert acted("change").truths["sum"] == pytest.approx(log(3))
     assert acted("series").lesson is LESSONS["series"]
 
@@ -266,18 +271,28 @@ def test_the_demonstration_is_computed_of_the_core():
     told = read_demonstration(DEMONSTRATION)
     done = act_out(told)
     assert sum(step.minutes for step in told.steps) == told.minutes == 10
-    assert [step.screen for step in told.steps] == ["", "lipschitz", "estimator"]
-    roulette = told.steps[-1]
-    said = "".join(done.read(roulette, block) for block in roulette.blocks)
-    assert f"{2 * log(1.7):.3f}" in said
-    assert f"{2 * (0.7 - 0.7**2 / 2) - 2 * log(1.7):+.3f}".replace("-", MINUS) in said.replace("-", MINUS)
+    screens = [step.screen for step in told.steps]
+    assert screens == ["", "lipschitz", "estimator", "dimensions", "activations", "paper"], "all of the paper"
+    said = {step.id: "".join(done.read(step, block) for block in step.blocks) for step in told.steps}
+    assert f"{log(2):.3f}" in said["roulette"] and f"{ceil(VARIANCE / BIAS**2)} draws" in said["roulette"]
+    assert f"{BIAS:+.3f}".replace("-", MINUS) in said["roulette"].replace("-", MINUS)
+    bytes_of = evidence.stored("dimensions-memory").found["bytes"]["64"]
+    assert all(f"{bytes_of[way] / 2**20:.3g} MiB" in said["gradient"] for way in ("plain", "in_forward"))
+    arms = evidence.stored("activations-saturation").found
+    for name, digits in (("elu", 0), ("lipswish", 1)):
+        share = 100 * np.mean([arm["saturated"] for arm in arms[name]])
+        assert f"{share:.{digits}f} %" in said["activation"]
+    verdicts = Counter(claim.found.kind for claim in CLAIMS.values())
+    counts = (len(CLAIMS), verdicts[Verdict.SHOWS], verdicts[Verdict.NOT_DECIDED])
+    assert [int(number) for number in numbers_of(said["results"])] == list(counts)
+    assert sum(counts[1:]) == counts[0], "the text names no other verdict"
     for step in told.steps:
         assert not any("…" in done.read(step, block) for block in step.blocks)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_engine")
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", range(len(read_demonstration(DEMONSTRATION).steps)))
 def test_every_number_of_the_demonstration_is_on_the_screen_that_its_link_opens(number):
     told = read_demonstration(DEMONSTRATION)
     step, done = told.steps[number], act_out(told)
@@ -389,6 +404,32 @@ def test_the_page_lists_all_lessons_and_teaches_one(page):
     assert app.query_params["lesson"] in ("series", ["series"])
     assert LESSONS["series"].title in app.title[0].value
     assert any(text.startswith("| From") for text in said(app))
+
+
+def rooms_opened_by(app):
+    """What the buttons that open a room ask for."""
+    links = [link.proto.url for link in app.get("link_button") if "/wall/new?" in link.proto.url]
+    return [dict(parse_qsl(urlsplit(link).query)) for link in links]
+
+
+def test_a_room_is_opened_from_the_top_of_the_list_with_the_choice_of_a_lesson(page):
+    app = page("teach")
+    assert len(app.selectbox(key="teach.room.lesson").options) == len(LESSONS)
+    (first,) = rooms_opened_by(app)
+    assert first == {"lesson": next(iter(LESSONS))}
+    app.selectbox(key="teach.room.lesson").select("roulette").run()
+    assert rooms_opened_by(app) == [{"lesson": "roulette"}]
+    app.segmented_control(key="teach.language.room.roulette").set_value("de").run()
+    assert rooms_opened_by(app) == [{"lesson": "roulette", "lang": "de"}]
+    keys = [element.key for element in app.main if getattr(element, "key", None)]
+    assert keys.index("teach.room.lesson") < min(keys.index(f"teach.{id}") for id in LESSONS)
+
+
+def test_a_room_is_opened_from_the_top_of_a_lessons_own_page(page):
+    app = page("teach", lesson="roulette")
+    assert rooms_opened_by(app) == [{"lesson": "roulette"}]
+    kinds = [element.type for element in app.main]
+    assert kinds.index("link_button") < kinds.index("tab")
 
 
 @pytest.mark.parametrize("asked", ["nope", "<script>alert(1)</script>", "../series", "x" * 5000, "`[a](b)", "\0"])

@@ -255,7 +255,7 @@ def test_a_hint_that_is_opened_is_read_above_the_question(visit):
     hint = panel(page).locator("details").first
     listens = "() => document.querySelector('.st-key-lesson').style.getPropertyValue('--ground')"
     page.wait_for_function(listens)  # the panel's own script may come after the panel
-    words = hint.get_by_text("standard deviation")
+    words = hint.get_by_text("the other terms are missing")
 
     def is_read():
         lesson, found = box(page.locator(".st-key-lesson")), box(words)

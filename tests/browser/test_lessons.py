@@ -148,6 +148,9 @@ def test_the_series_is_walked_from_end_to_end(student):
 def test_the_roulette_is_walked_from_end_to_end(student):
     visitor = student("Russian roulette")
     page = visitor.page
+    commit(visitor, "8")
+    expect(panel(page).get_by_text("You see the truth when this question is asked again")).to_be_visible()
+    commit(visitor, "Ben's")
     slide(page)
     commit(visitor)
     on(visitor, "One draw")
@@ -159,7 +162,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     number.fill("100")
     number.press("Enter")
     commit(visitor)
-    expect(panel(page).get_by_text("You said 100, the truth is 3,918 draws")).to_be_visible()
+    expect(panel(page).get_by_text("You said 100, the truth is 416 draws")).to_be_visible()
 
     on(visitor, "A hundred, ten thousand")
     seed = only(page.locator(".st-key-beside_lesson").get_by_role("spinbutton", name="Seed"))
@@ -180,15 +183,30 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     page.locator(".st-key-beside_lesson").get_by_role("combobox").click()
     page.get_by_role("option", name="Rademacher").click()
     is_done(page)
-    check(visitor, "It is worth as much as")
+    check(visitor, "worth as much as")
 
     on(visitor, "With real coins")
     visitor.wait_for_script()
     coins = page.get_by_label("What the class has drawn")
-    coins.fill("3- 4+ 3+ 5- 3+ 3- 4- 3+ 6+ 3-")
+    coins.fill("1- 2+ 1+ 3- 1+ 1- 2- 1+ 4+ 1-")
     coins.press("Control+Enter")
     is_done(page)
     check(visitor, "draws with coins agree with the log of a determinant.")
+
+    on(visitor, "When is it better to cut?")
+    number = only(panel(page).get_by_role("spinbutton"))
+    number.fill("26")
+    number.press("Enter")
+    commit(visitor)
+    on(visitor, "What is often said")
+    commit(visitor, "One draw is not, but the mean of ten thousand draws is")
+    commit(visitor, "More than the truth")
+    commit(visitor, "Less")
+    commit(visitor, "Nothing averages out")
+    on(visitor, "The two questions again")
+    commit(visitor, "7")
+    expect(page.locator(".st-key-why-mean-again")).to_be_visible()
+    commit(visitor, "Ben's")
     ended(visitor, "Russian roulette")
 
 

@@ -26,7 +26,7 @@ def show() -> None:
     heading.section("How much memory does its gradient take?")
     stored.show_memory("dimensions.memory", st.markdown)
     st.button("Measure the memory here", icon=":material/memory:", on_click=_weigh, key=f"{MEMORY}look")
-    heading.section("A flow in 64 dimensions, and all views")
+    heading.section("More: a flow in 64 dimensions, samples, and measurements")
 
 
 def _time() -> None:

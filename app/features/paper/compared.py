@@ -140,7 +140,7 @@ def bias(stored: Stored) -> Found:
         "means": listed([f"{of[label].mean:.2f} with {_budget(label)}" for label in labels[1:-1]]),
     }
     says = (
-        "the larger L, the more a block can express. The flow takes its log density for larger than it is, by "
+        "the larger L, the more a block can express. The flow overestimates its log density, by "
         "{least_bias} nats with {first}, and by {most_bias} with {last}; between, by {means} ({seeds} seeds, {steps} "
         "steps on the {data} data). The few terms and the values of L were chosen to show an effect."
     )
