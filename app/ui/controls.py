@@ -44,7 +44,7 @@ def _rest(setup: Setup, drawn_above: Mapping[str, Collection[str]]) -> Setup:
     ready_made = None
     if [*drawn(setup.flow), *drawn(setup, rare=True)]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            heading.section("Flow &nbsp;:gray[:small[restarts]]", width="content")
+            heading.section("Flow &nbsp;:gray[:small[a change begins anew]]", width="content")
             ready_made = st.popover("Presets", type="tertiary") if everything else None
     flow = edit(setup.flow, rare=False, only=usual["flow"])
     if [*drawn(flow, rare=True), *drawn(setup, rare=True)]:

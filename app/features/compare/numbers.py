@@ -132,10 +132,10 @@ def believed_nll(curves: LossCurves) -> np.ndarray:
 
 
 def bias_of(arms: Sequence[ArmReport]) -> Band | None:
-    """By how much each seed takes its log density for larger than it is, at the newest measurement of all, in nats."""
+    """By how much each seed overestimates its log density, at the newest measurement of all, in nats."""
     return bands.newest(arms, lambda curves: curves.held_bias)
 
 
 def bias_at(spectrum: Spectrum, terms: int) -> float:
-    """By how much so many terms of the series take the log density for larger than it is, in nats."""
+    """By how much so many terms of the series overestimate the log density, in nats."""
     return float(spectrum.biases[terms - 1])

@@ -67,8 +67,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "expressive": Preset(
         "Does the bias grow with L?",
-        "The same five terms with a larger and larger Lipschitz budget L. The more a block may stretch, the more the "
-        "cut series leaves out.",
+        "The same eight modes and five terms with a larger and larger Lipschitz budget L. The more a block may "
+        "stretch, the more the cut series leaves out.",
         answers.EXPRESSIVE,
         Compare(
             view="spectra",
@@ -84,8 +84,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "terms": Preset(
         "How many terms are enough?",
-        "The same L = 0.97 with more and more terms of the series. Each term costs time, and only the last choice is "
-        "enough.",
+        "The same eight modes and L = 0.97 with more and more terms of the series. Each term costs time, and only the "
+        "last choice is enough.",
         answers.TERMS,
         Compare(
             view="spectra",
@@ -155,7 +155,8 @@ PRESETS: dict[str, Preset] = {
     "figure1": Preset(
         "What do other flows leave out?",
         "Three layers have zeros in their Jacobians, so their determinants are cheap. The residual layer has none. If "
-        "d is large, its log det must be estimated; here, in the plane, it is exact.",
+        "d is large, its log det must be estimated; here, in the plane, it is exact. This is the one comparison on the "
+        "pinwheel, so that the answer does not rest on the checkerboard alone.",
         answers.FIGURE_1,
         Compare(
             view="layers",

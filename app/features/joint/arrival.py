@@ -17,6 +17,7 @@ def is_due() -> bool:
 
 def show() -> None:
     stored.show_far("joint.opening")
+    st.caption("On the noisy moons, because their two classes overlap and most of the plane is far from both.")
     with st.container(horizontal=True, gap="small"):
         st.button("Train both here", type="primary", icon=":material/play_arrow:", on_click=_train, key="joint.train")
         st.button("Use your own data and flow", on_click=_own, icon=":material/tune:", key="joint.own")
