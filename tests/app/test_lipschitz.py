@@ -18,7 +18,7 @@ from app.engine.measurements.bounds import Bounds
 from app.engine.measurements.inversion import Inversions
 from app.engine.measurements.masses import Masses
 from app.engine.reports import State
-from app.features.lipschitz import answers, compared, stored
+from app.features.lipschitz import answers, compared, stepping, stored
 from app.features.lipschitz.enforced import Enforced
 from app.features.lipschitz.induced import Induced
 from app.features.lipschitz.inverse import mass_shown
@@ -186,6 +186,14 @@ class TestOpening:
         first = np.linalg.norm(drawn.walk.x[1] - drawn.walk.x[0])
         bound = block.branch.lipschitz
         np.testing.assert_allclose(promised, bound**at / (1 - bound) * first, rtol=1e-6)
+
+    def test_that_it_arrived_is_said_only_where_it_did(self):
+        """A walk may end before, where L is near 1."""
+        x, error, promised = np.zeros((3, 2)), np.array([0.4, 0.2, 0.1]), np.array([9.0, 8.0, 7.0])
+        near, there = (
+            stepping.told(measure.Walk(x, np.array([1.0, 0.1, last]), error, ""), promised, 2) for last in (1e-3, 1e-7)
+        )
+        assert near != there and there.startswith(near)
 
     def test_a_flow_of_ones_own_stands_in_its_place(self, found):
         page = press(opened(), "step")

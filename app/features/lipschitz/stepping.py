@@ -61,7 +61,5 @@ def told(walk: Walk, promised: np.ndarray, n: int) -> str:
         return f"{begins}No x was found for this z, or the iteration left. Nothing is promised here."
     if not np.isfinite(promised[n]):
         return f"{begins}{seen}. Beyond s = 1/L nothing is promised. The iteration {walk.fate}."
-    there = (
-        f" After {steps_to(walk)} steps it is there: z − x − s g(x) is at most {GOAL:g}." if n == steps_to(walk) else ""
-    )
+    there = f" The iteration has arrived: ‖z − x − s g(x)‖ is at most {GOAL:g}." if walk.residual[n] <= GOAL else ""
     return f"{begins}{seen}, and at most {promised[n]:.2g} was promised.{there}"
