@@ -2,12 +2,11 @@
 
 import re
 
-import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from app.features.estimator.example import EXAMPLE
 from resflow_core.estimators.draws import draw_estimates
-from resflow_core.roulette import Geometric
 from tests.browser.conftest import SMALL, box_at_rest
 from tests.served import wait_for
 
@@ -107,8 +106,8 @@ def test_draws_add_up_and_a_million_can_be_stopped(bench):
     visitor.page.get_by_role("button", name="Draw 100", exact=True).wait_for()
     visitor.page.get_by_text("Running means of stored draws").wait_for()
     visitor.press_late("Draw 100")
-    value = draw_estimates(0.7 * np.eye(2), Geometric(0.3, 2), "gaussian", 100, 0).value
-    visitor.page.get_by_text(f"100 draws have the mean {value.mean():.2f}").wait_for()
+    value = draw_estimates(EXAMPLE.array, EXAMPLE.law, EXAMPLE.probe, 100, 0).value
+    visitor.page.get_by_text(f"100 draws have the mean {value.mean():.3f}").wait_for()
     visitor.press("A million")
     expect(visitor.page.get_by_text("1,000,000 draws have the mean")).to_be_visible()
     assert quiet(visitor)

@@ -54,7 +54,7 @@ assert torch.equal(flow.log_prob(x), trainer.flow.log_prob(x))
 import numpy
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data.digits import DIGITS
-from resflow_core.measure.inversion import _zeros
+from resflow_core.measure.inversion import zero_curves
 
 def refused(package, library, call):
     try:
@@ -71,7 +71,7 @@ refused("scikit-learn", "sklearn", DIGITS.held_out)
 for kind in BASELINES:
     refused("zuko", "zuko", lambda: BaselineConfig(kind).build(generator))
 refused("zuko", "zuko", lambda: rf.to_zuko(flow))
-refused("contourpy", "contourpy", lambda: _zeros(numpy.eye(3), ((0, 1), (0, 1))))
+refused("contourpy", "contourpy", lambda: zero_curves(numpy.eye(3), ((0, 1), (0, 1))))
 print("done")
 '''
 

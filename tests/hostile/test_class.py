@@ -14,7 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from app.classroom.asked import SEEDS
 from app.classroom.pool import MOST_DRAWS, summary
-from app.estimates.settings import Bench
+from app.features.estimator.example import EXAMPLE
 from resflow_core.estimators.draws import draw_estimates
 from tests.browser.conftest import chromium_options
 from tests.hostile.classes import Class, Line
@@ -120,7 +120,7 @@ def on_the_wall(room, question):
 
 
 def ask(room, students, phones, id):
-    """Two votes on one question, a discussion between them, and the truth."""
+    """Two votes on one question, a discussion between them, and the truth, unless the question is asked again later."""
     room.wall.select_option("#choose", id)
     size, sent = len(students) + len(phones), {}
     for number in (1, 2):
@@ -134,14 +134,16 @@ def ask(room, students, phones, id):
         assert len(room.told()["question"]["rounds"]) == number - 1, "hidden until it is shown"
         assert room.wall.locator(".heads, circle.round-2").count() == 0
         room.do("show")
-        expect(room.wall.locator("#do-reveal")).to_be_visible()
+        expect(room.wall.locator("#do-again")).to_be_visible()
+        expect(room.wall.locator("#do-reveal")).to_have_count(0 if asked["told_later"] else 1)
         if number == 1:
             room.do("discuss")
             expect(room.wall.locator("#do-discuss")).to_have_count(0)
             room.do("again")
     expect(room.wall.locator("#do-again")).to_be_visible()
-    room.do("reveal")
-    expect(room.wall.locator(".truth")).to_be_visible()
+    if not asked["told_later"]:
+        room.do("reveal")
+        expect(room.wall.locator(".truth")).to_be_visible()
     told = room.told()["question"]
     assert [Counter(dict(map(tuple, one))) for one in told["rounds"]] == [sent[1], sent[2]]
     for shown, expected in zip(on_the_wall(room, told), (sent[1], sent[2]), strict=True):
@@ -149,12 +151,15 @@ def ask(room, students, phones, id):
             assert shown == {key: expected[key] for key, _ in told["options"]}
         else:
             assert shown == size
-    wait_for(lambda: all(one.truths.get(id) == told["truth"]["value"] for one in students), "the truth", SECONDS)
+    if asked["told_later"]:
+        assert told["truth"] is None and not any(id in one.truths for one in students)
+    else:
+        wait_for(lambda: all(one.truths.get(id) == told["truth"]["value"] for one in students), "the truth", SECONDS)
     return told["text"], sent
 
 
 def draws_of(seed, n):
-    bench = Bench()
+    bench = EXAMPLE
     return draw_estimates(bench.array, bench.law, bench.probe, n, seed).value
 
 
@@ -188,7 +193,7 @@ def draw(room, students, phones, laptops):
     expected = [*(draws_of(SEEDS + member, n) for member, n in enumerate(sizes)), *expected]
     everything = np.concatenate(expected)
     assert room.told()["draws"]["all"]["n"] == len(everything)
-    found, truth = summary(everything), float(np.linalg.slogdet(np.eye(2) + Bench().array)[1])
+    found, truth = summary(everything), float(np.linalg.slogdet(np.eye(2) + EXAMPLE.array)[1])
     pooled = [float(row["estimate of the log det (nats)"]) for row in room.export("draws")]
     np.testing.assert_allclose(pooled, np.sort(everything), rtol=0, atol=0)
     section = room.wall.locator("section")
