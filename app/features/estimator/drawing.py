@@ -65,7 +65,8 @@ def show(bench: Bench, sample: Sample, remainders: Remainders, series: Series) -
     found, is_stored = numbers.by_hand(bench, remainders), _is_stored(bench, sample)
     noise = session.note(numbers.noise(bench, remainders))
     st.markdown(words.ABOUT)
-    st.latex(FORMULA)
+    with st.container(key="hand.formula"):
+        st.latex(FORMULA)
     buttons(sample, "Draw", first=1)
     weights = not bench.is_sound or _staircase(bench, sample, series, noise)
     mean = session.note(SampleMean.of(sample.values, series.truth)) if len(sample.values) > 1 else None
