@@ -16,11 +16,10 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import streamlit as st
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from app import engine
+from app import engine, web
 from app.components.live.encode import encode_frame, encode_point
 from app.components.live.wishes import FIELDS
 from app.engine.commands import Wish
@@ -184,15 +183,9 @@ def asked(said: str) -> dict[str, Any]:
     return {name: value if value is None else FIELDS[name](value) for name, value in wish.items()}
 
 
-def root() -> str:
-    """Below which path of its server the app is, with a slash at both ends."""
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/" if base else "/"
-
-
 def path() -> str:
     """Where the channel is, from the server's root: below the app's own address."""
-    return f"{root()}live"
+    return f"{web.root()}live"
 
 
 def routes() -> list[WebSocketRoute]:

@@ -19,7 +19,7 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import RedirectResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 
-from app import channel, streamlit_internals  # noqa: E402
+from app import channel, streamlit_internals, web  # noqa: E402
 from app.classroom import rooms  # noqa: E402
 from app.classroom.paths import PATHS, TYPED_CODE  # noqa: E402
 from app.hosts import HOSTS_VARIABLE  # noqa: E402
@@ -89,7 +89,7 @@ class Code(Typed):
     regex = TYPED_CODE
 
 
-ROOT = channel.root()
+ROOT = web.root()
 register_url_convertor("place", Place())
 register_url_convertor("code", Code())
 PAPERS = Route(f"{ROOT}papers/{{lesson}}/{{paper}}", later("app.features.teach.served", "paper"))
@@ -101,4 +101,4 @@ ROOMS = [
 SHORT = [Route(f"{ROOT}{{place:place}}", at_once), Route(f"{ROOT}{{code:code}}", to_room)]
 
 # Streamlit looks for this very line.
-app = st.App(HERE / "page.py", routes=[*channel.routes(), PAPERS, *ROOMS, *SHORT], middleware=[GUARD])
+app = st.App(HERE / "page.py", routes=[*channel.routes(), *web.routes(), PAPERS, *ROOMS, *SHORT], middleware=[GUARD])

@@ -6,7 +6,6 @@ from app.classroom.rooms import CODE_LENGTH, LETTERS
 PATHS: dict[str, tuple[tuple[str, ...], str]] = {
     "phone": (("r", "r/{code}"), "GET"),
     "wall": (("wall/{code}",), "GET"),
-    "file": (("rooms/pages/{name}",), "GET"),
     "open_room": (("rooms",), "POST"),
     "told": (("rooms/{code}",), "GET"),
     "act": (("rooms/{code}",), "POST"),

@@ -13,9 +13,9 @@ from typing import Any
 
 import streamlit as st
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from app import channel
+from app import web
 from app.callers import caller
 from app.classroom import export, rooms, state
 from app.classroom.asked import Asked, asked, draws_of, seed_of, settings_of_draws
@@ -31,8 +31,6 @@ TOKEN, SECRET, KEY = "x-room-token", "x-room-secret", "x-room-key"
 COOKIE, COOKIE_SECONDS = "resflow_seat", 24 * 3600
 LONGEST, SHORTEST = 64, 16
 """Characters of a token, which browsers make."""
-PAGES = Path(__file__).parent / "pages"
-FILES = {"room.css", "common.js", "phone.js", "wall.js", "charts.js"}
 EXPORTS: dict[str, Callable[[Room], str]] = {
     "counts.csv": export.counts,
     "draws.csv": export.draws,
@@ -105,7 +103,7 @@ async def _done(request: Request, said: dict[str, Any]) -> Response:
     answer = JSONResponse(await asyncio.to_thread(_by_member, code, token, {"do": "look"}))
     is_safe = request.url.scheme == "https"
     answer.set_cookie(
-        COOKIE, browser, COOKIE_SECONDS, path=channel.root(), secure=is_safe, httponly=True, samesite="strict"
+        COOKIE, browser, COOKIE_SECONDS, path=web.root(), secure=is_safe, httponly=True, samesite="strict"
     )
     return answer
 
@@ -141,13 +139,6 @@ def _exported(name: str, code: str, secret: str) -> str:
         return EXPORTS[name](room)
 
 
-async def file(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in FILES:
-        return _error(Refused("there is no such file."), 404)
-    return FileResponse(PAGES / name, headers={"cache-control": "no-cache"})
-
-
 async def phone(request: Request) -> Response:
     """The page for phones; without a code it asks for one."""
     return _page("phone", request)
@@ -160,7 +151,7 @@ async def wall(request: Request) -> Response:
 
 def _page(kind: str, request: Request) -> Response:
     code = request.path_params.get("code", "")[:LONGEST]
-    return HTMLResponse(page(kind, str(request.url), code, channel.root(), st.get_option("server.address") or ""))
+    return HTMLResponse(page(kind, str(request.url), code, web.root(), st.get_option("server.address") or ""))
 
 
 # --- what is done -----------------------------------------------------------------------------------------------------

@@ -1,20 +1,17 @@
 """What a page and its browser tell each other beside pictures and widgets: addresses, progress in lessons that the
 browser keeps, and which page it was when somebody presses reload. One Streamlit component that shows nothing.
 
-Streamlit would make an entry of the browser's history of each setting. The script (`history.js`) lets it make one where
-the server's `ENTRY` changes, and else replaces the address in place; it leaves what is of the view alone as it is
-(`canvas/address.js`), and takes `ENTRY` out of what is seen. It also lets the keyboard reach what stands in a popover
-(`popovers.js`).
+Streamlit would make an entry of the browser's history of each setting. The module (`app/web/browser/history.js`) lets
+it make one where the server's `ENTRY` changes, and else replaces the address in place; it leaves what is of the view
+alone as it is (`app/web/canvas/address.js`), and takes `ENTRY` out of what is seen. It also lets the keyboard reach
+what stands in a popover (`popovers.js`). `names.js` has the names below once more.
 """
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from app.components.canvas import scripts
 from app.components.component import component
 from app.link import VIEW
 
@@ -37,21 +34,8 @@ ROOM = "resflow.room"
 
 KEY = "browser"
 
-_constants = {
-    "VIEW": VIEW,
-    "ENTRY": ENTRY,
-    "COOKIE": COOKIE,
-    "COOKIE_SECONDS": COOKIE_SECONDS,
-    "STORED": STORED,
-    "ROOM": ROOM,
-}
-_browser = component(
-    "resflow_browser",
-    js=f"const {{{', '.join(_constants)}}} = {json.dumps(_constants)};\n"
-    + scripts(Path(__file__).parent, "history", "storage", "leaving", "popovers", "browser_component"),
-    isolate_styles=False,
-)
-_keeper = component("resflow_keeper", js=scripts(Path(__file__).parent, "keeper_component"))
+_browser = component("resflow_browser", "browser/browser.js", isolate_styles=False)
+_keeper = component("resflow_keeper", "browser/keeper.js")
 
 
 def mount(

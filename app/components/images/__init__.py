@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from app.components import take
-from app.components.canvas import shared
 from app.components.component import component
 from app.quantise import packed
 
@@ -17,9 +16,9 @@ _HERE = Path(__file__).parent
 
 _images = component(
     "resflow_images",
+    "images/images.js",
     html='<div class="images"></div><div data-take></div>',
-    css=(_HERE / "images.css").read_text(encoding="utf-8") + take.STYLE,
-    js="\n".join([shared("unpack"), (_HERE / "images.js").read_text(encoding="utf-8")]),
+    css=(_HERE / "images.css").read_text(encoding="utf-8"),
 )
 
 

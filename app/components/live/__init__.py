@@ -1,7 +1,7 @@
 """The live picture: one Streamlit component that draws data space, latent space and loss, and owns their clock.
 
-`app.components.library` must be mounted; `live_panes(scene, key=...)` mounts the picture; `mount_truth(...)` brings a
-known density to compare with. `scene` is JSON:
+`live_panes(scene, key=...)` mounts the picture; `mount_truth(...)` brings a known density to compare with. `scene` is
+JSON:
 
     run            str; a new value is a new run: the queue, the picture and the zoom start afresh
     playing        bool; when it turns false the newest picture is shown at once
@@ -38,69 +38,37 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.components.canvas import scripts
 from app.components.component import component
 from app.components.live.encode import encode_truth
 from app.components.live.wishes import FIELDS
 from app.engine.commands import Wish
 
-__all__ = ["SCRIPT", "STYLE", "chosen_moment", "live_panes", "mount_truth", "readouts", "wish"]
+__all__ = ["chosen_moment", "live_panes", "mount_truth", "readouts", "wish"]
 
 _HERE = Path(__file__).parent
-# One script in the end: each may use what stands before it, and in its functions all of it.
-_NAMES = (
-    "decode",
-    "theme",
-    "planes",
-    "loss",
-    "words",
-    "depth",
-    "waterfall",
-    "probe",
-    "hints",
-    "view",
-    "channel",
-    "film",
-    "time",
-    "replay",
-    "clock",
-    "steer",
-    "present",
-    "keys",
-    "parts",
-    "fall",
-    "taken",
-    "element",
-)
 
 
 def _read(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-SCRIPT = "\n".join([f"const HINTS = {_read('hints.json')};", scripts(_HERE / "js", *_NAMES)])
-
-
-STYLE = _read("present.css") + _read("keys.css") + _read("parts.css")
-"""What the script needs beside the picture: the presenter's view, the list of keys, and a step in its parts."""
-
 _panes = component(
     "resflow_live_panes",
+    "live/panes.js",
     html=_read("panes.html"),
     css=_read("panes.css") + _read("time.css"),
-    js=_read("js/panes_component.js"),
     isolate_styles=False,
 )
 
 _readouts = component(
     "resflow_readouts",
+    "live/readouts.js",
     html=_read("readouts.html"),
     css=_read("readouts.css"),
-    js=_read("js/readouts_component.js"),
     isolate_styles=False,
 )
 
-_truth = component("resflow_truth", js=_read("js/truth_component.js"))
+_truth = component("resflow_truth", "live/truth.js")
 
 
 def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import streamlit as st
 
 from app.components import take
-from app.components.canvas import shared
 from app.components.component import component
 from app.quantise import levels, packed
 
@@ -26,10 +25,9 @@ END = 0.99
 
 _map_and_disc = component(
     "resflow_map_and_disc",
+    "map_and_disc/map_and_disc.js",
     html=(_HERE / "map_and_disc.html").read_text(encoding="utf-8"),
-    css=(_HERE / "map_and_disc.css").read_text(encoding="utf-8") + take.STYLE,
-    js=shared("colours", "page", "unpack", "numbers", "ticks")
-    + (_HERE / "map_and_disc.js").read_text(encoding="utf-8"),
+    css=(_HERE / "map_and_disc.css").read_text(encoding="utf-8"),
 )
 
 

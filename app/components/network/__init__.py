@@ -12,7 +12,6 @@ import numpy as np
 import streamlit as st
 
 from app.components import take
-from app.components.canvas import scripts
 from app.components.component import component
 
 __all__ = ["MOST_LINES", "Layer", "Told", "scene", "show", "told"]
@@ -24,9 +23,9 @@ MOST_IN_NAME = 20
 
 _network = component(
     "resflow_network",
+    "network/network.js",
     html=(_HERE / "network.html").read_text(encoding="utf-8"),
-    css=(_HERE / "network.css").read_text(encoding="utf-8") + take.STYLE,
-    js=scripts(_HERE, "names", "places", "drawing", "list", "hands", "taken", "network"),
+    css=(_HERE / "network.css").read_text(encoding="utf-8"),
 )
 
 

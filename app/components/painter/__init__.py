@@ -1,6 +1,6 @@
 """A plane to paint on: one Streamlit component with spray, eraser and two colours, for mouse, pen, finger and keys.
 
-`app.components.library` must be mounted. What is painted is sent when the brush is lifted: `st.session_state[key]` has
+What is painted is sent when the brush is lifted: `st.session_state[key]` has
 then `strokes`, rows of whole numbers (`app.drawing.strokes.from_rows`), for one run of the script. The density that a
 live picture on the page shows is drawn under the points.
 """
@@ -9,14 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.components.canvas import scripts
 from app.components.component import component
 from app.drawing import FEWEST_ROWS, MOST_ROWS, NAMES, points, strokes
 
-__all__ = ["SCRIPT", "paint"]
+__all__ = ["paint"]
 
 _HERE = Path(__file__).parent
-SCRIPT = scripts(_HERE / "js", "spray", "layers", "hands", "element")
 
 
 def _read(name: str) -> str:
@@ -25,9 +23,9 @@ def _read(name: str) -> str:
 
 _painter = component(
     "resflow_painter",
+    "painter/painter.js",
     html=_read("painter.html"),
     css=_read("painter.css"),
-    js=_read("js/painter_component.js"),
     isolate_styles=False,
 )
 

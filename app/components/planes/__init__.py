@@ -1,6 +1,6 @@
 """A row of panes that stand still while what they show changes: parts of the plane, and charts.
 
-`app.components.library` must be mounted. `planes(...)` may be called again at any pace, in a fragment too: only panes
+`planes(...)` may be called again at any pace, in a fragment too: only panes
 that have changed are drawn anew, and zooms stay. Panes of one part of the plane zoom together; another window starts
 with a new zoom; a double click resets it.
 """
@@ -11,14 +11,12 @@ from pathlib import Path as File
 import streamlit as st
 
 from app.components import take
-from app.components.canvas import scripts
 from app.components.component import component
 from app.components.planes.panes import Area, Chart, Dots, Heat, Level, Pane, Path, encode
 
-__all__ = ["SCRIPT", "Area", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
+__all__ = ["Area", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
 
 _HERE = File(__file__).parent
-SCRIPT = scripts(_HERE, "picture", "legend", "chosen", "taken", "planes")
 
 
 def _read(name: str) -> str:
@@ -27,9 +25,9 @@ def _read(name: str) -> str:
 
 _planes = component(
     "resflow_planes",
+    "planes/planes.js",
     html='<div class="planes"></div>',
     css=_read("planes.css"),
-    js=_read("planes_component.js"),
     isolate_styles=False,
 )
 

@@ -2,13 +2,12 @@
 block that was answered or done just now, whose verdict is read next. One Streamlit component that shows nothing."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from app.components.component import component
 
 __all__ = ["follow"]
 
-_reading = component("resflow_reading", js=(Path(__file__).parent / "reading.js").read_text(encoding="utf-8"))
+_reading = component("resflow_reading", "reading/reading.js")
 
 
 def follow(panel: str, step: str, done: Iterable[str], *, key: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.components.canvas import shared
 from app.components.component import component
 
 __all__ = ["staircase"]
@@ -13,9 +12,9 @@ __all__ = ["staircase"]
 _HERE = Path(__file__).parent
 _staircase = component(
     "resflow_staircase",
+    "staircase/staircase.js",
     html=(_HERE / "staircase.html").read_text(encoding="utf-8"),
     css=(_HERE / "staircase.css").read_text(encoding="utf-8"),
-    js="\n".join([shared("page", "numbers"), (_HERE / "staircase.js").read_text(encoding="utf-8")]),
     isolate_styles=False,
 )
 

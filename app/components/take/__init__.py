@@ -3,31 +3,22 @@
 Pictures (PNG, SVG) and their numbers (CSV) are made in the browser, of what is seen. `File` is any other one: the
 server makes it when it is asked for, and hands it over with the component's next message. A component that has a menu
 sends `encode(files, key)` and passes `on_asks_change=heard`; `menu` is one that stands alone.
-
-`app.components.library.mount` or `mount_menus` must have been called.
 """
 
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
 
 import streamlit as st
 
-from app.components.canvas import scripts
 from app.components.component import component
 
-__all__ = ["NEEDS", "SCRIPT", "STYLE", "File", "encode", "heard", "menu"]
+__all__ = ["File", "encode", "heard", "menu"]
 
-_HERE = Path(__file__).parent
-NEEDS = ("colours", "page", "swatch", "inbox")
-"""What `SCRIPT` uses of `app.components.canvas`."""
 REPEATED_SECONDS = 5.0
 """So long an answer is told again: a message is never seen if the next one comes before the browser draws."""
-SCRIPT = scripts(_HERE / "js", "vector", "sheet", "film", "chart", "dots", "menu")
-STYLE = (_HERE / "take.css").read_text(encoding="utf-8")
 
 Group = Literal["Numbers", "Flow", "Comparison", "Program"]
 
@@ -44,12 +35,7 @@ class File:
     group: Group = "Numbers"
 
 
-_menu = component(
-    "resflow_take",
-    html="<div data-take></div>",
-    js=(_HERE / "take_component.js").read_text(encoding="utf-8"),
-    isolate_styles=False,
-)
+_menu = component("resflow_take", "take/take.js", html="<div data-take></div>", isolate_styles=False)
 
 
 def menu(files: Sequence[File], *, key: str, of: str | None = None, chart: tuple[str, str] | None = None) -> None:

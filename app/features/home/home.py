@@ -3,7 +3,6 @@ Explore."""
 
 import streamlit as st
 
-from app.components import library
 from app.features.home import replay, taken
 from app.ui import doors, heading
 from app.ui.lesson_list import lessons
@@ -30,5 +29,3 @@ with picture:
     st.caption(replay.sentence())
 doors.show()
 lessons(rows("features/learn/learn.py"))
-with st.container(key="unseen", gap=None):
-    library.mount_menus()  # at the end: the picture does not wait for it

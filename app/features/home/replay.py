@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from app import evidence
-from app.components.canvas import ALL, scripts, shared, style
 from app.components.component import component
 from app.features.home.evidence import CUT, EXACT, NAME
 
@@ -17,9 +16,9 @@ _HERE = Path(__file__).parent
 
 _replay = component(
     "resflow_replay",
+    "home/replay.js",
     html=(_HERE / "replay.html").read_text(encoding="utf-8"),
-    css=style() + (_HERE / "replay.css").read_text(encoding="utf-8"),
-    js=shared(*ALL) + "\n" + scripts(_HERE, "taken", "replay"),
+    css=(_HERE / "replay.css").read_text(encoding="utf-8"),
 )
 
 

@@ -16,7 +16,7 @@ OF = "replay"
 
 
 def menu(*, key: str) -> None:
-    """The menu of the replay. `app.components.library.mount_menus` must have been called."""
+    """The menu of the replay."""
     take.menu(files(), key=key, of=OF)
 
 

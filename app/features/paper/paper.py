@@ -5,7 +5,6 @@ from pathlib import Path
 import streamlit as st
 
 from app import evidence
-from app.components import library
 from app.contests import LEAST_SEEDS, LEVEL
 from app.features.paper import card, picture, taken
 from app.features.paper.after import AFTER, Successor
@@ -43,8 +42,6 @@ METHOD = (
 )
 
 live_runs.follow()
-with st.container(key="unseen", gap=None):
-    library.mount_menus()  # `app/page.py` brings all of the library, and to screens with a flow alone
 st.html(HERE / "paper.css")
 with st.container(key="paper"):
     heading.title("What does the paper claim, and what shows here?")

@@ -5,11 +5,11 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
-from app.channel import root
 from app.lessons.lesson import Lesson, Step
 from app.lessons.short import short
 from app.lessons.words import ORIGINAL
 from app.network import Shared, shared
+from app.web import root
 
 
 @dataclass(frozen=True)

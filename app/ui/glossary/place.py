@@ -1,10 +1,8 @@
 """The place on the page that the address names, kept in sight while the page is built."""
 
-from pathlib import Path
-
 from app.components.component import component
 
-_place = component("resflow_place", js=(Path(__file__).parent / "place.js").read_text(encoding="utf-8"))
+_place = component("resflow_place", "glossary/place.js")
 
 
 def keep_place() -> None:

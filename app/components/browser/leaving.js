@@ -1,7 +1,0 @@
-// A reload is told from a visit by a cookie that says for some seconds which page was left here.
-
-function leaveWord(browser) {
-  addEventListener("pagehide", () => {
-    document.cookie = `${COOKIE}=${browser.token}; path=/; max-age=${COOKIE_SECONDS}; samesite=strict`;
-  });
-}

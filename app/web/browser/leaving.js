@@ -1,0 +1,9 @@
+// A reload is told from a visit by a cookie that says for some seconds which page was left here.
+
+import { COOKIE, COOKIE_SECONDS } from "./names.js";
+
+export function leaveWord(browser) {
+  addEventListener("pagehide", () => {
+    document.cookie = `${COOKIE}=${browser.token}; path=/; max-age=${COOKIE_SECONDS}; samesite=strict`;
+  });
+}

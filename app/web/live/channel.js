@@ -1,0 +1,75 @@
+// The channel: while it is open, moving pictures come by a WebSocket as soon as they are drawn. Scenes bring the rest,
+// and pictures too where it is closed.
+
+import { isCalm } from "../canvas/page.js";
+import { enqueue, play } from "./clock.js";
+import { arriveAt } from "./probe.js";
+import { keepPictures } from "./time.js";
+
+const AGAIN_SECONDS = [1, 2, 5, 15]; // until it is tried again
+const SPACING = [16, 300]; // milliseconds between two pictures, at least and at most
+const WAITING = 2; // pictures: one that waits longer is of the past
+
+/** Watch the run of the scene, if it is another than before. */
+export function listenToChannel(view) {
+  const [run] = view.scene.run.split(":");
+  if (!view.scene.channel || view.channel?.run === run) return;
+  closeChannel(view);
+  view.channel = { run, socket: null, tries: 0, timer: null, cameAt: -Infinity, between: 60 };
+  openChannel(view, view.channel);
+}
+
+function openChannel(view, channel) {
+  const address = new URL(view.scene.channel, location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const socket = (channel.socket = new WebSocket(address));
+  socket.addEventListener("open", () => {
+    socket.send(JSON.stringify({ run: channel.run }));
+    if (view.depth.asked !== null) askByChannel(view, { depth: view.depth.asked });
+    if (view.probe.x) askByChannel(view, { point: view.probe.x });
+    showChannel(view, "open");
+  });
+  socket.addEventListener("message", ({ data }) => arrive(view, channel, JSON.parse(data)));
+  socket.addEventListener("close", () => {
+    if (view.channel !== channel || !view.root.isConnected) return;
+    showChannel(view, "closed");
+    const wait = AGAIN_SECONDS[Math.min(channel.tries++, AGAIN_SECONDS.length - 1)];
+    channel.timer = setTimeout(() => openChannel(view, channel), 1000 * wait);
+  });
+}
+
+/** Ask for moving pictures at a depth, or for a point, and say whether the channel is there to do so. */
+export function askByChannel(view, wish) {
+  const socket = view.channel?.socket;
+  if (socket?.readyState !== WebSocket.OPEN) return false;
+  socket.send(JSON.stringify(wish));
+  return true;
+}
+
+export function closeChannel(view) {
+  const { channel } = view;
+  view.channel = null;
+  if (!channel) return;
+  clearTimeout(channel.timer);
+  channel.socket.close();
+}
+
+/** Say that the channel is closed, if it stays so. */
+function showChannel(view, state) {
+  view.root.dataset.channel = state;
+  view.root.querySelector(".live-slow").hidden = state === "open" || view.channel.tries < 1;
+}
+
+/** A picture has come: it waits for its turn, at the pace at which they come. Or what a point is made of: it does not. */
+function arrive(view, channel, { run, frames, at }) {
+  const now = performance.now();
+  if (run === view.scene.run && at) arriveAt(view, at);
+  if (run === view.scene.run && frames) keepPictures(view, frames);
+  if (!frames || run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
+  if (!enqueue(view, frames, WAITING)) return;
+  channel.tries = 0;
+  channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
+  channel.cameAt = now;
+  view.spacing = channel.between;
+  play(view);
+}

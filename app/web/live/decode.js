@@ -1,0 +1,67 @@
+// Packed arrays -> numbers. Positions stay raw (0 ... 65535 over a window) until they are drawn, so that a place
+// between two stages can be mixed from both, and clipped ones glide in from the border.
+
+import { unpacked } from "../canvas/unpack.js";
+
+const decoded = new WeakMap();
+
+/** The typed array of a packed one; each is decoded once, and one that is kept has it (`film.js`). */
+export function decode(packed) {
+  if (packed.array) return packed.array;
+  if (!decoded.has(packed)) decoded.set(packed, unpacked(packed));
+  return decoded.get(packed);
+}
+
+/** Raw positions at place `at` of packed stages; between two stages a mixture of both. */
+export function decodeStage(packed, at) {
+  const raw = decode(packed);
+  const size = raw.length / packed.shape[0];
+  const k = Math.floor(at);
+  const from = raw.subarray(k * size, (k + 1) * size);
+  if (at === k) return from;
+  const to = raw.subarray((k + 1) * size, (k + 2) * size);
+  return Float32Array.from(from, (v, i) => v + (at - k) * (to[i] - v));
+}
+
+/** Interleaved raw pairs over a window -> {x, y}; NaN (a gap) where clipped, which means outside the window. */
+export function pointsOf(raw, [[x0, x1], [y0, y1]]) {
+  const x = new Float64Array(raw.length / 2).fill(NaN);
+  const y = x.slice();
+  for (let i = 0; i < x.length; i++) {
+    const [u, v] = [raw[2 * i], raw[2 * i + 1]];
+    if (Math.min(u, v) === 0 || Math.max(u, v) === 65535) continue;
+    x[i] = x0 + ((x1 - x0) * u) / 65535;
+    y[i] = y0 + ((y1 - y0) * v) / 65535;
+  }
+  return { x, y };
+}
+
+/** Lines of `points` raw pairs each as one polyline, a gap after each; of each line every so many-th point. */
+export function linesOf(raw, points, plane, every = 1) {
+  const { x, y } = pointsOf(raw, plane);
+  const lines = { x: [], y: [] };
+  for (let start = 0; start < x.length; start += points) {
+    for (let i = 0; i < points; i += every) {
+      lines.x.push(x[start + i]);
+      lines.y.push(y[start + i]);
+    }
+    lines.x.push(NaN);
+    lines.y.push(NaN);
+  }
+  return lines;
+}
+
+/** A packed grid of shares of its largest value as a field. */
+export function fieldOf(packed, largest) {
+  const [rows, columns] = packed.shape;
+  const unit = largest / 65535;
+  return { values: Float32Array.from(decode(packed), (v) => v * unit), rows, columns };
+}
+
+/** `share` of the way from some numbers to others, where there are as many. */
+export function mixed(from, to, share) {
+  if (share >= 1 || from?.length !== to.length) return to;
+  const found = new Float32Array(to.length);
+  for (let i = 0; i < to.length; i++) found[i] = from[i] + share * (to[i] - from[i]);
+  return found;
+}

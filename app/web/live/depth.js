@@ -1,0 +1,138 @@
+// Depth: how far into the flow the second pane looks. Stage 0 is x, stage k is after block k, the last is z. A still
+// picture holds all stages, and the browser goes through them; a moving one is drawn by Python at the depth it is asked
+// for (the component's state "depth": a number of blocks, or null for z).
+
+import { isCalm } from "../canvas/page.js";
+import { askByChannel } from "./channel.js";
+import { paint, shownRaw } from "./clock.js";
+import { decodeStage } from "./decode.js";
+import { refinedGrid } from "./film.js";
+import { showProbe } from "./probe.js";
+import { altOf, askForGlimpse, isPast } from "./time.js";
+import { depthInAddress, rememberView } from "./view.js";
+import { say, tag } from "./words.js";
+
+const GLIDE_SECONDS = 0.25; // to the stage that a hand has chosen
+
+export const lastStage = (view) => view.scene.blocks + 1;
+
+/** What a stage is called in a formula: the ends x and z, hidden ones h. */
+export const letterOf = (view, at) => (at === 0 ? "x" : at === lastStage(view) ? "z" : "h");
+
+/** What the second pane shows of the flow: raw positions and the stage, which is whole except on the move. */
+export function placeOf(view) {
+  const { depth, picture } = view;
+  if (!picture) return null;
+  const own = picture.depth ?? lastStage(view);
+  const { stages } = picture;
+  const { at } = depth;
+  if (!stages || at === own) {
+    const [latent, grid, points] = [shownRaw(view, "latent"), shownRaw(view, "grid"), picture.grid.shape[1]];
+    if (picture.isThin) return { latent, grid: refinedGrid(grid, points), linePoints: 2 * points - 1, at: own };
+    return { latent, grid, linePoints: points, at: own };
+  }
+  const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
+  return { latent, grid, linePoints: stages.grid.shape[2], at };
+}
+
+export const stepName = (step) => `step ${step.toLocaleString("en")}`;
+
+export function stageName(view, stage) {
+  const ends = { x: "Data space, x", z: "Latent space, z" };
+  return ends[letterOf(view, stage)] ?? `After block ${stage} of ${view.scene.blocks}`;
+}
+
+/** Bring slider and titles up to date with the state. */
+export function showDepth(view) {
+  const { root, depth, scene, slider, picture, panes } = view;
+  const place = placeOf(view);
+  const drawn = Math.round(place?.at ?? lastStage(view));
+  const latent = view.shows === "latent";
+  const title = stageName(view, drawn);
+  say(root.querySelector("[data-view=latent]"), title);
+  tag(root, "data-depth", letterOf(view, drawn) === "h" ? drawn : letterOf(view, drawn));
+  tag(root, "data-shows", view.shows);
+  slider.max = lastStage(view);
+  slider.style.setProperty("--stages", lastStage(view));
+  slider.value = depth.wanted ?? lastStage(view);
+  slider.disabled = !latent;
+  const label = stageName(view, Math.round(slider.value));
+  tag(slider, "aria-valuetext", label);
+  say(root.querySelector(".live-depth output"), label.toLowerCase());
+  slider.title = latent ? "" : "Choose the latent space to move through the blocks";
+  const alt = latent && letterOf(view, drawn) !== "z" ? `${title}. ${scene.alt.stage}` : scene.alt[view.shows];
+  tag(panes.latent.box, "aria-label", altOf(view, "latent", alt));
+  showProbe(view);
+}
+
+/** Glide to the wanted stage. */
+function glide(view) {
+  const { depth } = view;
+  depth.rate = Math.abs(depth.wanted - depth.at) / GLIDE_SECONDS;
+  Object.assign(depth, { time: performance.now(), rest: 0 });
+  if (!depth.request) depth.request = requestAnimationFrame(() => advance(view));
+}
+
+/** Drawing gets at most half of the time, so that scenes still arrive on a slow machine. */
+function advance(view) {
+  const { depth } = view;
+  const now = performance.now();
+  depth.request = 0;
+  if (now >= depth.rest) {
+    const most = depth.rate * Math.min((now - depth.time) / 1000, 0.2);
+    depth.time = now;
+    const gap = depth.wanted - depth.at;
+    depth.at = Math.abs(gap) <= most ? depth.wanted : depth.at + Math.sign(gap) * most;
+    paint(view, ["latent"]);
+    showDepth(view);
+    depth.rest = 2 * performance.now() - now;
+  }
+  if (depth.at !== depth.wanted && view.root.isConnected) depth.request = requestAnimationFrame(() => advance(view));
+}
+
+/** The end of a glide: the pane is where the slider is. */
+export function halt(view) {
+  cancelAnimationFrame(view.depth.request);
+  Object.assign(view.depth, { request: 0, at: view.depth.wanted });
+}
+
+/** A hand is at the slider. */
+export function choose(view) {
+  const { depth } = view;
+  depth.wanted = Math.round(view.slider.value);
+  rememberView(view);
+  if (view.picture?.stages && !isCalm()) {
+    glide(view);
+  } else {
+    halt(view);
+    paint(view, ["latent"]);
+  }
+  if (isPast(view) && depth.wanted !== placeOf(view).at) askForGlimpse(view);
+  showDepth(view);
+}
+
+/** Ask for moving pictures at the chosen depth. Where the channel is closed that costs a poll, so it is said only while
+ * they are drawn. */
+export function askForDepth(view) {
+  const { depth } = view;
+  const wish = depth.wanted === lastStage(view) ? null : depth.wanted;
+  if (wish === depth.asked) return;
+  depth.asked = wish;
+  if (!askByChannel(view, { depth: wish })) view.setState("depth", wish);
+}
+
+/** The first picture says what Python was asked for before this element was there; the address may name another depth. */
+export function adoptDepth(view, frame) {
+  view.depth.asked = frame.depth;
+  view.depth.wanted = view.depth.at = depthInAddress(view) ?? frame.depth ?? lastStage(view);
+  if (view.scene.playing) askForDepth(view);
+}
+
+/** Another flow may have another number of blocks; z stays z. */
+export function keepDepth(view, blocksBefore) {
+  const { depth } = view;
+  halt(view);
+  if (depth.wanted > Math.min(blocksBefore, view.scene.blocks)) depth.wanted = lastStage(view);
+  depth.at = depth.wanted;
+  if (depth.asked > view.scene.blocks) askForDepth(view);
+}

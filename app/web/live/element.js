@@ -1,0 +1,177 @@
+// The element: its buttons, its size, its zooms; and what the components of the live picture hand over to it.
+
+import { surfaceIn } from "../canvas/plane.js";
+import { offer } from "../take/menu.js";
+import { closeChannel } from "./channel.js";
+import { paint, painters, receive, showWords } from "./clock.js";
+import { askForDepth, choose, halt } from "./depth.js";
+import { dismissHints } from "./hints.js";
+import { toldLosses } from "./loss.js";
+import { spaceInParts } from "./parts.js";
+import { told, truths } from "./planes.js";
+import { readPresenter, showPresenter } from "./present.js";
+import { listenToProbe, onProbeKey, pinAt, showProbe } from "./probe.js";
+import { stopReplay } from "./replay.js";
+import { steer } from "./steer.js";
+import { figureOfLive } from "./taken.js";
+import { COLOURS } from "./theme.js";
+import { askForGlimpse, mountTime, newTime } from "./time.js";
+import { recallView, rememberView } from "./view.js";
+import { placeNumbers, showReadouts } from "./words.js";
+
+const TWO = 700; // pixels of width from which two planes stand side by side
+const GAP = 20; // between them; the same as in panes.css
+const AROUND = 224; // pixels of a window's height that planes and loss leave to all else
+const AROUND_IN_LESSON = 280; // the same beside a lesson, where the numbers have a row of their own
+const [LEAST, MOST] = [280, 1000]; // sides of planes
+const LOSS_HEIGHT = 136; // height of the loss
+const TALL_LOSS = 214; // the same where its curves are what is looked at, and where the page scrolls anyway
+const MOST_LOSS = 260; // where planes leave room
+export const views = new Set();
+
+/** Panes that show one space zoom together. */
+export const spaceOf = (view, name) => (view.slow ? spaceInParts(view, name) : name === "latent" && view.shows !== "latent" ? "data" : name);
+
+export function zoom(view, name, ranges) {
+  const space = spaceOf(view, name);
+  if (space === null) return [];
+  view.zoom[space] = ranges;
+  rememberView(view);
+  if (space !== "loss" && ranges) askForGlimpse(view);
+  return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
+}
+
+/** Pixels of height that the settings of a lesson's step take, where they have no room in the row of Play. */
+function settingsBelow() {
+  const [play, settings] = [".st-key-play", ".st-key-lesson_settings"].map((one) => document.querySelector(one)?.getBoundingClientRect());
+  return play && settings && settings.top >= play.bottom ? Math.round(settings.bottom - play.bottom) : 0;
+}
+
+/** Sizes from the window, and from what is looked at, so that no picture ever moves another. */
+export function fit(view) {
+  const { root } = view;
+  const isOfCurves = Boolean(view.scene?.curves);
+  const [width, height] = [root.clientWidth, window.innerHeight - (isOfCurves ? settingsBelow() : 0)];
+  const size = `${width} ${height} ${isOfCurves}`;
+  if (!width || view.size === size) return;
+  view.size = size;
+  const columns = width >= TWO ? 2 : 1;
+  const isBeside = Boolean(root.closest(".st-key-beside_lesson"));
+  const room = height - (isBeside ? AROUND_IN_LESSON : AROUND);
+  const wanted = isOfCurves || columns === 1 ? TALL_LOSS : LOSS_HEIGHT;
+  const side = columns === 2 ? Math.min((width - GAP) / 2, Math.max(LEAST, Math.min(MOST, room - wanted))) : width;
+  const most = isBeside && !isOfCurves ? LOSS_HEIGHT : MOST_LOSS;
+  const loss = columns === 2 ? Math.max(LOSS_HEIGHT, Math.min(most, room - side)) : wanted;
+  root.dataset.columns = columns;
+  root.style.setProperty("--side", `${Math.floor(side)}px`);
+  root.style.setProperty("--loss", `${Math.floor(loss)}px`);
+  paint(view, Object.keys(painters));
+  showProbe(view);
+}
+
+export function setLayer(view, pane, button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  const name = `${pane}.${button.dataset.layer}`;
+  button.setAttribute("aria-pressed", on);
+  view.layers[pane][button.dataset.layer] = on;
+  if (!view.toggled.delete(name)) view.toggled.add(name);
+}
+
+function toggle(view, pane, button) {
+  setLayer(view, pane, button);
+  rememberView(view);
+  paint(view, [pane]);
+}
+
+/** Show the latent space, the truth or the difference in the second pane. */
+function look(view, shows) {
+  if (shows !== "latent") halt(view);
+  view.shows = shows;
+  rememberView(view);
+  paint(view, ["data", "latent"]);
+  showWords(view);
+}
+
+function mount(root) {
+  const view = {
+    root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, shows: "latent", zoom: {},
+    // How far the newest picture has come from what was drawn before it.
+    before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
+    probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined, size: "",
+    gone: new AbortController(), time: newTime(),
+    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
+    slider: root.querySelector(".live-depth input"),
+  };
+  for (const section of root.querySelectorAll("[data-pane]")) {
+    const name = section.dataset.pane;
+    const [box, caption] = [".live-plot", ".live-step"].map((part) => section.querySelector(part));
+    const moved = (ranges) => paint(view, zoom(view, name, ranges));
+    const surface = surfaceIn(box, {
+      moved,
+      pressed: (place) => view.scene && spaceOf(view, name) === "data" && pinAt(view, place),
+      told: (place) => (name === "loss" ? toldLosses : told)(surface.picture, place, view.scene.loss_unit),
+    });
+    if (name !== "loss") {
+      box.addEventListener("keydown", (event) => onProbeKey(view, name, event));
+      steer(surface, moved);
+    }
+    view.panes[name] = { section, box, caption, surface };
+    view.layers[name] = {};
+    for (const button of section.querySelectorAll("[data-layer]")) {
+      view.layers[name][button.dataset.layer] = button.getAttribute("aria-pressed") === "true";
+      button.addEventListener("click", () => toggle(view, name, button));
+    }
+  }
+  for (const button of root.querySelectorAll("[data-view]")) {
+    button.addEventListener("click", () => look(view, button.dataset.view));
+  }
+  view.slider.addEventListener("input", () => choose(view));
+  view.slider.addEventListener("change", () => view.scene.playing && askForDepth(view));
+  listenToProbe(view);
+  root.querySelector("[data-dismiss]").addEventListener("click", dismissHints);
+  root.style.setProperty("--samples", COLOURS.samples);
+  root.style.setProperty("--held", COLOURS.held);
+  view.observer = new ResizeObserver(() => fit(view));
+  view.observer.observe(root);
+  window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
+  mountTime(view);
+  views.add(view);
+  offer({ name: "live", figure: () => figureOfLive(view) });
+  recallView(view);
+  fit(view);
+  return view;
+}
+
+function unmount(view) {
+  halt(view);
+  stopReplay(view);
+  clearTimeout(view.time.timer);
+  closeChannel(view);
+  view.observer.disconnect();
+  view.gone.abort();
+  views.delete(view);
+}
+
+/** What the page shows now, in the element of the panes: Streamlit may make another of them. */
+export function showScene(root, data, hands) {
+  root.live ??= mount(root);
+  Object.assign(root.live, hands);
+  receive(root.live, data);
+}
+
+export function takeAway(root) {
+  if (root.live) unmount(root.live);
+}
+
+/** Where the large numbers stand. */
+export function showNumbersIn(root) {
+  if (placeNumbers(root)) readPresenter();
+  showPresenter();
+  for (const view of views) if (view.scene) showReadouts(view);
+}
+
+/** A true density, {grids}, by its name; without grids nobody knows it. */
+export function hearTruth({ id, ...truth }) {
+  if (Object.keys(truth.grids).length) truths.set(id, truth);
+  for (const view of views) if (view.scene?.truth === id && view.shows !== "latent") look(view, view.shows);
+}

@@ -1,0 +1,257 @@
+// The probe: a point x of the data space that somebody has pinned. Its path through the flow is drawn, and below the
+// x-to-z slider what its log density is made of. Python measures it while it is pinned (`encode_point`).
+
+import { viewInAddress } from "../canvas/address.js";
+import { shown } from "../canvas/numbers.js";
+import { askByChannel } from "./channel.js";
+import { paint } from "./clock.js";
+import { lastStage } from "./depth.js";
+import { spaceOf, views } from "./element.js";
+import { showHint } from "./hints.js";
+import { chooseView, isChord } from "./keys.js";
+import { dataSpace } from "./planes.js";
+import { focusPlane } from "./present.js";
+import { ARROWS } from "./steer.js";
+import { isPast } from "./time.js";
+import { rememberView } from "./view.js";
+import { drawWaterfall, HALF_THUMB, nats } from "./waterfall.js";
+import { element } from "./words.js";
+
+export const POINT = "view.point"; // what the address calls it, in the units of the axes
+const PROBE = { path: "#CC79A7", halo: "rgba(255,255,255,0.85)" };
+const NUDGE = 0.02; // of what is shown, for each press of Shift and an arrow
+const ESTIMATORS = {
+  exact: () => "Training uses it.",
+  truncated: (mean, off, terms) => `With ${terms} terms, as in training: ${mean} ± ${off}.`,
+  roulette: (mean, off) => `With roulette, as in training: ${mean} ± ${off}.`,
+};
+
+/** What is known of the point that is pinned now: of the newest flow alone. */
+export function atProbe(view) {
+  const { probe: { x, at } } = view;
+  return x && at && !isPast(view) && at.x.every((one, i) => one === x[i]) ? at : null;
+}
+
+const toFlow = ({ scene: { axes } }, place) => place.map((value, i) => (value - axes[i].centre) / axes[i].scale);
+export const toShown = ({ scene: { axes } }, point) => point.map((value, i) => axes[i].centre + axes[i].scale * value);
+
+/** Pin a point, in the flow's units, or take it away: null. */
+function pin(view, point) {
+  const isSame = JSON.stringify(point) === JSON.stringify(view.probe.x);
+  view.probe.x = point;
+  if (!isSame) askForPoint(view);
+  rememberView(view);
+  paint(view, ["data", "latent"]);
+  showProbe(view);
+  showHint(view);
+}
+
+/** A click, at a place in the units of the axes: with as many digits as a pixel deserves, so that the address has it. */
+export function pinAt(view, place) {
+  const rounded = place.map((value, i) => {
+    const [low, high] = dataSpace(view).plane[i];
+    const step = 10 ** Math.floor(Math.log10((high - low) / 2000));
+    return Number((Math.round(value / step) * step).toPrecision(10));
+  });
+  pin(view, toFlow(view, rounded));
+}
+
+/** Where the channel is closed it costs a run of the page's script. */
+function askForPoint(view) {
+  if (!askByChannel(view, { point: view.probe.x })) view.setState("point", view.probe.x);
+}
+
+export function arriveAt(view, at) {
+  if (!at || at.step < view.probe.at?.step) return; // a run of the script that began before may end after the channel spoke
+  view.probe.at = at;
+  if (!atProbe(view)) return;
+  paint(view, ["latent"], view.theme);
+  showProbe(view);
+}
+
+/** The point that the address names, in the units of the axes; null where it names none within the window. */
+function pointInAddress(view) {
+  const numbers = (viewInAddress(POINT) ?? "").split(",").map(Number);
+  if (!viewInAddress(POINT) || numbers.length !== 2 || !numbers.every(Number.isFinite)) return null;
+  const isInside = dataSpace(view).plane.every(([low, high], i) => numbers[i] >= low && numbers[i] <= high);
+  return isInside ? toFlow(view, numbers) : null;
+}
+
+/** What the address says of it. */
+export const writtenPoint = (view) =>
+  (view.probe.x && view.scene ? toShown(view, view.probe.x).map((value) => Number(value.toPrecision(6))).join(",") : null);
+
+/** A new run: the point stays pinned where its plane still has it. */
+export function keepProbe(view, before) {
+  const { probe } = view;
+  probe.at = null;
+  if (!before) probe.x = pointInAddress(view);
+  else if (probe.x) {
+    const isInside = view.scene.window.every(([low, high], i) => probe.x[i] >= low && probe.x[i] <= high);
+    if (!isInside || before.truth !== view.scene.truth) probe.x = null;
+  }
+}
+
+/** A ring around it in data space. */
+export function probeInData(view) {
+  if (!view.probe.x) return [];
+  const [x, y] = toShown(view, view.probe.x);
+  return [{ kind: "ring", name: "probe", x, y }];
+}
+
+/** Its path from x to z, with a dot after each block, a ring where the pane is, and z by its name. */
+export function probeInFlow(view, at) {
+  const { path } = atProbe(view) ?? {};
+  if (!path || path.some((place) => place.includes(null))) return [];
+  const [x, y] = [0, 1].map((i) => path.map((place) => place[i]));
+  const k = Math.floor(at), share = at - k, next = Math.min(k + 1, path.length - 1);
+  const here = [x, y].map((values) => values[k] + share * (values[next] - values[k]));
+  const marker = { size: 4, symbol: "circle", colour: PROBE.path, edge: { width: 0.6, colour: "#fff" } };
+  return [
+    { kind: "line", name: "path", x, y, colour: PROBE.path, width: 2, halo: PROBE.halo },
+    { kind: "points", name: "path", x, y, marker },
+    { kind: "ring", name: "probe", x: here[0], y: here[1] },
+    { kind: "name", name: "z", x: x.at(-1), y: y.at(-1), text: "z of x" },
+  ];
+}
+
+/** How far its path goes from the middle. */
+export const probeReach = (view) => {
+  const path = atProbe(view)?.path.flat().filter((value) => value !== null) ?? [];
+  return Math.min(view.scene.frame_window[1], Math.max(0, ...path.map(Math.abs)));
+};
+
+/** The formula, the waterfall and the chosen term, or nothing. */
+export function showProbe(view) {
+  const { root, probe } = view;
+  const at = atProbe(view);
+  const [sum, svg, term] = [".live-sum", ".live-fall", ".live-term"].map((part) => root.querySelector(part));
+  const hasNone = !probe.x || isPast(view) || (!at && !probe.at);
+  for (const part of [sum, svg, term]) part.toggleAttribute("hidden", hasNone);
+  root.dataset.probe = hasNone ? "" : at ? "known" : "asked";
+  if (hasNone || !at) return;
+  const chosen = Math.min(view.depth.wanted ?? lastStage(view), at.log_dets.length + 1);
+  const drawn = [at, chosen, svg.clientWidth, svg.clientHeight, view.scene.checks];
+  if (drawn.every((one, i) => one === probe.drawn[i])) return; // moving pictures come more often than what is measured
+  probe.drawn = drawn;
+  showSum(view, sum, at);
+  drawWaterfall(svg, at, chosen);
+  const terms = at.log_dets.reduce((total, value) => total + value, 0);
+  svg.setAttribute("aria-label", `Waterfall of log p(x) over the flow at step ${at.step}: ActNorm ${nats(at.actnorm)}, ` +
+    `${at.log_dets.length} blocks together ${nats(terms)}, the base ${nats(at.log_normal)}; sum ${nats(at.log_prob)} ` +
+    `${view.scene.loss_unit}. The chosen term: ${termName(at, chosen)}.`);
+  showTerm(view, term, at, chosen);
+}
+
+function showSum(view, box, at) {
+  const { scene } = view;
+  const blocks = at.log_dets.reduce((total, value) => total + value, 0);
+  const terms = [
+    ["", "log p(x)", nats(at.log_prob)], ["=", "log N(z; 0, I)", nats(at.log_normal)],
+    ["+", "Σ log det(I + A)", nats(blocks)], ["+", "ActNorm", nats(at.actnorm)],
+  ];
+  if (at.true_log_prob !== null) terms.push(["", "true log p(x)", nats(at.true_log_prob)]);
+  const area = Math.abs(dataSpace(view).area);
+  box.title = `In ${scene.loss_unit}, at step ${at.step.toLocaleString("en")}. The density there is ` +
+    `${shown(Math.exp(at.log_prob) / area)} per unit area.`;
+  box.replaceChildren(...terms.flatMap(([sign, name, value]) => {
+    const column = element("span", "live-summand");
+    column.append(element("span", "", name), element("b", "", value));
+    return sign ? [element("span", "live-sign", sign), column] : [column];
+  }));
+}
+
+const termName = (at, chosen) => {
+  if (chosen === 0) return `ActNorm ${nats(at.actnorm)}`;
+  if (chosen > at.log_dets.length) return `log N(z; 0, I) = ${nats(at.log_normal)}`;
+  return `block ${chosen}, log det(I + A) = ${nats(at.log_dets[chosen - 1])}`;
+};
+
+function showTerm(view, box, at, chosen) {
+  const block = chosen - 1;
+  const isBlock = block >= 0 && block < at.log_dets.length;
+  const matrix = box.querySelector(".live-matrix");
+  const check = box.querySelector("[data-check]");
+  matrix.hidden = !isBlock;
+  check.hidden = !isBlock || !view.scene.checks;
+  const [first, second] = box.querySelectorAll("p");
+  if (isBlock) {
+    const entries = at.jacobians[block];
+    matrix.replaceChildren(...entries.map((value) => element("span", "", nats(value))));
+    matrix.setAttribute("aria-label", `A of block ${chosen}, row by row: ${entries.map(nats).join(", ")}`);
+    first.textContent = `A of block ${chosen} has the eigenvalues ${eigenvaluesOf(at.eigenvalues[block])}.`;
+    second.textContent = `True log det(I + A): ${nats(at.log_dets[block])}. ` +
+      (ESTIMATORS[at.estimator]?.(nats(at.means[block]), deviation(at.deviations[block]), at.terms) ?? "");
+    check.disabled = !(at.radii[block] < 0.99);
+    check.title = check.disabled
+      ? `The spectral radius of this A is ${shown(at.radii[block])}. The series converges below 1: use 0.99 or less.`
+      : "Check this matrix by hand";
+  } else if (chosen) {
+    first.textContent = `The base: log N(z; 0, I) = ${nats(at.log_normal)} at z = (${at.path.at(-1).map(nats).join(", ")}).`;
+    second.textContent = "It is larger if z is nearer to 0. Drag along the bars to see a block.";
+  } else {
+    first.textContent = `ActNorm: its scales add ${nats(at.actnorm)} in total, the same for every x.`;
+    second.textContent = "Drag along the bars to see a block.";
+  }
+}
+
+const deviation = (value) => (value === null ? "∞" : nats(value));
+
+function eigenvaluesOf([real, imaginary, other]) {
+  if (imaginary) return `${nats(real)} ± ${nats(Math.abs(imaginary))} i`;
+  return `${nats(real)} and ${nats(other)}`;
+}
+
+/** Dragging along the bars chooses a stage, as the slider does. */
+function listenToFall(view) {
+  const svg = view.root.querySelector(".live-fall");
+  const go = (event, ...told) => {
+    const { left, width } = svg.getBoundingClientRect();
+    const share = (event.clientX - left - HALF_THUMB) / (width - 2 * HALF_THUMB);
+    if (view.shows !== "latent") chooseView("latent");
+    view.slider.value = Math.round(share * lastStage(view));
+    for (const name of told) view.slider.dispatchEvent(new Event(name, { bubbles: true }));
+  };
+  svg.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    svg.setPointerCapture(event.pointerId);
+    go(event, "input");
+  });
+  svg.addEventListener("pointermove", (event) => svg.hasPointerCapture(event.pointerId) && go(event, "input"));
+  svg.addEventListener("pointerup", (event) => go(event, "change"));
+}
+
+/** Enter pins the middle of a plane of data space, or the pinned point anew; Shift and arrows move it. */
+export function onProbeKey(view, name, event) {
+  if (spaceOf(view, name) !== "data" || !view.scene || !view.picture || isChord(event)) return;
+  const { picture } = view.panes[name].surface;
+  const ranges = [picture.x.range, picture.y.range];
+  const pinned = view.probe.x && toShown(view, view.probe.x);
+  if (event.key === "Enter") pinAt(view, pinned ?? ranges.map(([low, high]) => (low + high) / 2));
+  else if (event.shiftKey && event.key in ARROWS && pinned) {
+    pinAt(view, pinned.map((value, i) => value + ARROWS[event.key][i] * NUDGE * (ranges[i][1] - ranges[i][0])));
+  } else return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+/** Take the point away, and say whether there was one. */
+export function leaveProbe() {
+  const view = [...views].find(({ root, probe }) => root.isConnected && probe.x);
+  if (view) pin(view, null);
+  return Boolean(view);
+}
+
+/** The buttons of the strip. */
+export function listenToProbe(view) {
+  listenToFall(view);
+  view.root.querySelector("[data-unpin]").addEventListener("click", () => {
+    pin(view, null);
+    focusPlane();
+  });
+  view.root.querySelector("[data-check]").addEventListener("click", () => {
+    const at = atProbe(view);
+    const entries = at?.jacobians[view.depth.wanted - 1];
+    if (entries) view.setTrigger("matrix", entries.map((value) => Number(value.toPrecision(6))));
+  });
+}

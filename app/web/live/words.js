@@ -1,0 +1,95 @@
+// What stands around the panes as text: the second pane's choices, large numbers, the legend of classes.
+
+import { CLASSES } from "./theme.js";
+import { readoutsShown } from "./time.js";
+
+export function element(tag, name, text = "", attributes = {}) {
+  const made = Object.assign(document.createElement(tag), { className: name, textContent: text });
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+/** Write a text, or an attribute, where it is another one. A text takes the place of another in its node: a new node
+ * costs the page 10 ms, since selectors with `:has` are matched anew. */
+export function say(element, text) {
+  if (element.textContent === text) return;
+  const { firstChild: node, childNodes } = element;
+  if (text && childNodes.length === 1 && node.nodeType === Node.TEXT_NODE) node.data = text;
+  else element.textContent = text;
+}
+export function tag(element, name, value) {
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+}
+
+/** One readout: empty places, filled by `write`. Its note and its help are a tooltip for pointer and keyboard alike. */
+function readout({ name, help }) {
+  const id = `live-help-${name}`;
+  const attributes = { "data-readout": name, "aria-describedby": id, tabindex: 0, role: "group" };
+  const box = element("div", "live-readout", "", attributes);
+  for (const part of ["label", "value", "error", "word"]) box.append(element("span", `live-${part}`));
+  const tip = element("span", "live-help", "", { role: "tooltip", id });
+  tip.append(element("span", "live-note"), ` ${help}`);
+  box.append(tip);
+  return box;
+}
+
+function write(box, { label, value, error, unit, word, note }) {
+  const margin = [error && `± ${error}`, unit].filter(Boolean).join(" ");
+  const said = note && `${note[0].toUpperCase()}${note.slice(1)}.`;
+  const texts = { label, value: value || "–", error: value && margin, word, note: said };
+  for (const [part, text] of Object.entries(texts)) say(box.querySelector(`.live-${part}`), text ?? "");
+  tag(box, "aria-label", [label, value, margin, word, note].filter(Boolean).join(", "));
+}
+
+export let numbers = null; // where large numbers stand: an element of the page's head (`live.readouts`)
+
+/** Let them stand in this element; whether it is another one. */
+export function placeNumbers(root) {
+  const isOther = numbers !== root;
+  numbers = root;
+  return isOther;
+}
+
+/** The step of the picture that is shown: the numbers beside it come later. */
+export const stepReadout = ({ picture }) => ({
+  name: "step", label: "Step", help: "Training steps of the flow that is drawn.",
+  value: picture ? picture.step.toLocaleString("en") : "",
+});
+
+export function showReadouts(view) {
+  const list = numbers;
+  if (!list) return;
+  const readouts = [stepReadout(view), ...readoutsShown(view)];
+  const shown = readouts.map((r) => r.name).join();
+  if (list.dataset.readouts !== shown) { // rebuilt only then: the one that has the focus keeps it
+    list.dataset.readouts = shown;
+    list.replaceChildren(...readouts.map(readout));
+  }
+  readouts.forEach((r, i) => write(list.children[i], r));
+}
+
+/** Of each picture, sooner than the other numbers. */
+export function showStep(view) {
+  const box = numbers?.querySelector("[data-readout=step]");
+  if (box) write(box, stepReadout(view));
+}
+
+/** Where nobody knows the truth the second pane has nothing but the latent space to show. */
+export function showChoices({ root, scene, shows }) {
+  root.querySelector("[data-layer=believed]").hidden = !scene.loss?.held_believed;
+  for (const button of root.querySelectorAll("[data-view]")) {
+    button.hidden = !scene.truth && button.dataset.view !== "latent";
+    button.setAttribute("aria-pressed", button.dataset.view === shows);
+  }
+}
+
+export function showClasses(view, theme) {
+  const { root, scene: { labels } } = view;
+  const legend = root.querySelector(".live-classes");
+  legend.hidden = !labels || view.shows !== "latent";
+  legend.replaceChildren(...(labels?.names ?? []).map((name, i) => {
+    const item = element("li", "", name, { title: name });
+    item.prepend(element("b", "", CLASSES[i][2], { style: `color:${CLASSES[i][0] ?? theme.ink(1)}` }));
+    return item;
+  }));
+}

@@ -1,0 +1,184 @@
+// The element: its panes, their size, and which of them must be drawn anew.
+
+import { pageTheme } from "../canvas/page.js";
+import { BAR_BELOW, drawPicture, surfaceIn } from "../canvas/plane.js";
+import { clicked, KEYS, press, takeBack } from "./chosen.js";
+import { showLegend } from "./legend.js";
+import { CHART, marksOf, pictureOf, PLANE, readSpec, toldOf } from "./picture.js";
+import { showMenu } from "./taken.js";
+
+const GAP = 20; // the same as in planes.css
+const [LEAST, LARGEST] = [300, 540]; // side of a plot in pixels that is not kept small by the page's width
+const WORDY = 560; // pixels of width from which the menu stands in words beside one title
+const AROUND = 480; // pixels of a window's height that plots leave to all else
+
+/** How many panes stand side by side on a page of this width, so many being wanted. */
+function columnsOf(width, wanted) {
+  const least = width < 700 ? 300 : 190;
+  return Math.max(1, Math.min(wanted, Math.floor((width + GAP) / (least + GAP))));
+}
+
+export function part(tag, name) {
+  return Object.assign(document.createElement(tag), { className: name });
+}
+
+function addPane(view) {
+  const pane = {
+    figure: part("figure", ""), title: part("figcaption", ""), note: part("p", "planes-note"),
+    box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec: null, text: "", read: null,
+    theme: null, drawn: "", chosen: null, before: null, hidden: new Set(),
+  };
+  pane.figure.append(pane.title, pane.note, pane.box, pane.legend);
+  view.root.insertBefore(pane.figure, view.told);
+  view.panes.push(pane);
+  pane.surface = surfaceIn(pane.box, {
+    moved: (ranges) => zoom(view, pane, ranges),
+    told: (place) => toldOf(pane.read, pane.surface, place),
+    pressed: (place) => clicked(view, pane, place),
+    doubled: () => takeBack(view, pane),
+  });
+  pane.box.addEventListener("keydown", (event) => press(view, pane, event));
+}
+
+function mount(root) {
+  const view = { root, panes: [], told: part("p", "planes-told"), columns: 1, timer: null, zooms: new Map() };
+  view.told.setAttribute("aria-live", "polite");
+  view.menu = part("div", "planes-take");
+  view.menu.hidden = true;
+  root.append(view.told, view.menu); // once: what is moved closes
+  root.dataset.drawn = 0;
+  view.observer = new ResizeObserver(() => refresh(view));
+  view.observer.observe(root);
+  return view;
+}
+
+function unmount(view) {
+  view.observer.disconnect();
+  view.root.replaceChildren();
+  view.root.planes = null; // should it ever come back
+}
+
+/** Words and roles; the same ones again are not written, or a screen reader would read them again. */
+function describe(pane) {
+  const { spec, title, note, box } = pane;
+  const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+  set(title, spec.title);
+  set(note, spec.note);
+  box.setAttribute("role", spec.clickable ? "application" : "img");
+  box.setAttribute("aria-label", spec.alt);
+  if (spec.clickable) {
+    box.tabIndex = 0;
+    box.setAttribute("aria-description", KEYS);
+  } else {
+    box.removeAttribute("tabindex");
+    box.removeAttribute("aria-description");
+  }
+}
+
+function receive(view, { columns, panes: specs }) {
+  view.columns = columns;
+  while (view.panes.length > specs.length) view.panes.pop().figure.remove();
+  while (view.panes.length < specs.length) addPane(view);
+  specs.forEach((spec, k) => {
+    const pane = view.panes[k];
+    const text = JSON.stringify(spec);
+    if (text === pane.text) return;
+    const before = pane.spec;
+    Object.assign(pane, { spec, text, read: readSpec(spec) });
+    const moved = JSON.stringify(spec.point) !== JSON.stringify(before?.point) || !before?.clickable;
+    if (!spec.clickable) pane.chosen = spec.point;
+    else if (spec.point && moved && !view.timer) pane.chosen = spec.point; // not under a hand on the keys
+    describe(pane);
+  });
+  refresh(view);
+}
+
+/** Panes of one part of the plane zoom together; another window, or a chart of something else, is seen as a whole. */
+export function spaceOf(view, { spec, read }) {
+  return spec.kind === "pane"
+    ? JSON.stringify([spec.x, spec.y, spec.window])
+    : JSON.stringify([view.panes.findIndex((pane) => pane.spec === spec), spec.x, spec.y, read.logs]);
+}
+
+function zoom(view, pane, ranges) {
+  const space = spaceOf(view, pane);
+  view.zooms.set(space, ranges);
+  for (const other of view.panes) if (spaceOf(view, other) === space) draw(view, other);
+}
+
+function toggle(view, pane, label) {
+  if (!pane.hidden.delete(label)) pane.hidden.add(label);
+  draw(view, pane);
+  showNames(view, pane);
+}
+
+/** Room beside the plot, and below it: its axis and the colour bar. */
+const marginOf = ({ kind }) => (kind === "chart" ? CHART : PLANE);
+const sidesOf = (spec) => marginOf(spec).left + marginOf(spec).right;
+export const bottomOf = (spec) => marginOf(spec).bottom + (spec.heat?.bar ? BAR_BELOW : 0);
+
+/** Height of the plot itself for its width; a chart is as high as the squares beside it. */
+function plotHeight(spec, width, squares) {
+  if (spec.kind === "pane" && spec.square) {
+    const [[x0, x1], [y0, y1]] = spec.window;
+    return Math.round((width * (y1 - y0)) / (x1 - x0));
+  }
+  if (spec.height) return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
+  return squares ?? Math.round(Math.max(180, Math.min(300, 0.62 * width)));
+}
+
+/** Draw what has changed: in itself, the page's colours or its width. */
+function refresh(view) {
+  const width = view.root.clientWidth;
+  if (!width || !view.panes.length) return;
+  const columns = columnsOf(width, view.columns);
+  view.root.style.setProperty("--columns", columns);
+  view.root.dataset.columns = columns;
+  view.root.toggleAttribute("data-short", columns > 1 || width < WORDY);
+  const room = Math.floor((width - GAP * (columns - 1)) / columns);
+  const theme = pageTheme(view.root);
+  const square = columns > 1 && view.panes.map(({ spec }) => spec).find((spec) => spec.kind === "pane" && spec.square);
+  const largest = Math.max(LEAST, Math.min(LARGEST, window.innerHeight - AROUND));
+  const widthOf = (spec) => Math.min(room - sidesOf(spec), columns === 1 && spec.kind === "chart" ? Infinity : largest);
+  const squares = square ? plotHeight(square, widthOf(square)) : undefined;
+  const widest = Math.max(...view.panes.map(({ spec }) => widthOf(spec) + sidesOf(spec)));
+  view.root.style.setProperty("--room", columns > 1 ? `${widest}px` : "1fr");
+  for (const pane of view.panes) {
+    const plot = widthOf(pane.spec);
+    const { spec, box } = pane;
+    const height = plotHeight(spec, plot, squares);
+    const wanted = [theme.ink(1), theme.paper, theme.font, plot, height, pane.chosen, pane.text].join();
+    if (wanted === pane.drawn) continue;
+    Object.assign(pane, { drawn: wanted, theme });
+    Object.assign(box.style, {
+      width: `${plot + sidesOf(spec)}px`, height: `${height + marginOf(spec).top + bottomOf(spec)}px`,
+    });
+    draw(view, pane);
+    showNames(view, pane);
+    view.root.dataset.drawn = Number(view.root.dataset.drawn) + 1;
+  }
+}
+
+export function draw(view, pane) {
+  const { read, theme, chosen, hidden, surface, spec } = pane;
+  const ranges = view.zooms.get(spaceOf(view, pane));
+  const picture = pictureOf(read, theme, { ranges, chosen, hidden });
+  picture.margin = { ...picture.margin, bottom: bottomOf(spec) };
+  drawPicture(surface, picture, theme);
+}
+
+/** Bring the legend up to date. */
+function showNames(view, pane) {
+  const { read, theme, hidden, legend, spec } = pane;
+  legend.hidden = !spec.legend;
+  if (spec.legend) showLegend(legend, marksOf(read, theme), hidden, theme, (label) => toggle(view, pane, label));
+}
+
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+  const root = parentElement.querySelector(".planes");
+  root.planes ??= mount(root);
+  root.planes.setState = setStateValue;
+  receive(root.planes, data);
+  showMenu(root.planes, data.take, setTriggerValue);
+  return () => unmount(root.planes);
+}

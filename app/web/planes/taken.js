@@ -1,0 +1,37 @@
+// What can be taken away of the panes: all of them as one figure, in the colours of paper, and the numbers of each.
+
+import { paperTheme } from "../canvas/page.js";
+import { tableOf } from "../canvas/panel.js";
+import { menuIn } from "../take/menu.js";
+import { panelOfPane, pictureOf } from "./picture.js";
+import { bottomOf, spaceOf } from "./planes.js";
+
+/** The menu stands in the line of the title that is at the top right. */
+export function showMenu(view, data, setTrigger) {
+  const last = view.panes[Math.min(view.panes.length, Number(view.root.dataset.columns ?? 1)) - 1];
+  view.menu.hidden = !last;
+  if (!last) return;
+  const ask = (wanted) => setTrigger("asks", wanted);
+  menuIn({ host: view.menu, data, ask, figure: () => figureOfPanes(view) });
+}
+
+/** A colour bar also where the page has no room for one: paper has, and there no number can be pointed at. */
+const withBar = (spec) => (spec.heat ? { ...spec, heat: { ...spec.heat, bar: true } } : spec);
+
+function figureOfPanes(view) {
+  const theme = paperTheme(view.root);
+  const drawn = view.panes.map((pane) => {
+    const ranges = view.zooms.get(spaceOf(view, pane));
+    const picture = pictureOf(withBar(pane.read), theme, { ranges, chosen: pane.chosen, hidden: pane.hidden });
+    picture.margin = { ...picture.margin, bottom: bottomOf(withBar(pane.spec)) };
+    return { pane, picture };
+  });
+  const name = view.panes.map(({ spec }) => spec.title).join(", ");
+  return {
+    name: view.panes[0].spec.title, title: name, columns: Number(view.root.dataset.columns),
+    panels: drawn.map(({ pane, picture }) => panelOfPane(pane, picture, theme)),
+    tables: drawn.map(({ pane, picture }) => ({
+      title: view.panes.length > 1 ? pane.spec.title : "", text: () => tableOf(picture, pane.read.logs),
+    })),
+  };
+}

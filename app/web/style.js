@@ -1,0 +1,32 @@
+// Rules of style that a module brings along for what it draws, in a file beside it.
+
+const MOST_WAIT = 30_000; // milliseconds
+
+/** The text of a file of style. A module that awaits it is not there before its style is; so it is asked for until it comes. */
+export async function styleAt(address) {
+  for (let wait = 1000; ; wait = Math.min(2 * wait, MOST_WAIT)) {
+    try {
+      const answer = await fetch(address);
+      if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+      return await answer.text();
+    } catch (error) {
+      console.error(error);
+      await new Promise((done) => setTimeout(done, wait));
+    }
+  }
+}
+
+const applied = new WeakMap(); // a tree, the page's or a component's own -> by text the elements that hold the rules there
+
+/** Let rules hold in the tree in which an element stands. They come first in it: a component's own rules overrule them. */
+export function applyStyle(element, text) {
+  const root = element.getRootNode();
+  const tree = root instanceof ShadowRoot ? root : document;
+  if (!applied.has(tree)) applied.set(tree, new Map());
+  const styles = applied.get(tree);
+  if (styles.get(text)?.isConnected) return;
+  const style = document.createElement("style");
+  style.textContent = text;
+  styles.set(text, style);
+  (tree === document ? document.body : tree).prepend(style);
+}
