@@ -70,6 +70,11 @@ class FoldedBranch(Branch):
         return self._at_hand or self.of_each([self])[0]
 
     @staticmethod
+    def stacked(branches: Sequence[Any]) -> Any:
+        """The folded weights of several branches of the same shape, stacked."""
+        return fold(branches)
+
+    @staticmethod
     def of_each(branches: Sequence[Any]) -> Sequence[Any]:
         """The folded weights of each of several branches of the same shape, from one `fold`."""
         return fold(branches).unstacked()
