@@ -198,8 +198,10 @@ def layer_norms_in_pieces(branches: Sequence[Branch]) -> Pieces[Tensor]:
 def lipschitz_bounds(branches: Sequence[Branch], norms: Tensor | None = None) -> list[float]:
     """`Branch.lipschitz` of branches of the same shape, one number each. `norms`: their `layer_norms`, where these are
     known."""
-    if branches[0].linears[0].constraint.certifies:
-        return [branch.scale * math.prod(linear.cap for linear in branch.linears) for branch in branches]
+    first = branches[0]
+    if first.linears[0].constraint.certifies:
+        of_one = math.prod(linear.cap for linear in first.linears)  # the same of all, as are their shapes
+        return [branch.scale * of_one for branch in branches]
     return list(map(math.prod, layer_bounds(branches, layer_norms(branches) if norms is None else norms).tolist()))
 
 

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from resflow_core.expressions.json_tree import activation_tree
+from resflow_core.fast.closed_forms import closed_form
+from resflow_core.fast.folding import lipschitz_bounds
 from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.flow import NormalizingFlow
+from resflow_core.residual import Branch
 from resflow_core.settings import told
 
 
@@ -19,7 +22,7 @@ def is_portable(flow: NormalizingFlow) -> TypeGuard[FusedFlow]:
     """Whether a flow has a description: it is in the plane, its class folds weights, and its activation has a text."""
     if not isinstance(flow, FusedFlow) or flow.dim != 2:
         return False
-    form = flow.branches[0].closed_form
+    form = closed_form(flow.branches[0].activation)
     return bool(form.text and form.arrangement.name)
 
 
@@ -38,20 +41,23 @@ def flow_shape(flow: NormalizingFlow) -> dict[str, Any] | None:
     """
     if not is_portable(flow):
         return None
-    config, form = flow.config, flow.branches[0].closed_form
+    config, branches = flow.config, flow.branches
+    first = branches[0]
+    form, alike = closed_form(first.activation), first.raw_orders is None
     return {
         "blocks": config.blocks,
         "widths": [2, *[config.width] * config.hidden_layers, 2],
         "branch": config.branch,
         "actnorm": config.actnorm,
         "activation": {"tree": activation_tree(form), "arrangement": form.arrangement.name},
-        "bounds": flow.lipschitz_bounds(),
-        "orders": [_order(branch.orders[0]) for branch in flow.branches],
+        "bounds": lipschitz_bounds(branches),
+        "orders": [_order(first)] * config.blocks if alike else [_order(branch) for branch in branches],
     }
 
 
-def _order(p: float) -> float | str:
-    return p if p < float("inf") else "Infinity"
+def _order(branch: Branch) -> float | str:
+    order = branch.orders[0]
+    return order if order < float("inf") else "Infinity"
 
 
 @torch.no_grad()
