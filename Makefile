@@ -21,10 +21,10 @@ app: $(VENV)/kernels-made $(if $(CLUSTER),$(VENV)/ray-installed)
 QUICK := $(BIN)/python -m pytest --quiet -m "not slow and not thorough"
 .PHONY: quick-core quick-app
 quick: $(VENV)/tests-installed
-	$(MAKE) --jobs 2 --keep-going --output-sync=target quick-app quick-core lint-paper lint-known lint-style
+	$(MAKE) --jobs 2 --keep-going --output-sync=target quick-app quick-core lint-paper lint-known lint-style lint-web
 
 quick-core: $(VENV)/tests-installed
-	$(QUICK) tests/core tests/test_*.py
+	$(QUICK) tests/core tests/web tests/test_*.py
 
 quick-app: $(VENV)/tests-installed
 	$(QUICK) tests/app tests/golden
@@ -37,7 +37,7 @@ test: $(VENV)/tests-installed
 # A process that ends, as one that stands still is made to, ends its part: another would begin with the same test.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --max-worker-restart 0
 test-python: $(VENV)/tests-installed
-	$(PYTEST) --dist loadfile -m "not slow" tests/core tests/app tests/golden tests/test_*.py
+	$(PYTEST) --dist loadfile -m "not slow" tests/core tests/app tests/web tests/golden tests/test_*.py
 
 test-browser: $(VENV)/tests-installed chromium
 	$(PYTEST) --dist loadfile -m "not slow" tests/browser
@@ -48,7 +48,7 @@ slow: $(VENV)/tests-installed
 	+@.ci/parts slow-python slow-browser slow-alone
 
 slow-python: $(VENV)/tests-installed
-	$(PYTEST) --dist loadgroup -m slow tests/core tests/app tests/golden tests/hostile tests/wheel --ignore $(ALONE)
+	$(PYTEST) --dist loadgroup -m slow tests/core tests/app tests/web tests/golden tests/hostile tests/wheel --ignore $(ALONE)
 
 slow-browser: $(VENV)/tests-installed chromium
 	$(PYTEST) --dist loadfile -m slow tests/browser
@@ -66,9 +66,9 @@ mutants: $(VENV)/tests-installed chromium
 # mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that
 # are known, of which there may only be fewer; after mending some: make lint-baseline. They are known of Python 3.11: with
 # the NumPy of newer ones mypy finds others.
-.PHONY: lint-style lint-paper lint-known
+.PHONY: lint-style lint-paper lint-known lint-web
 lint:
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target lint-style lint-paper lint-known
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target lint-style lint-paper lint-known lint-web
 
 lint-style: $(VENV)/tests-installed
 	$(BIN)/ruff check
@@ -81,6 +81,12 @@ lint-known: $(VENV)/tests-installed
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
 		then $(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline filter; \
 		else echo "mypy is compared with the known errors on Python 3.11 only."; fi
+
+# The types of the modules below app/web, which stand in their comments, and their linter. From within, since both take
+# the folder that they begin in as theirs.
+lint-web: tests/web/node_modules/.package-lock.json
+	cd tests/web && node_modules/.bin/tsc
+	cd tests/web && node_modules/.bin/biome lint --error-on-warnings . ../../app/web
 
 lint-baseline: $(VENV)/tests-installed
 	$(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline sync
@@ -123,6 +129,11 @@ $(VENV)/ray-installed: pyproject.toml | $(VENV)/app-installed
 $(VENV)/tests-installed: requirements.txt tests/requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --requirement tests/requirements.txt
 	@touch $@ $(VENV)/app-installed
+
+# Node and npm come with the tests' packages. Nothing that is installed here is served.
+tests/web/node_modules/.package-lock.json: tests/web/package.json $(VENV)/tests-installed
+	cd tests/web && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --silent --no-package-lock --no-audit --no-fund
+	@touch $@
 
 # The browser tests drive Debian's Chromium. It is installed where that is allowed, and named where it is not.
 .PHONY: chromium

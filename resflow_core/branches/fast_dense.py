@@ -241,6 +241,11 @@ class FastDenseBranch(FoldedBranch, DenseBranch):
     formulas = Formulas(value, value_and_jacobian, pullback, value_and_trace)
 
     @staticmethod
+    def stacked(branches: Sequence[DenseBranch]) -> DenseWeights:
+        """The folded weights of several branches of the same shape, stacked."""
+        return fold(branches)
+
+    @staticmethod
     def of_each(branches: Sequence[DenseBranch]) -> list[DenseWeights]:
         """The folded weights of each of several branches of the same shape, from one `fold`."""
         return list(_unstacked(fold(branches)))

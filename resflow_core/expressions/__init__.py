@@ -114,7 +114,7 @@ def _certified(text: str) -> Formula:
         )
     check_numbers(tree, derivatives, found.bound)
     bound = found.bound
-    function = _Function(ClosedForm(derivatives, lambda p: bound), bound)
+    function = _Function(ClosedForm(derivatives, lambda p: bound, text=text), bound)
     activation = FormulaActivation(text, function, temporaries=3 * len(steps_of(tree)))
     steepest, at = _steepest(derivatives, found)
     return Formula(text, tree, activation, bound, steepest, at, *_kinks(tree, derivatives), latex(tree, MACROS))

@@ -26,7 +26,8 @@ class Arrangement:
 
     `pattern(t)` holds the choice of the points t, (units, batch). `apply(u, pattern)` maps u, (units, ..., batch), to
     (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it maps tangents in the
-    same way as points. `together` neighbouring units may change places.
+    same way as points. `together` neighbouring units may change places. `name` is what a reader in another language
+    knows the map by; one without a name is not for such a reader.
     """
 
     pattern: Callable[[Tensor], Tensor | None]
@@ -34,6 +35,7 @@ class Arrangement:
     transpose: Callable[[Tensor, Tensor | None], Tensor]
     copies: int = 1
     together: int = 1
+    name: str = ""
 
 
 def _both_signs(u: Tensor, _: None) -> Tensor:
@@ -66,9 +68,9 @@ def _swapped(u: Tensor, swap: Tensor) -> Tensor:
     return out
 
 
-IN_PLACE = Arrangement(lambda t: None, lambda u, _: u, lambda u, _: u)
-BOTH_SIGNS = Arrangement(lambda t: None, _both_signs, _difference, copies=2)
-SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped, together=2)
+IN_PLACE = Arrangement(lambda t: None, lambda u, _: u, lambda u, _: u, name="in place")
+BOTH_SIGNS = Arrangement(lambda t: None, _both_signs, _difference, copies=2, name="both signs")
+SORTED_PAIRS = Arrangement(_ascending, _swapped, _swapped, together=2, name="sorted pairs")
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,15 @@ class ClosedForm:
     raw arranges the units and then applies one function to every number. `derivatives(t)` yields value, slope and
     curvature of this function at t, each computed only on demand. `lipschitz(p)` is the constant of raw in the p-norm,
     rounded up. For a family with a scale beta, this is beta = 1: phi_beta(z) = raw(beta z) / (C beta).
+
+    `text` is the function of one number as a formula in z, in the language of `resflow_core.expressions`, whose value
+    and slope are those of `derivatives`, at corners too. It is "" for a function that is known by differentiation only.
     """
 
     derivatives: Derivatives
     lipschitz: Callable[[float], float]
     arrangement: Arrangement = IN_PLACE
+    text: str = ""
 
     def __deepcopy__(self, memo: dict) -> "ClosedForm":
         """Itself: copies of a flow share it."""
@@ -227,22 +233,30 @@ class NoClosedForm(ValueError):
     """The activation has no closed form, and automatic differentiation cannot replace it."""
 
 
+# Below 0 only the second term has a slope, and at 0 the slope is that from below.
+_SELU = f"{SELU_SCALE!r} * relu(z) + {SELU_SCALE * SELU_ALPHA!r} * elu(min(z, 0))"
+_BEND = f"min({PILA_RATE:g} * z - {PILA_SHIFT:g}, 0)"
+_SHIFTED_PILA = (
+    f"(relu({PILA_RATE:g} * z - {PILA_SHIFT:g}) + (({_BEND} / 2 - 1) * {_BEND} + 1) * {_BEND} * exp({_BEND}))"
+    f" / {PILA_RATE:g}"
+)
+
 # The keys are functions of `resflow_core.activations`, so that no name stands in two lists.
 CLOSED_FORMS: dict[Callable[..., Tensor], ClosedForm] = {
-    activations.lipswish: ClosedForm(silu, _in_every_norm(SWISH)),
-    activations.sine: ClosedForm(sine, _in_every_norm(1.0)),
-    activations.celu: ClosedForm(elu, _in_every_norm(1.0)),
-    activations.elu: ClosedForm(elu, _in_every_norm(1.0)),
-    activations.selu: ClosedForm(selu, _in_every_norm(SELU)),
-    activations.gelu: ClosedForm(gelu, _in_every_norm(GELU)),
-    activations.mish: ClosedForm(mish, _in_every_norm(MISH)),
-    activations.leaky_relu: ClosedForm(leaky_relu, _in_every_norm(1.0)),
-    torch.tanh: ClosedForm(tanh, _in_every_norm(1.0)),
-    F.softplus: ClosedForm(softplus, _in_every_norm(1.0)),
-    F.relu: ClosedForm(relu, _in_every_norm(1.0)),
-    activations.clipswish: ClosedForm(silu, clipswish_constant, BOTH_SIGNS),
-    activations.cpila: ClosedForm(shifted_pila, cpila_constant, BOTH_SIGNS),
-    activations.maxmin: ClosedForm(identity, _in_every_norm(1.0), SORTED_PAIRS),
+    activations.lipswish: ClosedForm(silu, _in_every_norm(SWISH), text="silu(z)"),
+    activations.sine: ClosedForm(sine, _in_every_norm(1.0), text="sin(z)"),
+    activations.celu: ClosedForm(elu, _in_every_norm(1.0), text="elu(z)"),
+    activations.elu: ClosedForm(elu, _in_every_norm(1.0), text="elu(z)"),
+    activations.selu: ClosedForm(selu, _in_every_norm(SELU), text=_SELU),
+    activations.gelu: ClosedForm(gelu, _in_every_norm(GELU), text="gelu(z)"),
+    activations.mish: ClosedForm(mish, _in_every_norm(MISH), text="mish(z)"),
+    activations.leaky_relu: ClosedForm(leaky_relu, _in_every_norm(1.0), text="max(z / 100, z)"),
+    torch.tanh: ClosedForm(tanh, _in_every_norm(1.0), text="tanh(z)"),
+    F.softplus: ClosedForm(softplus, _in_every_norm(1.0), text="softplus(z)"),
+    F.relu: ClosedForm(relu, _in_every_norm(1.0), text="relu(z)"),
+    activations.clipswish: ClosedForm(silu, clipswish_constant, BOTH_SIGNS, "silu(z)"),
+    activations.cpila: ClosedForm(shifted_pila, cpila_constant, BOTH_SIGNS, _SHIFTED_PILA),
+    activations.maxmin: ClosedForm(identity, _in_every_norm(1.0), SORTED_PAIRS, "z"),
 }
 
 

@@ -252,6 +252,12 @@ class CompiledValues(_Compiled):
         has_none = flow.config.hidden_layers == 1
         self._fold = _Fold(flow, parameters) if parameters and has_none and supports(flow) else None
 
+    def folded(self, flow: FusedFlow) -> tuple[np.ndarray, np.ndarray, FoldedWeights] | None:
+        if not (self._fold and self._fold.is_of(flow)):
+            return None
+        of = finished(self._fold.pieces())
+        return of.scales, of.shifts, FoldedWeights(of.beta, [of.first, of.last], [of.first_b, of.last_b])
+
     def takes(self, flow: FusedFlow, x: Tensor) -> bool:
         return not torch.is_grad_enabled() and _are_near(flow, x)
 

@@ -70,6 +70,11 @@ class FoldedBranch(Branch):
         return self._at_hand or self.of_each([self])[0]
 
     @staticmethod
+    def stacked(branches: Sequence[Any]) -> Any:
+        """The folded weights of several branches of the same shape, stacked."""
+        return fold(branches)
+
+    @staticmethod
     def of_each(branches: Sequence[Any]) -> Sequence[Any]:
         """The folded weights of each of several branches of the same shape, from one `fold`."""
         return fold(branches).unstacked()
@@ -193,8 +198,10 @@ def layer_norms_in_pieces(branches: Sequence[Branch]) -> Pieces[Tensor]:
 def lipschitz_bounds(branches: Sequence[Branch], norms: Tensor | None = None) -> list[float]:
     """`Branch.lipschitz` of branches of the same shape, one number each. `norms`: their `layer_norms`, where these are
     known."""
-    if branches[0].linears[0].constraint.certifies:
-        return [branch.scale * math.prod(linear.cap for linear in branch.linears) for branch in branches]
+    first = branches[0]
+    if first.linears[0].constraint.certifies:
+        of_one = math.prod(linear.cap for linear in first.linears)  # the same of all, as are their shapes
+        return [branch.scale * of_one for branch in branches]
     return list(map(math.prod, layer_bounds(branches, layer_norms(branches) if norms is None else norms).tolist()))
 
 

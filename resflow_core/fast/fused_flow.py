@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain, islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,13 +22,13 @@ from resflow_core.activations import activation_named
 from resflow_core.fast import forward_mode, second_order
 from resflow_core.fast.broyden import solve_broyden
 from resflow_core.fast.closed_forms import ClosedForm, NoClosedForm, closed_form
-from resflow_core.fast.folding import FoldedBranch, fold, folded_together, lipschitz_bounds
+from resflow_core.fast.folding import FoldedBranch, folded_together, lipschitz_bounds
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.plane import residual_log_det
 from resflow_core.fixed_point import solve_banach
 from resflow_core.flow import IMPLEMENTATIONS, Flow, FlowConfig
 from resflow_core.log_det import Drawn, Exact, LogDet, Roulette, Truncated, drawn, from_jacobians, keeps_graphs
-from resflow_core.residual import Branch, ResidualBlock
+from resflow_core.residual import ResidualBlock
 
 # Without gradients nothing is kept, and the tangents of this many numbers fit into the processor's cache.
 CHUNK_NUMBERS = 2**18
@@ -47,6 +48,10 @@ class FastBlock(ResidualBlock):
 
 class Values(Protocol):
     """Another way to what a flow computes without gradients (`compiled`). All take the flow and points, (batch, d)."""
+
+    def folded(self, flow: "FusedFlow") -> tuple[np.ndarray, np.ndarray, Any] | None:
+        """What the flow's `folded` returns, as arrays that the next call overwrites; None if torch folds as fast."""
+        ...
 
     def takes(self, flow: "FusedFlow", x: Tensor) -> bool:
         """Whether it can do that with these points just now."""
@@ -78,7 +83,7 @@ class FusedFlow(Flow):
     no gradient is theirs."""
 
     values: Values | None = None
-    branch: type[Branch] = FoldedBranch
+    branch: type[FoldedBranch] = FoldedBranch
 
     def __init__(self, config: FlowConfig, generator: torch.Generator):
         super().__init__(config, generator, self.branch, FastBlock)
@@ -86,8 +91,8 @@ class FusedFlow(Flow):
     def lipschitz_bounds(self) -> list[float]:
         return lipschitz_bounds(self.branches)
 
-    def folded(self) -> tuple[Tensor, Tensor, FoldedWeights]:
-        """ActNorm's scales and shifts, (blocks + 1, dim), and the folded weights of all branches."""
+    def folded(self) -> tuple[Tensor, Tensor, Any]:
+        """ActNorm's scales and shifts, (blocks + 1, dim), and the folded weights of all branches, stacked."""
         branches = self.branches
         if norms := self.actnorms:
             log_scales, shifts = (
@@ -98,7 +103,7 @@ class FusedFlow(Flow):
             like: Tensor = branches[0].linears[0].bias  # type: ignore[assignment]
             scales = like.new_ones(len(branches) + 1, self.dim)
             shifts = torch.zeros_like(scales)
-        return scales, shifts, fold(branches)
+        return scales, shifts, self.branch.stacked(branches)
 
     def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """As `Flow.forward_and_jacobians`."""

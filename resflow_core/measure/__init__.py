@@ -26,6 +26,7 @@ from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, 
 from resflow_core.measure.norm_estimates import NormEstimates, norm_estimates
 from resflow_core.measure.pictures import density_grid, grid_lines, grid_points, samples, stages
 from resflow_core.measure.pieces import awaited
+from resflow_core.measure.portable import flow_shape, folded_numbers, is_portable
 from resflow_core.measure.saturation import Saturation, saturation, saturation_map
 from resflow_core.measure.scaling import AtDim, Crossing, Plan, by_dim, crossing
 from resflow_core.measure.spectrum import MOST_TERMS, Spectrum, spectrum
