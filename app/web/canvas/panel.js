@@ -1,4 +1,4 @@
-// A picture as a panel of a sheet (`take/js/sheet.js`), and its numbers as a table.
+// A picture as a panel of a sheet (`take/sheet.js`), and its numbers as a table.
 
 import { contour } from "./field.js";
 import { BAR_BELOW, drawOnce, MARGIN } from "./plane.js";

@@ -55,7 +55,7 @@ export function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () =
 }
 
 /** Where the plot is in a box of this size, and how numbers become pixels. */
-function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
+export function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
   const [[x0, x1], [y0, y1]] = [x.range, y.range];
   const room = {
     left: margin.left, top: margin.top, height: height - margin.top - margin.bottom,

@@ -1,4 +1,4 @@
-// What can be taken away of the replay: a stored picture as a figure (`take/js/sheet.js`), in the colours of paper, with
+// What can be taken away of the replay: a stored picture as a figure (`take/sheet.js`), in the colours of paper, with
 // the numbers of its run.
 
 import { PALETTES } from "../canvas/layers.js";

@@ -72,7 +72,7 @@ function receive(root, grids) {
   fit(root);
 }
 
-/** A grid as a panel of a sheet (`take/js/sheet.js`): pixels as large as on the page. */
+/** A grid as a panel of a sheet (`take/sheet.js`): pixels as large as on the page. */
 function panelOfGrid({ title, note, canvas, size }) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   return {

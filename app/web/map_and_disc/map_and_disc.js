@@ -354,7 +354,7 @@ function listen(view) {
   new ResizeObserver(() => draw(view)).observe(view.root);
 }
 
-/** Both as a figure (`take/js/sheet.js`), and their numbers. */
+/** Both as a figure (`take/sheet.js`), and their numbers. */
 function figureOf(view) {
   const { scene, canvases, root } = view;
   const lit = litNodes(view);

@@ -1,4 +1,4 @@
-// The network as a figure (`take/js/sheet.js`), in the colours of paper, and its weights as a table.
+// The network as a figure (`take/sheet.js`), in the colours of paper, and its weights as a table.
 
 import { sign } from "./drawing.js";
 import { asked, nameOf, unit } from "./names.js";
