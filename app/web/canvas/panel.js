@@ -64,7 +64,12 @@ const ROWS = {
   values: (name, { of }) => of.map(({ x, y, text }) => [text, x, y]),
 };
 
-/** The numbers of all that is seen in a picture as CSV: the columns are its axes. */
+/**
+ * The numbers of all that is seen in a picture as CSV: the columns are its axes.
+ *
+ * @param {{x: {title: string}, y: {title: string}, layers: any[], bar?: any}} picture
+ * @param {[boolean, boolean]} [logs]  whether each axis is one of logarithms
+ */
 export function tableOf({ x, y, layers, bar }, logs = [false, false]) {
   const seen = layers.filter(({ kind, visible, untold }) => visible !== false && ROWS[kind] && !untold);
   const field = seen.find(({ kind }) => kind === "field");

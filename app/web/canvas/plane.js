@@ -30,9 +30,18 @@ const WHEEL = 0.0015; // of a zoom by e for each pixel that a wheel turns
 const CLICK = 4; // pixels that a press may move and not be a drag
 export const TWICE = 300; // milliseconds within which a second press is one half of a double click
 
-/** A surface in an empty box. `moved` is told the ranges of both axes that a hand asks for, null for the whole; `told`
+/**
+ * A surface in an empty box. `moved` is told the ranges of both axes that a hand asks for, null for the whole; `told`
  * the place of the pointer, null beside the plot, and returns what stands there as text; `pressed` that of a click, and
- * `doubled` that the click was the first half of a double one. */
+ * `doubled` that the click was the first half of a double one.
+ *
+ * @param {HTMLElement} box
+ * @param {object} hands
+ * @param {(ranges: [[number, number], [number, number]] | null) => void} hands.moved
+ * @param {(place: [number, number]) => string} hands.told
+ * @param {(place: [number, number]) => void} [hands.pressed]
+ * @param {() => void} [hands.doubled]
+ */
 export function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () => {} }) {
   applyStyle(box, STYLE);
   const [canvas, front, corner] = [1, 2, 3].map(() => document.createElement("canvas"));

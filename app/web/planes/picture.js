@@ -8,20 +8,35 @@ import { logTicksOf, ticksOf } from "../canvas/ticks.js";
 import { unpacked } from "../canvas/unpack.js";
 import { bottomOf } from "./planes.js";
 
+/** @import { Heat, HeatSpec, Line, Mark, Packed, Pairs, Pane, Picture, Place, Range, Read, Spec } from "./types.js" */
+/** @import { Surface, Theme, Window } from "./types.js" */
+
 export const PLANE = { left: 52, right: 14, top: 8, bottom: 44 };
 export const CHART = { ...PLANE, left: 66 }; // powers of ten are wide
 const MOST_LEVEL = 254; // what is more is no number
+/** @type {Record<string, number[]>} */
 const DASHES = { solid: [], dash: [9, 9], dot: [3, 3], dashdot: [9, 3, 3, 3], long: [18, 6], sparse: [3, 9] };
 const SYMBOLS_OF_PATHS = ["circle", "square", "diamond", "cross", "triangle-up", "x"]; // of those with markers
+/** @type {Pick<Theme, "ink" | "paper">} */
 const LIGHT = { ink: (alpha) => `rgba(49,51,63,${alpha})`, paper: "rgb(255,255,255)" };
 const NEAR = 20; // pixels from the pointer within which a point is told
 
+/**
+ * @param {Packed} packed
+ * @param {(value: number) => number} of
+ */
 function fieldOf(packed, of = (v) => v) {
   const [rows, columns] = packed.shape;
   return { values: Float32Array.from(unpacked(packed), of), rows, columns };
 }
 
-/** Interleaved pairs -> {x, y}; of logarithms to base 10 where an axis is one, and there a gap where there is none. */
+/**
+ * Interleaved pairs -> {x, y}; of logarithms to base 10 where an axis is one, and there a gap where there is none.
+ *
+ * @param {Packed} packed
+ * @param {boolean[]} logs
+ * @returns {Pairs}
+ */
 function pairsOf(packed, logs = [false, false]) {
   const raw = unpacked(packed);
   const [x, y] = logs.map((log, k) => Float64Array.from({ length: raw.length / 2 }, (_, i) => {
@@ -31,19 +46,25 @@ function pairsOf(packed, logs = [false, false]) {
   return { x, y };
 }
 
-/** What a spec says, its arrays unpacked. */
+/**
+ * What a spec says, its arrays unpacked.
+ *
+ * @param {Spec} spec
+ * @returns {Read}
+ */
 export function readSpec(spec) {
-  const isChart = spec.kind === "chart";
-  const logs = isChart ? [spec.log_x, spec.log_y] : [false, false];
+  const { kind, x, y } = spec;
+  /** @type {[boolean, boolean]} */
+  const logs = spec.kind === "chart" ? [spec.log_x, spec.log_y] : [false, false];
   const paths = spec.paths.map((path) => ({ ...path, ...pairsOf(path.points, logs) }));
-  if (isChart) {
+  if (spec.kind === "chart") {
     const areas = spec.areas.map((area) => ({ ...area, low: pairsOf(area.low, logs), high: pairsOf(area.high, logs) }));
     const ranges = rangesOf([...paths, ...areas.flatMap(({ low, high }) => [low, high])], logs);
-    return { ...spec, logs, paths, areas, ranges, levels: [], dots: [] };
+    return { kind, x, y, logs, paths, areas, ranges, window: ranges, heat: null, levels: [], dots: [], square: false };
   }
-  const { heat } = spec;
+  const { heat, window, square } = spec;
   return {
-    ...spec, logs, paths, ranges: spec.window,
+    kind, x, y, logs, paths, ranges: window, window, square,
     heat: heat && { ...heat, field: fieldOf(heat.level, (v) => (v > MOST_LEVEL ? NaN : v)) },
     areas: [],
     levels: spec.levels.map((level) => ({ ...level, field: fieldOf(level.values) })),
@@ -51,7 +72,13 @@ export function readSpec(spec) {
   };
 }
 
-/** Ranges that hold all points of these paths, with room around them where lines would touch the frame. */
+/**
+ * Ranges that hold all points of these paths, with room around them where lines would touch the frame.
+ *
+ * @param {(Pairs & {markers?: boolean})[]} paths
+ * @param {boolean[]} logs
+ * @returns {Window}
+ */
 function rangesOf(paths, logs) {
   const ends = [[Infinity, -Infinity], [Infinity, -Infinity]];
   for (const { x, y } of paths) {
@@ -61,31 +88,61 @@ function rangesOf(paths, logs) {
     }
   }
   const hasMarkers = paths.some(({ markers }) => markers);
-  return ends.map(([low, high], k) => {
+  /**
+   * @param {number[]} ends
+   * @param {number} k
+   * @returns {Range}
+   */
+  const roomy = ([low, high], k) => {
     if (low > high) return [0, 1];
     if (k === 0 && !logs[0] && low === 0 && high === 0) return [0, 1]; // nothing but the beginning is known
     if (low === high) return logs[k] ? [low - 0.3, high + 0.3] : [low - 1, high + 1];
     const room = (k === 1 || hasMarkers ? 0.05 : 0) * (high - low);
     return [low - room, high + room];
-  });
+  };
+  return [roomy(ends[0], 0), roomy(ends[1], 1)];
 }
 
-/** The page's own colours, but dark over a palette that is pale on a dark page too. */
+/**
+ * The page's own colours, but dark over a palette that is pale on a dark page too.
+ *
+ * @param {Read} read
+ * @param {Theme} theme
+ * @returns {Theme}
+ */
 const inkOver = ({ heat }, theme) => (heat?.palette === "signed" && theme.dark ? { ...theme, ...LIGHT } : theme);
 
-/** How a path or a level looks in these colours. */
+/**
+ * How a path or a level looks in these colours.
+ *
+ * @param {Omit<Line, "label">} line
+ * @param {Theme} theme
+ * @param {string | null} halo
+ */
 function lookOf({ colour, dash, width }, theme, halo = null) {
   return { colour: colour ?? theme.ink(0.9), dash: DASHES[dash], width, halo };
 }
 
-/** The marker of dots, or of the k-th path. */
-function markerOf({ symbol, size, colour, width }, k, theme) {
+/**
+ * The marker of dots, or of the k-th path.
+ *
+ * @param {{symbol?: string, size?: number, colour: string | null, width?: number}} look
+ * @param {number} k
+ * @param {Theme} theme
+ */
+function markerOf({ symbol, size, colour, width = 0 }, k, theme) {
   return symbol
     ? { symbol, size, colour: colour ?? theme.ink(0.9), edge: { width: 1, colour: theme.paper } }
     : { symbol: SYMBOLS_OF_PATHS[k % SYMBOLS_OF_PATHS.length], size: width + 4, colour: colour ?? theme.ink(0.9) };
 }
 
-/** All that has a name in the legend: {label, layers}. */
+/**
+ * All that has a name in the legend.
+ *
+ * @param {Read} read
+ * @param {Theme} theme
+ * @returns {Mark[]}
+ */
 export function marksOf(read, theme) {
   const halo = read.heat ? theme.paper : null; // a line must be seen on every colour
   return [
@@ -103,22 +160,39 @@ export function marksOf(read, theme) {
   ];
 }
 
-/** A path without a name belongs to the one before it. */
+/**
+ * A path without a name belongs to the one before it.
+ *
+ * @param {Read} read
+ * @param {Theme} theme
+ * @param {string | null} halo
+ */
 function pathMarks({ paths }, theme, halo) {
+  /** @type {Mark[]} */
   const marks = [];
   paths.forEach(({ label, x, y, markers, ...style }, k) => {
+    /** @type {Mark["layers"]} */
     const layers = [{ kind: "line", name: label, x, y, ...lookOf(style, theme, halo) }];
     if (markers) layers.push({ kind: "points", x, y, marker: markerOf(style, k, theme), untold: true });
-    if (label || !marks.length) marks.push({ label, layers });
-    else marks.at(-1).layers.push(...layers);
+    const last = marks.at(-1);
+    if (label || !last) marks.push({ label, layers });
+    else last.layers.push(...layers);
   });
   return marks;
 }
 
-/** The axes, what is drawn in them and the colour bar; `hidden`: the labels that the legend has switched off. */
+/**
+ * The axes, what is drawn in them and the colour bar; `hidden`: the labels that the legend has switched off.
+ *
+ * @param {Read} read
+ * @param {Theme} theme
+ * @param {{ranges?: Window | null, chosen: Place | null, hidden: Set<string>}} shown
+ * @returns {Picture}
+ */
 export function pictureOf(read, theme, { ranges, chosen, hidden }) {
   const ticks = read.logs.map((log) => (log ? logTicksOf : ticksOf));
   const [x, y] = [read.x, read.y].map((title, k) => ({ title, range: (ranges ?? read.ranges)[k], ticks: ticks[k] }));
+  /** @type {Picture["layers"]} */
   const layers = marksOf(read, inkOver(read, theme)).flatMap(({ label, layers: own }) =>
     own.map((layer) => ({ ...layer, series: label, visible: !hidden.has(label) })));
   if (read.kind === "chart") return { x, y, layers, margin: CHART, grid: true };
@@ -133,19 +207,29 @@ export function pictureOf(read, theme, { ranges, chosen, hidden }) {
   return { x, y, layers, ratio: read.square ? 1 : undefined, margin: PLANE, bar: heat?.bar && colourBarOf(heat) };
 }
 
-/** Level -> value. What is beyond the colours is as the colour at their end. */
+/**
+ * Level -> value. What is beyond the colours is as the colour at their end.
+ *
+ * @param {HeatSpec} heat
+ * @returns {(level: number) => number}
+ */
 const valuesOf = ({ range: [low, high], log }) => (level) => {
   const value = low + (level / MOST_LEVEL) * (high - low);
   return log ? 10 ** value : value;
 };
 
-/** What the values are, and how finely: colours have so many levels. */
+/**
+ * What the values are, and how finely: colours have so many levels.
+ *
+ * @param {HeatSpec} heat
+ */
 function toldAs({ name, unit, range: [low, high], log }) {
   const step = (high - low) / MOST_LEVEL;
   const fine = log ? `to ${shown(50 * (10 ** step - 1))} %` : `to ${shown(step / 2)}`;
   return `${name} (${[unit, fine].filter(Boolean).join(", ")})`;
 }
 
+/** @param {HeatSpec} heat */
 function colourBarOf({ name, unit, range, palette, log }) {
   const [low, high] = range;
   return {
@@ -154,26 +238,41 @@ function colourBarOf({ name, unit, range, palette, log }) {
   };
 }
 
-/** What stands at a place, in words: the nearest point that is marked, of several the topmost, else what the colours
- * say. */
+/**
+ * What stands at a place, in words: the nearest point that is marked, of several the topmost, else what the colours say.
+ *
+ * @param {Read} read
+ * @param {Surface} surface
+ * @param {Place} place
+ */
 export function toldOf(read, { picture, at }, place) {
   const [p, q] = [at.x(place[0]), at.y(place[1])];
-  let [least, found] = [NEAR, null];
+  let least = NEAR;
+  /** @type {{name: string, point: Place} | null} */
+  let found = null;
   for (const { name, x, y, visible } of picture.layers) {
     if (name === undefined || visible === false) continue;
     for (let i = 0; i < x.length; i++) {
       const way = Math.hypot(at.x(x[i]) - p, at.y(y[i]) - q);
-      if (way <= least) [least, found] = [way, { name, point: [x[i], y[i]] }];
+      if (way > least) continue;
+      least = way;
+      found = { name, point: [x[i], y[i]] };
     }
   }
-  if (!found) return read.heat ? toldHeat(read, place) : "";
+  if (!found) return read.heat ? toldHeat(read.heat, read.window, place) : "";
   const numbers = found.point.map((value, k) => shown(read.logs[k] ? 10 ** value : value));
   return [found.name, ...[read.x, read.y].map((name, k) => `${name} = ${numbers[k]}`)].filter(Boolean).join("\n");
 }
 
-function toldHeat({ heat: { field, range: [low, high], name, unit, log, cut }, window }, [x, y]) {
-  const [column, row] = [[x, window[0], field.columns], [y, window[1], field.rows]].map(([v, [from, to], nodes]) =>
-    Math.round(((v - from) / (to - from)) * (nodes - 1)));
+/**
+ * @param {Heat} heat
+ * @param {Window} window
+ * @param {Place} place
+ */
+function toldHeat({ field, range: [low, high], name, unit, log, cut }, window, [x, y]) {
+  /** @type {(value: number, range: Range, nodes: number) => number} */
+  const nodeAt = (value, [from, to], nodes) => Math.round(((value - from) / (to - from)) * (nodes - 1));
+  const [column, row] = [nodeAt(x, window[0], field.columns), nodeAt(y, window[1], field.rows)];
   if (!(column >= 0 && column < field.columns && row >= 0 && row < field.rows)) return "";
   const level = field.values[row * field.columns + column];
   if (Number.isNaN(level)) return `${name}: no number`;
@@ -182,7 +281,13 @@ function toldHeat({ heat: { field, range: [low, high], name, unit, log, cut }, w
   return `${name} ${sign}${shown(log ? 10 ** value : value)} ${unit}`.trim();
 }
 
-/** A pane as a panel of a sheet, its plot in its size on the page. It has the legend that the page may have no room for. */
+/**
+ * A pane as a panel of a sheet, its plot in its size on the page. It has the legend that the page may have no room for.
+ *
+ * @param {Pane} pane
+ * @param {Picture} picture
+ * @param {Theme} theme
+ */
 export function panelOfPane(pane, picture, theme) {
   const { spec, read, hidden, box } = pane;
   const { title, note, alt } = spec;

@@ -2,31 +2,47 @@
 
 import { pageTheme } from "../canvas/page.js";
 import { BAR_BELOW, drawPicture, surfaceIn } from "../canvas/plane.js";
-import { clicked, KEYS, press, takeBack } from "./chosen.js";
+import { clickableOf, clicked, KEYS, press, takeBack } from "./chosen.js";
 import { showLegend } from "./legend.js";
 import { CHART, marksOf, pictureOf, PLANE, readSpec, toldOf } from "./picture.js";
 import { showMenu } from "./taken.js";
+
+/** @import { Pane, Spec, View, Window } from "./types.js" */
 
 const GAP = 20; // the same as in planes.css
 const [LEAST, LARGEST] = [300, 540]; // side of a plot in pixels that is not kept small by the page's width
 const WORDY = 560; // pixels of width from which the menu stands in words beside one title
 const AROUND = 480; // pixels of a window's height that plots leave to all else
 
-/** How many panes stand side by side on a page of this width, so many being wanted. */
+/**
+ * How many panes stand side by side on a page of this width, so many being wanted.
+ *
+ * @param {number} width
+ * @param {number} wanted
+ */
 function columnsOf(width, wanted) {
   const least = width < 700 ? 300 : 190;
   return Math.max(1, Math.min(wanted, Math.floor((width + GAP) / (least + GAP))));
 }
 
+/**
+ * @param {string} tag
+ * @param {string} name
+ */
 export function part(tag, name) {
   return Object.assign(document.createElement(tag), { className: name });
 }
 
-function addPane(view) {
+/**
+ * @param {View} view
+ * @param {Spec} spec
+ */
+function addPane(view, spec) {
+  /** @type {Pane} */
   const pane = {
     figure: part("figure", ""), title: part("figcaption", ""), note: part("p", "planes-note"),
-    box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec: null, text: "", read: null,
-    theme: null, drawn: "", chosen: null, before: null, hidden: new Set(),
+    box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec, text: "", read: readSpec(spec),
+    theme: pageTheme(view.root), drawn: "", chosen: null, before: null, hidden: new Set(), surface: null,
   };
   pane.figure.append(pane.title, pane.note, pane.box, pane.legend);
   view.root.insertBefore(pane.figure, view.told);
@@ -40,33 +56,50 @@ function addPane(view) {
   pane.box.addEventListener("keydown", (event) => press(view, pane, event));
 }
 
+/** @type {WeakMap<Element, View>} */
+const views = new WeakMap();
+
+/**
+ * @param {HTMLElement} root
+ * @returns {View}
+ */
 function mount(root) {
-  const view = { root, panes: [], told: part("p", "planes-told"), columns: 1, timer: null, zooms: new Map() };
+  /** @type {View} */
+  const view = {
+    root, panes: [], told: part("p", "planes-told"), menu: part("div", "planes-take"), columns: 1, timer: undefined,
+    zooms: new Map(), observer: new ResizeObserver(() => refresh(view)), setState: () => {},
+  };
   view.told.setAttribute("aria-live", "polite");
-  view.menu = part("div", "planes-take");
   view.menu.hidden = true;
   root.append(view.told, view.menu); // once: what is moved closes
-  root.dataset.drawn = 0;
-  view.observer = new ResizeObserver(() => refresh(view));
+  root.dataset.drawn = "0";
   view.observer.observe(root);
+  views.set(root, view);
   return view;
 }
 
+/** @param {View} view */
 function unmount(view) {
   view.observer.disconnect();
   view.root.replaceChildren();
-  view.root.planes = null; // should it ever come back
+  views.delete(view.root); // should it ever come back
 }
 
-/** Words and roles; the same ones again are not written, or a screen reader would read them again. */
+/**
+ * Words and roles; the same ones again are not written, or a screen reader would read them again.
+ *
+ * @param {Pane} pane
+ */
 function describe(pane) {
   const { spec, title, note, box } = pane;
+  /** @type {(node: HTMLElement, text: string) => void} */
   const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+  const isClickable = clickableOf(pane) !== null;
   set(title, spec.title);
   set(note, spec.note);
-  box.setAttribute("role", spec.clickable ? "application" : "img");
+  box.setAttribute("role", isClickable ? "application" : "img");
   box.setAttribute("aria-label", spec.alt);
-  if (spec.clickable) {
+  if (isClickable) {
     box.tabIndex = 0;
     box.setAttribute("aria-description", KEYS);
   } else {
@@ -75,72 +108,117 @@ function describe(pane) {
   }
 }
 
+/**
+ * @param {View} view
+ * @param {{columns: number, panes: Spec[]}} data
+ */
 function receive(view, { columns, panes: specs }) {
   view.columns = columns;
-  while (view.panes.length > specs.length) view.panes.pop().figure.remove();
-  while (view.panes.length < specs.length) addPane(view);
+  while (view.panes.length > specs.length) view.panes.pop()?.figure.remove();
+  for (const spec of specs.slice(view.panes.length)) addPane(view, spec);
   specs.forEach((spec, k) => {
     const pane = view.panes[k];
     const text = JSON.stringify(spec);
     if (text === pane.text) return;
-    const before = pane.spec;
+    const before = pane.text ? clickableOf(pane) : null;
     Object.assign(pane, { spec, text, read: readSpec(spec) });
-    const moved = JSON.stringify(spec.point) !== JSON.stringify(before?.point) || !before?.clickable;
-    if (!spec.clickable) pane.chosen = spec.point;
-    else if (spec.point && moved && !view.timer) pane.chosen = spec.point; // not under a hand on the keys
+    const point = spec.kind === "pane" ? spec.point : null;
+    const moved = !before || JSON.stringify(point) !== JSON.stringify(before.point);
+    if (!clickableOf(pane)) pane.chosen = point;
+    else if (point && moved && view.timer === undefined) pane.chosen = point; // not under a hand on the keys
     describe(pane);
   });
   refresh(view);
 }
 
-/** Panes of one part of the plane zoom together; another window, or a chart of something else, is seen as a whole. */
+/**
+ * Panes of one part of the plane zoom together; another window, or a chart of something else, is seen as a whole.
+ *
+ * @param {View} view
+ * @param {Pane} pane
+ */
 export function spaceOf(view, { spec, read }) {
   return spec.kind === "pane"
     ? JSON.stringify([spec.x, spec.y, spec.window])
     : JSON.stringify([view.panes.findIndex((pane) => pane.spec === spec), spec.x, spec.y, read.logs]);
 }
 
+/**
+ * @param {View} view
+ * @param {Pane} pane
+ * @param {Window | null} ranges
+ */
 function zoom(view, pane, ranges) {
   const space = spaceOf(view, pane);
   view.zooms.set(space, ranges);
   for (const other of view.panes) if (spaceOf(view, other) === space) draw(view, other);
 }
 
+/**
+ * @param {View} view
+ * @param {Pane} pane
+ * @param {string} label
+ */
 function toggle(view, pane, label) {
   if (!pane.hidden.delete(label)) pane.hidden.add(label);
   draw(view, pane);
   showNames(view, pane);
 }
 
-/** Room beside the plot, and below it: its axis and the colour bar. */
+/**
+ * Room around the plot.
+ *
+ * @param {Spec} spec
+ */
 const marginOf = ({ kind }) => (kind === "chart" ? CHART : PLANE);
-const sidesOf = (spec) => marginOf(spec).left + marginOf(spec).right;
-export const bottomOf = (spec) => marginOf(spec).bottom + (spec.heat?.bar ? BAR_BELOW : 0);
 
-/** Height of the plot itself for its width; a chart is as high as the squares beside it. */
+/** @param {Spec} spec */
+const sidesOf = (spec) => marginOf(spec).left + marginOf(spec).right;
+
+/**
+ * Room for the axis below the plot and, if there is one, the colour bar.
+ *
+ * @param {Spec} spec
+ * @param {boolean} [hasBar]
+ */
+export const bottomOf = (spec, hasBar = spec.kind === "pane" && spec.heat?.bar) =>
+  marginOf(spec).bottom + (hasBar ? BAR_BELOW : 0);
+
+/**
+ * Height of the plot itself for its width; a chart is as high as the squares beside it.
+ *
+ * @param {Spec} spec
+ * @param {number} width
+ * @param {number | undefined} squares
+ */
 function plotHeight(spec, width, squares) {
   if (spec.kind === "pane" && spec.square) {
     const [[x0, x1], [y0, y1]] = spec.window;
     return Math.round((width * (y1 - y0)) / (x1 - x0));
   }
-  if (spec.height) return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
+  if (spec.kind === "chart" && spec.height) return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
   return squares ?? Math.round(Math.max(180, Math.min(300, 0.62 * width)));
 }
 
-/** Draw what has changed: in itself, the page's colours or its width. */
+/**
+ * Draw what has changed: in itself, the page's colours or its width.
+ *
+ * @param {View} view
+ */
 function refresh(view) {
   const width = view.root.clientWidth;
   if (!width || !view.panes.length) return;
   const columns = columnsOf(width, view.columns);
-  view.root.style.setProperty("--columns", columns);
-  view.root.dataset.columns = columns;
+  view.root.style.setProperty("--columns", String(columns));
+  view.root.dataset.columns = String(columns);
   view.root.toggleAttribute("data-short", columns > 1 || width < WORDY);
   const room = Math.floor((width - GAP * (columns - 1)) / columns);
   const theme = pageTheme(view.root);
   const square = columns > 1 && view.panes.map(({ spec }) => spec).find((spec) => spec.kind === "pane" && spec.square);
   const largest = Math.max(LEAST, Math.min(LARGEST, window.innerHeight - AROUND));
+  /** @param {Spec} spec */
   const widthOf = (spec) => Math.min(room - sidesOf(spec), columns === 1 && spec.kind === "chart" ? Infinity : largest);
-  const squares = square ? plotHeight(square, widthOf(square)) : undefined;
+  const squares = square ? plotHeight(square, widthOf(square), undefined) : undefined;
   const widest = Math.max(...view.panes.map(({ spec }) => widthOf(spec) + sidesOf(spec)));
   view.root.style.setProperty("--room", columns > 1 ? `${widest}px` : "1fr");
   for (const pane of view.panes) {
@@ -155,10 +233,14 @@ function refresh(view) {
     });
     draw(view, pane);
     showNames(view, pane);
-    view.root.dataset.drawn = Number(view.root.dataset.drawn) + 1;
+    view.root.dataset.drawn = String(Number(view.root.dataset.drawn) + 1);
   }
 }
 
+/**
+ * @param {View} view
+ * @param {Pane} pane
+ */
 export function draw(view, pane) {
   const { read, theme, chosen, hidden, surface, spec } = pane;
   const ranges = view.zooms.get(spaceOf(view, pane));
@@ -167,18 +249,30 @@ export function draw(view, pane) {
   drawPicture(surface, picture, theme);
 }
 
-/** Bring the legend up to date. */
+/**
+ * Bring the legend up to date.
+ *
+ * @param {View} view
+ * @param {Pane} pane
+ */
 function showNames(view, pane) {
   const { read, theme, hidden, legend, spec } = pane;
   legend.hidden = !spec.legend;
   if (spec.legend) showLegend(legend, marksOf(read, theme), hidden, theme, (label) => toggle(view, pane, label));
 }
 
+/**
+ * @param {object} call
+ * @param {{columns: number, panes: Spec[], take: unknown}} call.data
+ * @param {HTMLElement} call.parentElement
+ * @param {(name: string, value: unknown) => void} call.setStateValue
+ * @param {(name: string, value: unknown) => void} call.setTriggerValue
+ */
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
-  const root = parentElement.querySelector(".planes");
-  root.planes ??= mount(root);
-  root.planes.setState = setStateValue;
-  receive(root.planes, data);
-  showMenu(root.planes, data.take, setTriggerValue);
-  return () => unmount(root.planes);
+  const root = /** @type {HTMLElement} */ (parentElement.querySelector(".planes"));
+  const view = views.get(root) ?? mount(root);
+  view.setState = setStateValue;
+  receive(view, data);
+  showMenu(view, data.take, setTriggerValue);
+  return () => unmount(view);
 }

@@ -6,24 +6,39 @@ import { menuIn } from "../take/menu.js";
 import { panelOfPane, pictureOf } from "./picture.js";
 import { bottomOf, spaceOf } from "./planes.js";
 
-/** The menu stands in the line of the title that is at the top right. */
+/** @import { Read, View } from "./types.js" */
+
+/**
+ * The menu stands in the line of the title that is at the top right.
+ *
+ * @param {View} view
+ * @param {unknown} data
+ * @param {(name: string, value: unknown) => void} setTrigger
+ */
 export function showMenu(view, data, setTrigger) {
   const last = view.panes[Math.min(view.panes.length, Number(view.root.dataset.columns ?? 1)) - 1];
   view.menu.hidden = !last;
   if (!last) return;
+  /** @param {unknown} wanted */
   const ask = (wanted) => setTrigger("asks", wanted);
   menuIn({ host: view.menu, data, ask, figure: () => figureOfPanes(view) });
 }
 
-/** A colour bar also where the page has no room for one: paper has, and there no number can be pointed at. */
-const withBar = (spec) => (spec.heat ? { ...spec, heat: { ...spec.heat, bar: true } } : spec);
+/**
+ * A colour bar also where the page has no room for one: paper has, and there no number can be pointed at.
+ *
+ * @param {Read} read
+ * @returns {Read}
+ */
+const withBar = (read) => (read.heat ? { ...read, heat: { ...read.heat, bar: true } } : read);
 
+/** @param {View} view */
 function figureOfPanes(view) {
   const theme = paperTheme(view.root);
   const drawn = view.panes.map((pane) => {
     const ranges = view.zooms.get(spaceOf(view, pane));
     const picture = pictureOf(withBar(pane.read), theme, { ranges, chosen: pane.chosen, hidden: pane.hidden });
-    picture.margin = { ...picture.margin, bottom: bottomOf(withBar(pane.spec)) };
+    picture.margin = { ...picture.margin, bottom: bottomOf(pane.spec, pane.read.heat !== null) };
     return { pane, picture };
   });
   const name = view.panes.map(({ spec }) => spec.title).join(", ");

@@ -218,7 +218,15 @@ addEventListener("scroll", ({ target }) => {
   if (Math.max(...moved) > NEAR_MENU) opened.list.hidePopover();
 }, { capture: true, passive: true });
 
-/** A menu in an element of its own: `figure` returns what it offers as a picture, and `ask` tells the server. */
+/**
+ * A menu in an element of its own: `figure` returns what it offers as a picture, and `ask` tells the server.
+ *
+ * @param {object} menu
+ * @param {HTMLElement & {takeMenu?: any}} menu.host
+ * @param {any} menu.data
+ * @param {(wanted: [number, string]) => void} menu.ask
+ * @param {(() => any) | null} [menu.figure]
+ */
 export function menuIn({ host, data, ask, figure = null }) {
   applyStyle(host, STYLE);
   const menu = (host.takeMenu ??= mountMenu(host));

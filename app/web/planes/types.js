@@ -1,0 +1,155 @@
+/**
+ * What the modules of the panes hand to each other. Specs are the JSON of `app/components/planes/panes.py`.
+ *
+ * @typedef {[number, number]} Range  both ends of an axis
+ * @typedef {[Range, Range]} Window  of x and of y
+ * @typedef {[number, number]} Place  x and y in the units of the axes
+ *
+ * @typedef {object} Theme  the colours, font and size of text of a page or of a sheet (`canvas/page.js`)
+ * @property {(alpha: number) => string} ink
+ * @property {string} paper
+ * @property {string} halo
+ * @property {boolean} dark
+ * @property {string} font
+ * @property {number} scale
+ *
+ * @typedef {object} Field  numbers at the nodes of a grid, row = y ascending
+ * @property {Float32Array | Float64Array} values
+ * @property {number} rows
+ * @property {number} columns
+ *
+ * @typedef {Record<string, any> & {kind: string}} Layer  as `canvas/layers.js` draws it
+ * @typedef {{label: string, layers: Layer[]}} Mark  what has a name in the legend
+ *
+ * @typedef {object} Picture  as `canvas/plane.js` draws it
+ * @property {{title: string, range: Range, ticks: Function}} x
+ * @property {{title: string, range: Range, ticks: Function}} y
+ * @property {Layer[]} layers
+ * @property {Record<string, number>} margin
+ * @property {boolean} [grid]
+ * @property {number} [ratio]
+ * @property {any} [bar]
+ *
+ * @typedef {object} At  where a plot is in its box (`canvas/plane.js`)
+ * @property {number} left
+ * @property {number} top
+ * @property {number} width
+ * @property {number} height
+ * @property {(value: number) => number} x
+ * @property {(value: number) => number} y
+ *
+ * @typedef {{picture: Picture, at: At}} Surface
+ */
+
+/**
+ * An array as `app.quantise.packed` packs it.
+ *
+ * @typedef {{dtype: "uint8" | "uint16" | "float32", shape: number[], base64: string}} Packed
+ */
+
+/**
+ * @typedef {"solid" | "dash" | "dot" | "dashdot" | "long" | "sparse"} Dash
+ * @typedef {{label: string, colour: string | null, dash: Dash, width: number}} Line
+ * @typedef {Line & {points: Packed, markers: boolean}} PathSpec
+ * @typedef {{low: Packed, high: Packed, label: string, colour: string, opacity: number}} AreaSpec
+ * @typedef {Line & {values: Packed, at: number}} LevelSpec
+ *
+ * @typedef {{label: string, colour: string | null, symbol: string, size: number, opacity: number}} Dotted
+ * @typedef {Dotted & {points: Packed}} DotsSpec
+ *
+ * @typedef {object} HeatSpec
+ * @property {Packed} level  0 to 254, 255 where there is no number
+ * @property {Range} range  of the values; of their logarithms to base 10 if `log`
+ * @property {[boolean, boolean]} cut  whether there are values beyond the range
+ * @property {boolean} log
+ * @property {"viridis" | "signed"} palette
+ * @property {boolean} bar
+ * @property {boolean} smooth
+ * @property {string} name
+ * @property {string} unit
+ */
+
+/**
+ * What panes and charts have in common.
+ *
+ * @typedef {{title: string, x: string, y: string, note: string, legend: boolean, alt: string, paths: PathSpec[]}} Common
+ *
+ * @typedef {object} OfPane
+ * @property {"pane"} kind
+ * @property {Window} window
+ * @property {HeatSpec | null} heat
+ * @property {LevelSpec[]} levels
+ * @property {DotsSpec[]} dots
+ * @property {boolean} clickable
+ * @property {Place | null} point
+ * @property {boolean} square
+ * @typedef {Common & OfPane} PaneSpec
+ *
+ * @typedef {object} OfChart
+ * @property {"chart"} kind
+ * @property {boolean} log_x
+ * @property {boolean} log_y
+ * @property {AreaSpec[]} areas
+ * @property {number | null} height  of the plot in pixels
+ * @typedef {Common & OfChart} ChartSpec
+ *
+ * @typedef {PaneSpec | ChartSpec} Spec
+ */
+
+/**
+ * A spec with its arrays unpacked; a chart has what it has none of as empty lists.
+ *
+ * @typedef {{x: Float64Array, y: Float64Array}} Pairs
+ * @typedef {HeatSpec & {field: Field}} Heat
+ *
+ * @typedef {object} Read
+ * @property {"pane" | "chart"} kind
+ * @property {string} x
+ * @property {string} y
+ * @property {[boolean, boolean]} logs  whether each axis is one of logarithms
+ * @property {Window} ranges
+ * @property {Window} window
+ * @property {Heat | null} heat
+ * @property {(Omit<AreaSpec, "low" | "high"> & {low: Pairs, high: Pairs})[]} areas
+ * @property {(PathSpec & Pairs)[]} paths
+ * @property {(LevelSpec & {field: Field})[]} levels
+ * @property {(DotsSpec & Pairs)[]} dots
+ * @property {boolean} square
+ */
+
+/**
+ * One pane on the page.
+ *
+ * @typedef {object} Pane
+ * @property {HTMLElement} figure
+ * @property {HTMLElement} title
+ * @property {HTMLElement} note
+ * @property {HTMLElement} box
+ * @property {HTMLElement} legend
+ * @property {any} surface  of `canvas/plane.js`
+ * @property {Spec} spec
+ * @property {string} text  the spec as JSON
+ * @property {Read} read
+ * @property {Theme} theme  in which it was drawn
+ * @property {string} drawn  all that what is drawn depends on
+ * @property {Place | null} chosen
+ * @property {Place | null} before  chosen before the newest click
+ * @property {Set<string>} hidden  labels that the legend has switched off
+ */
+
+/**
+ * The element.
+ *
+ * @typedef {object} View
+ * @property {HTMLElement} root
+ * @property {Pane[]} panes
+ * @property {HTMLElement} told  what was chosen, for those who hear the page
+ * @property {HTMLElement} menu
+ * @property {number} columns  that are wanted
+ * @property {ReturnType<typeof setTimeout> | undefined} timer  until the page is told what was chosen
+ * @property {Map<string, Window | null>} zooms  by what is zoomed together; null: the whole
+ * @property {ResizeObserver} observer
+ * @property {(name: string, value: unknown) => void} setState  tell the page
+ */
+
+export {};
