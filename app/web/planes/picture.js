@@ -254,7 +254,7 @@ export function toldOf(read, { picture, at }, place) {
     if (name === undefined || visible === false) continue;
     for (let i = 0; i < x.length; i++) {
       const way = Math.hypot(at.x(x[i]) - p, at.y(y[i]) - q);
-      if (way > least) continue;
+      if (!(way <= least)) continue; // nor where a line has a gap
       least = way;
       found = { name, point: [x[i], y[i]] };
     }
