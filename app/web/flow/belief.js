@@ -36,7 +36,13 @@ const EIGENVALUE_ROUNDING = 1e-7;
 /** a_k of log(1 + t) @param {number} k */
 const coefficient = (k) => (k % 2 ? 1 : -1) / k;
 
-/** sum_{k<=n} a_k tr(A^k), by s_k = t s_{k-1} - D s_{k-2} @param {number} trace @param {number} det @param {number} n */
+/**
+ * sum_{k<=n} a_k tr(A^k), by s_k = t s_{k-1} - D s_{k-2} with s_k = tr(A^k).
+ *
+ * @param {number} trace
+ * @param {number} det
+ * @param {number} n
+ */
 function firstTraces(trace, det, n) {
   let [before, here, sum] = [2, trace, 0];
   for (let k = 1; k <= n; k++) {
@@ -52,11 +58,8 @@ function logAddExp(x, y) {
   return Number.isFinite(larger) ? larger + Math.log1p(Math.exp(-Math.abs(x - y))) : larger;
 }
 
-/** @param {Estimator} estimator @returns {LogDet} */
-function exact(estimator) {
-  void estimator;
-  return (a, b, c, d) => Math.log(Math.abs((1 + a) * (1 + d) - b * c));
-}
+/** @returns {LogDet} */
+const exact = () => (a, b, c, d) => Math.log(Math.abs((1 + a) * (1 + d) - b * c));
 
 /** @param {Estimator} estimator @returns {LogDet} */
 function truncated({ n_terms: terms = 0, exact_traces: exactly = 0 }) {

@@ -4,7 +4,8 @@ import { erf, normalCdf } from "./special.js";
 import { allotted, neededSteps } from "./tape.js";
 
 /** @typedef {import("./tape.js").Operation} Operation */
-/** @typedef {(out: Float64Array, n: number, a: Float64Array, b: Float64Array, c: Float64Array, d: Float64Array) => void} Run */
+/** @typedef {Float64Array} Doubles */
+/** @typedef {(out: Doubles, n: number, a: Doubles, b: Doubles, c: Doubles, d: Doubles) => void} Run */
 
 /** @param {(a: number) => number} f @returns {Run} */
 const each = (f) => (out, n, a) => {
