@@ -61,7 +61,7 @@ function offered(menu) {
     const theme = () => paperTheme(menu.host);
     items.push(
       { title: "PNG (2 ×)", group: "Picture", save: async () => save(`${name}.png`, await pngOf(figure, theme())) },
-      { title: "SVG (vector)", group: "Picture", save: () => save(`${name}.svg`, svgOf(figure, theme())) },
+      { title: "SVG (vector)", group: "Picture", save: async () => save(`${name}.svg`, await svgOf(figure, theme())) },
     );
     const { film } = figure;
     if (film) {
@@ -70,11 +70,20 @@ function offered(menu) {
     for (const table of figure.tables) {
       const title = table.title ? `CSV: ${table.title}` : "CSV";
       const file = tableName(figure, table);
-      items.push({ title, group: "Numbers", save: () => save(`${file}.csv`, new Blob([table.text()], { type: "text/csv" })) });
+      items.push({ title, group: "Numbers", save: async () => save(`${file}.csv`, await csvFileOf(figure, table)) });
     }
   }
   for (const { name, title, group } of menu.files) items.push({ title, group, save: () => request(menu, name) });
   return items;
+}
+
+/**
+ * @param {{prepare?: () => Promise<unknown>}} figure
+ * @param {{text: () => string}} table
+ */
+async function csvFileOf(figure, table) {
+  await figure.prepare?.();
+  return new Blob([table.text()], { type: "text/csv" });
 }
 
 /** It is recorded as it is shown, so that the menu is busy for as long as it plays. */

@@ -132,7 +132,8 @@ export async function pngOf(figure, theme) {
 }
 
 /** The figure as SVG, in a font that whoever opens it has: the page's own is not in the file. */
-export function svgOf(figure, theme) {
+export async function svgOf(figure, theme) {
+  await figure.prepare?.();
   const pen = new VectorPen();
   const plain = { ...theme, font: EVERYWHERE };
   const laid = laidOut(pen, figure, plain);
