@@ -1,5 +1,5 @@
-// What a pane shows of a flow, computed in this browser from the flow's weights: only for panes that are seen, the newest
-// weights alone, and as finely as the machine can.
+// What a pane shows of a flow, computed in this browser from the flow's weights: of the newest weights alone, for panes
+// that are seen, and as finely as the machine can.
 
 import { finer } from "../canvas/field.js";
 import { densities } from "../flow/between.js";
@@ -119,8 +119,8 @@ export async function bring(view, pane, hands) {
 }
 
 /**
- * Whether now is the time for a piece of work. What is beside the window of the browser is computed for print, coarsely,
- * as soon as nothing moves.
+ * Whether now is the time for a piece of work. What is beside the window of the browser is computed for print: coarsely,
+ * and while nothing moves.
  *
  * @param {View} view
  * @param {Pane} pane

@@ -1,4 +1,4 @@
-// The colours of a pane: from numbers that were sent, as levels or as they are, or from the density of a flow, which was
+// The colours of a pane: from numbers that were sent, as levels or as they are; or from the density of a flow, which is
 // computed here.
 
 import { finer } from "../canvas/field.js";
@@ -118,7 +118,8 @@ export function colourBarOf(palette, { ends: [low, high] }) {
  * @param {Coloured} coloured
  */
 export function layerOf({ palette, smooth, name }, { field, nodes, window, range, toValue, told }) {
-  return { kind: "field", field, nodes, window, range, palette: PALETTES[palette], crisp: !smooth, series: name, toValue, told };
+  const look = { palette: PALETTES[palette], crisp: !smooth };
+  return { kind: "field", field, nodes, window, range, ...look, series: name, toValue, told };
 }
 
 /**

@@ -9,8 +9,8 @@ import { colourBarOf, colouredOf, fieldOf, layerOf, readHeat, toldHeat } from ".
 import { bottomOf } from "./planes.js";
 
 /** @import { Evaluated } from "./evaluated.js" */
-/** @import { Dots, Line, Mark, Packed, Pairs, Pane, Picture, Place, Range, Read, Spec, Surface, Theme } from "./types.js" */
-/** @import { Window } from "./types.js" */
+/** @import { Dots, Line, Mark, Packed, Pairs, Pane, Picture, Place, Range, Read, Spec, Surface } from "./types.js" */
+/** @import { Theme, Window } from "./types.js" */
 
 export const PLANE = { left: 52, right: 14, top: 8, bottom: 44 };
 export const CHART = { ...PLANE, left: 66 }; // powers of ten are wide
@@ -219,7 +219,8 @@ export function pictureOf(read, theme, { ranges, chosen, hidden, evaluated, top 
 }
 
 /**
- * What stands at a place, in words: the nearest point that is marked, of several the topmost, else what the colours say.
+ * What stands at a place, in words: the nearest point that is marked, of several the topmost; else what the colours
+ * say.
  *
  * @param {Pane} pane
  * @param {number} top  where those colours end that have no end of their own

@@ -266,7 +266,9 @@ function plotHeight(spec, width, squares) {
     const [[x0, x1], [y0, y1]] = spec.window;
     return Math.round((width * (y1 - y0)) / (x1 - x0));
   }
-  if (spec.kind === "chart" && spec.height) return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
+  if (spec.kind === "chart" && spec.height) {
+    return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
+  }
   return squares ?? Math.round(Math.max(180, Math.min(300, 0.62 * width)));
 }
 
@@ -330,7 +332,8 @@ export function draw(view, pane) {
 function showNames(view, pane) {
   const { read, theme, hidden, legend, spec, evaluated } = pane;
   legend.hidden = !spec.legend;
-  if (spec.legend) showLegend(legend, marksOf(read, evaluated, theme), hidden, theme, (label) => toggle(view, pane, label));
+  const marks = spec.legend ? marksOf(read, evaluated, theme) : [];
+  if (spec.legend) showLegend(legend, marks, hidden, theme, (label) => toggle(view, pane, label));
 }
 
 /**
