@@ -47,9 +47,9 @@ class Arms:
         return next((k for k, job in enumerate(self.jobs) if job.step_count < self.step), 0)
 
     @property
-    def have_weights(self) -> bool:
-        """Whether browsers can draw them all from their weights. They must be built."""
-        return all(job.has_weights for job in self.jobs)
+    def have_weights(self) -> tuple[bool, ...]:
+        """Whether browsers can draw each of them from its weights. They must be built."""
+        return tuple(job.has_weights for job in self.jobs)
 
     @property
     def differ(self) -> bool:

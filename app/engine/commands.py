@@ -22,21 +22,16 @@ class ViewRequest:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
-    # The weights that a browser draws from; frames in their place, if they cannot be had (`Job.has_weights`).
+    # The weights that a browser draws from; of arms that have none (`Job.has_weights`) frames in their place.
     weights: bool = False
     pictured: tuple[int, ...] | None = None  # arms of which frames, weights, derivatives are wanted; None: of all
     ways: bool = True  # with frames comes the way of points and grid through the flow
     samples: bool = True  # and samples
-    frame_seconds: float = 1 / 8  # between two of them while the flow moves
+    frame_seconds: float = 1 / 8  # between two of them, or between weights, at least, while the flow moves
     edited: Edited | None = None  # in all that is looked at; training is not
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
     # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
     measured: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def by_pictures(self) -> ViewRequest:
-        """The same, of flows whose weights cannot be had."""
-        return replace(self, frames=True, weights=False) if self.weights else self
 
     @property
     def among_many(self) -> ViewRequest:

@@ -373,7 +373,7 @@ class Run:
             step_seconds=self.arms.step_time.seconds,
             handled=self._handled,
             awaits=self.awaits,
-            has_weights=self._views.have_weights,
+            has_weights=all(self._views.have_weights),
         )
 
     @property

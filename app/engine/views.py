@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -93,13 +93,14 @@ class Views:
         self._arms = arms
         self.wanted: ViewRequest | None = None  # by the page
         self.request: ViewRequest | None = None  # the same, as it can be had
-        self.have_weights = False
+        self.have_weights = (False,) * arms
+        self._framed: frozenset[int] = frozenset()  # arms of which frames are wanted, if any are
         self._asked: list[View] = []  # for
         self.news = News()
         self.start_over()
 
-    def begin(self, have_weights: bool) -> None:
-        """Show everything of these flows, which are new, and may have weights to hand out."""
+    def begin(self, have_weights: tuple[bool, ...]) -> None:
+        """Show everything of these flows, which are new, and each of which may have weights to hand out."""
         self.start_over()
         self.have_weights = have_weights
         if self.wanted:
@@ -121,14 +122,24 @@ class Views:
         """Raises ValueError for a measurement that there is not."""
         if unknown := request.measured.keys() - MEASUREMENTS.keys():
             raise ValueError(f"measured = {sorted(unknown)}: use {', '.join(MEASUREMENTS)}.")
-        self.wanted, before = request, self.request
-        self.request = request = request if self.have_weights else request.by_pictures
-        if request == before:
+        self.wanted, before, framed = request, self.request, self._framed
+        self.request = request = self._possible(request)
+        if (request, self._framed) == (before, framed):
             return
         self._asked = [view for view, asked in ASKED.items() if asked(request)]
         for view, asked in ASKED.items():
-            if before is None or asked(before) != asked(request):
+            others = view in (FRAME, STILL) and self._framed != framed
+            if before is None or others or asked(before) != asked(request):
                 self._forget(view)
+
+    def _possible(self, request: ViewRequest) -> ViewRequest:
+        """The request as it can be had; which arms need frames is noted."""
+        pictured = frozenset(range(self._arms) if request.pictured is None else request.pictured)
+        weighed = frozenset(k for k, has in enumerate(self.have_weights) if has and request.weights) & pictured
+        self._framed = pictured if request.frames else pictured - weighed
+        if not request.weights:
+            return request
+        return replace(request, frames=bool(self._framed), weights=bool(weighed))
 
     def look(self, wish: Wish) -> None:
         """The same as before, but for this wish."""
@@ -148,13 +159,23 @@ class Views:
     def weights_are_due(self, step: int, now: float, between: float) -> bool:
         """Whether the page waits for the weights of flows at `step`, the last of which it was handed so many seconds
         ago at least, if it still wants those."""
+        if WEIGHTS not in self._asked:
+            return False
         shown = self._shown[WEIGHTS]
-        return WEIGHTS in self._asked and shown.step != step and now >= shown.time + between
+        return shown.step != step and now >= shown.time + self._apart(between)
+
+    def _apart(self, between: float) -> float:
+        """The seconds from weights to the next: as the page asks for, while the flow moves."""
+        return max(between, self.request.frame_seconds) if between else 0.0
 
     def hand_out(self, jobs: Sequence[ArmJob], now: float, between: float) -> tuple[bytes | None, ...]:
         """Their weights, for the page."""
-        self._shown[WEIGHTS] = Shown(jobs[0].step_count, _in_time(self._shown[WEIGHTS].time, now, between))
-        return tuple(job and encode(job.weights(self.request), arm) for arm, job in enumerate(self._pictured(jobs)))
+        last = self._shown[WEIGHTS].time
+        self._shown[WEIGHTS] = Shown(jobs[0].step_count, _in_time(last, now, self._apart(between)))
+        return tuple(
+            encode(job.weights(self.request), arm) if job and self.have_weights[arm] else None
+            for arm, job in enumerate(self._pictured(jobs))
+        )
 
     def next_due(self, step: int, moving: bool, crowd: float = 1.0) -> tuple[float, View] | None:
         """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants. In a
@@ -225,11 +246,11 @@ class Views:
             if self._is_coarse:
                 request, every = request.among_many, COARSE_SAMPLES_EVERY
             with_samples = not moving or not request.ways or self._count % every == 0
-            return _of_one_moment(self._pictured(jobs), lambda job: job.frame(request, with_samples=with_samples))
+            return _of_one_moment(self._in_frames(jobs), lambda job: job.frame(request, with_samples=with_samples))
         if view is HELD_OUT:
             return _in_turn(jobs, lambda job: _wrapped(job.measure_held_out(request)))
         if view is STILL:
-            return _in_turn(self._pictured(jobs), lambda job: job.still(request))
+            return _in_turn(self._in_frames(jobs), lambda job: job.still(request))
         pieces, wanted = MEASURED[view].made(moving), request.measured[view.name]
         return _in_turn(
             self._pictured(jobs) if MEASURED[view].pictured else jobs, lambda job: pieces(job, request, wanted)
@@ -239,6 +260,10 @@ class Views:
         """The jobs of which pictures are wanted, and None in the place of the others."""
         wanted = self.request.pictured
         return [job if wanted is None or k in wanted else None for k, job in enumerate(jobs)]
+
+    def _in_frames(self, jobs: Sequence[ArmJob]) -> list[ArmJob | None]:
+        """The jobs of which frames are wanted, and None in the place of the others."""
+        return [job if k in self._framed else None for k, job in enumerate(jobs)]
 
 
 def _in_time(last: float, now: float, between: float) -> float:

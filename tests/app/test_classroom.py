@@ -348,7 +348,6 @@ def test_other_sites_and_strangers_do_nothing(browser, room):
         assert browser.get(f"/rooms/{code}/{name}.csv", headers=teacher).status_code == 200
     assert browser.get(f"/rooms/{code}/else.csv", headers=teacher).status_code == 400
     assert browser.post("/rooms", json={"lesson": "no lesson"}).status_code == 400
-    assert browser.get("/rooms/pages/served.py").status_code == 404
     assert browser.post(f"/rooms/{code}", json={"do": "close"}, headers=teacher).json() == {}
     assert browser.get(f"/rooms/{code}", headers=member(0)).status_code == 409
 

@@ -3,18 +3,45 @@
 `planes(...)` may be called again at any pace, in a fragment too: only panes
 that have changed are drawn anew, and zooms stay. Panes of one part of the plane zoom together; another window starts
 with a new zoom; a double click resets it.
+
+Flows are sent as weights, and the browser draws them as far as somebody sees them. One that cannot, because it is too
+slow or does not know a formula, says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path as File
 
 import streamlit as st
 
 from app.components import take
 from app.components.component import component
-from app.components.planes.panes import Area, Chart, Dots, Heat, Level, Pane, Path, encode
+from app.components.planes.panes import (
+    Area,
+    Chart,
+    Density,
+    Dots,
+    Heat,
+    Level,
+    Pane,
+    Path,
+    Samples,
+    encode,
+    weights_in,
+)
 
-__all__ = ["Area", "Chart", "Dots", "Heat", "Level", "Pane", "Path", "clicked", "planes"]
+__all__ = [
+    "Area",
+    "Chart",
+    "Density",
+    "Dots",
+    "Heat",
+    "Level",
+    "Pane",
+    "Path",
+    "Samples",
+    "clicked",
+    "planes",
+]
 
 _HERE = File(__file__).parent
 
@@ -32,11 +59,30 @@ _planes = component(
 )
 
 
-def planes(panes: Sequence[Pane | Chart], *, key: str, columns: int, files: Sequence[take.File] = ()) -> None:
+def _ignored() -> None:
+    pass
+
+
+def planes(
+    panes: Sequence[Pane | Chart],
+    *,
+    key: str,
+    columns: int,
+    files: Sequence[take.File] = (),
+    moving: bool = False,
+    refused: Callable[[], None] = _ignored,
+) -> None:
     """Mount the panes, or hand those that are mounted what they show now; at most so many in a row. Their menu has
-    these `files` beside pictures and numbers."""
-    drawn = {"columns": columns, "panes": [encode(pane) for pane in panes], "take": take.encode(files, key)}
-    _planes(data=drawn, key=key, on_clicked_change=lambda: None, on_asks_change=take.heard)
+    these `files` beside pictures and numbers. While flows train they are `moving`, and drawn coarsely. `refused` is
+    called before the next run of the script if the browser cannot draw flows: send it numbers in their place."""
+    drawn = {
+        "columns": columns,
+        "panes": [encode(pane) for pane in panes],
+        "flows": weights_in(panes),
+        "moving": moving,
+        "take": take.encode(files, key),
+    }
+    _planes(data=drawn, key=key, on_clicked_change=_ignored, on_asks_change=take.heard, on_refused_change=refused)
 
 
 def clicked(key: str) -> tuple[int, float, float] | None:

@@ -2,8 +2,14 @@
 
 A grid has its nodes at `np.linspace` of the pane's window, both ends included: row = y ascending, column = x ascending.
 A colour of None is the page's own ink, dark on a light page and light on a dark one.
+
+What a flow makes of the plane is sent as the flow's weights (`app.engine.weights`). The browser computes it from these,
+at every zoom. A pane shows one flow at most.
 """
 
+import base64
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -13,20 +19,38 @@ from app.quantise import Window, levels, packed
 
 NO_NUMBER = 255
 LEVELS = 254
+NAME_DIGITS = 16
 
 Dash = Literal["solid", "dash", "dot", "dashdot", "long", "sparse"]
 DASHES: tuple[Dash, ...] = get_args(Dash)
 
 
 @dataclass(frozen=True, eq=False)
-class Heat:
-    """Values (n, n) as colours from `low` to `high`, NaN grey; with `log` by their logarithm, where both are > 0."""
+class Density:
+    """The density of the flow that has these weights."""
 
-    values: np.ndarray
+    weights: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """So many samples of the flow that has these weights: the images of the same noise each time."""
+
+    weights: bytes
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Heat:
+    """Values (n, n), or a density, as colours from `low` to `high`, NaN grey; with `log` by their logarithm, where both
+    are > 0. If `high` is None, the colours of all such panes of a row end at the same value: the largest of the
+    `app.quantise.TOP_QUANTILE` of each."""
+
+    values: np.ndarray | Density
     name: str
     unit: str
     low: float
-    high: float
+    high: float | None
     palette: Literal["viridis", "signed"] = "viridis"
     log: bool = False
     bar: bool = True
@@ -70,9 +94,9 @@ class Area:
 
 @dataclass(frozen=True, eq=False)
 class Dots:
-    """Points (m, 2), with one of the symbols of `app/web/canvas/layers.js`, `size` pixels wide."""
+    """Points (m, 2), or samples, with one of the symbols of `app/web/canvas/layers.js`, `size` pixels wide."""
 
-    points: np.ndarray
+    points: np.ndarray | Samples
     label: str
     colour: str | None = None
     symbol: str = "circle"
@@ -128,6 +152,8 @@ def encode(pane: Pane | Chart) -> dict[str, Any]:
         return {
             "kind": "chart", **told, "log_x": pane.log_x, "log_y": pane.log_y, "areas": areas, "height": pane.height,
         }  # fmt: skip
+    if len({shown.weights for shown in _of_flow(pane)}) > 1:
+        raise ValueError(f"The pane {pane.title!r} shows several flows: give each of them a pane.")
     return {
         "kind": "pane",
         **told,
@@ -141,26 +167,48 @@ def encode(pane: Pane | Chart) -> dict[str, Any]:
     }
 
 
+def weights_in(panes: Iterable[Pane | Chart]) -> dict[str, str]:
+    """The weights of all flows that are shown, in base64, by their names in what `encode` returns."""
+    pieces = [piece for pane in panes if isinstance(pane, Pane) for piece in _of_flow(pane)]
+    return {name_of(piece.weights): base64.b64encode(piece.weights).decode("ascii") for piece in pieces}
+
+
+def _of_flow(pane: Pane) -> list[Density | Samples]:
+    shown = [pane.heat.values if pane.heat else None, *(dots.points for dots in pane.dots)]
+    return [one for one in shown if isinstance(one, Density | Samples)]
+
+
+def name_of(weights: bytes) -> str:
+    """A short name that other weights do not have."""
+    return hashlib.sha256(weights).hexdigest()[:NAME_DIGITS]
+
+
 def _heat(heat: Heat) -> dict[str, Any]:
+    """The name of a flow; values as they are if their colours have no end of their own; or else colours as levels."""
+    palette = {name: getattr(heat, name) for name in ("palette", "bar", "smooth", "log", "name", "unit")}
+    if isinstance(heat.values, Density):
+        if heat.log:
+            raise ValueError("The density of a flow is not drawn by its logarithm.")
+        return {"flow": name_of(heat.values.weights), "low": float(heat.low), "high": heat.high, **palette}
+    if heat.high is None:
+        return {"values": packed(np.asarray(heat.values, np.float32)), "low": float(heat.low), **palette}
+    return _levels(heat.values, (heat.low, heat.high), heat.log) | palette
+
+
+def _levels(values: np.ndarray, between: tuple[float, float], log: bool) -> dict[str, Any]:
     """Colours as levels 0..254, 255 = not a number; `range` to base 10 where `log`; `cut`: are values beyond it."""
-    values, ends = np.asarray(heat.values, float), np.array([heat.low, heat.high], float)
-    if heat.log:
+    values, ends = np.asarray(values, float), np.array(between, float)
+    if log:
         with np.errstate(divide="ignore", invalid="ignore"):
             values, ends = np.log10(values), np.log10(ends)
     low, high = ends.tolist()
     if not (np.isfinite(ends).all() and low <= high):
-        raise ValueError(f"colours cannot go from {heat.low} to {heat.high}")
+        raise ValueError(f"colours cannot go from {between[0]} to {between[1]}")
     shares = (values - low) / (high - low or 1.0)
     return {
         "level": packed(np.where(np.isnan(values), NO_NUMBER, levels(shares, LEVELS)).astype(np.uint8)),
         "range": [low, high],
         "cut": [bool((values < low).any()), bool((values > high).any())],
-        "log": heat.log,
-        "palette": heat.palette,
-        "bar": heat.bar,
-        "smooth": heat.smooth,
-        "name": heat.name,
-        "unit": heat.unit,
     }
 
 
@@ -181,6 +229,8 @@ def _area(area: Area) -> dict[str, Any]:
 
 def _dots(dots: Dots) -> dict[str, Any]:
     style = {name: getattr(dots, name) for name in ("label", "colour", "symbol", "size", "opacity")}
+    if isinstance(dots.points, Samples):
+        return {"flow": name_of(dots.points.weights), "count": dots.points.count, **style}
     return {"points": _points(dots.points), **style}
 
 

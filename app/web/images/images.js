@@ -73,7 +73,7 @@ function receive(root, grids) {
 }
 
 /** A grid as a panel of a sheet (`take/sheet.js`): pixels as large as on the page. */
-function panelOfGrid({ title, note, canvas, size }) {
+function panelOfGrid({ title, note, canvas }) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   return {
     title: title.textContent, note: note.textContent, alt: canvas.getAttribute("aria-label"), width, height,

@@ -60,12 +60,19 @@ function showChannel(view, state) {
   view.root.querySelector(".live-slow").hidden = state === "open" || view.channel.tries < 1;
 }
 
-/** A picture has come: it waits for its turn, at the pace at which they come. Or what a point is made of: it does not. */
+/** A picture has come: it waits for its turn, at the pace at which they come. Or what a point is made of: it does
+ * not. */
 function arrive(view, channel, { run, frames, at }) {
   const now = performance.now();
   if (run === view.scene.run && at) arriveAt(view, at);
   if (run === view.scene.run && frames) keepPictures(view, frames);
-  if (!frames || run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
+  if (
+    !frames ||
+    run !== view.scene.run ||
+    !view.scene.playing ||
+    (isCalm() && now < channel.cameAt + view.scene.poll_ms)
+  )
+    return;
   if (!enqueue(view, frames, WAITING)) return;
   channel.tries = 0;
   channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);

@@ -44,7 +44,7 @@ export function stageName(view, stage) {
 
 /** Bring slider and titles up to date with the state. */
 export function showDepth(view) {
-  const { root, depth, scene, slider, picture, panes } = view;
+  const { root, depth, scene, slider, panes } = view;
   const place = placeOf(view);
   const drawn = Math.round(place?.at ?? lastStage(view));
   const latent = view.shows === "latent";
@@ -121,7 +121,8 @@ export function askForDepth(view) {
   if (!askByChannel(view, { depth: wish })) view.setState("depth", wish);
 }
 
-/** The first picture says what Python was asked for before this element was there; the address may name another depth. */
+/** The first picture says what Python was asked for before this element was there; the address may name another
+ * depth. */
 export function adoptDepth(view, frame) {
   view.depth.asked = frame.depth;
   view.depth.wanted = view.depth.at = depthInAddress(view) ?? frame.depth ?? lastStage(view);

@@ -30,7 +30,8 @@ const MOST_LOSS = 260; // where planes leave room
 export const views = new Set();
 
 /** Panes that show one space zoom together. */
-export const spaceOf = (view, name) => (view.slow ? spaceInParts(view, name) : name === "latent" && view.shows !== "latent" ? "data" : name);
+export const spaceOf = (view, name) =>
+  view.slow ? spaceInParts(view, name) : name === "latent" && view.shows !== "latent" ? "data" : name;
 
 export function zoom(view, name, ranges) {
   const space = spaceOf(view, name);
@@ -43,7 +44,9 @@ export function zoom(view, name, ranges) {
 
 /** Pixels of height that the settings of a lesson's step take, where they have no room in the row of Play. */
 function settingsBelow() {
-  const [play, settings] = [".st-key-play", ".st-key-lesson_settings"].map((one) => document.querySelector(one)?.getBoundingClientRect());
+  const [play, settings] = [".st-key-play", ".st-key-lesson_settings"].map((one) =>
+    document.querySelector(one)?.getBoundingClientRect(),
+  );
   return play && settings && settings.top >= play.bottom ? Math.round(settings.bottom - play.bottom) : 0;
 }
 
@@ -94,12 +97,31 @@ function look(view, shows) {
 
 function mount(root) {
   const view = {
-    root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, picture: null, shows: "latent", zoom: {},
+    root,
+    scene: null,
+    queue: [],
+    due: 0,
+    rest: 0,
+    spacing: 125,
+    picture: null,
+    shows: "latent",
+    zoom: {},
     // How far the newest picture has come from what was drawn before it.
-    before: null, arrived: {}, began: 0, share: 1, channel: null, drawing: 0 /* milliseconds in all */,
-    probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined, size: "",
-    gone: new AbortController(), time: newTime(),
-    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
+    before: null,
+    arrived: {},
+    began: 0,
+    share: 1,
+    channel: null,
+    drawing: 0 /* milliseconds in all */,
+    probe: { x: null, at: null, drawn: [] },
+    slow: null /* a step in its parts, while it is shown */,
+    theme: undefined,
+    size: "",
+    gone: new AbortController(),
+    time: newTime(),
+    panes: {},
+    layers: {},
+    depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };
   for (const section of root.querySelectorAll("[data-pane]")) {

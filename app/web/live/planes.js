@@ -43,10 +43,26 @@ function massLevels(field) {
 export function densityLayers(view, field, plane, top, visible) {
   const fine = finer(field);
   return [
-    { kind: "field", name: "density", nodes: field, field: fine, window: plane, range: [0, top], palette: DENSITY, visible },
     {
-      kind: "contours", field: fine, window: plane, levels: massLevels(field), visible,
-      series: "contour that encloses", colour: "rgba(255,255,255,0.55)", width: 0.9, named: !view.scene.playing,
+      kind: "field",
+      name: "density",
+      nodes: field,
+      field: fine,
+      window: plane,
+      range: [0, top],
+      palette: DENSITY,
+      visible,
+    },
+    {
+      kind: "contours",
+      field: fine,
+      window: plane,
+      levels: massLevels(field),
+      visible,
+      series: "contour that encloses",
+      colour: "rgba(255,255,255,0.55)",
+      width: 0.9,
+      named: !view.scene.playing,
     },
   ];
 }
@@ -55,7 +71,8 @@ function spacePicture(view, space, layers, bar) {
   const [x, y] = view.zoom.data ?? space.plane;
   const axes = { x: { title: space.titles[0], range: x }, y: { title: space.titles[1], range: y } };
   const [ground] = layers;
-  const over = ground?.kind === "field" && ground.visible !== false ? (ground.palette === DENSITY ? "dark" : "light") : "";
+  const over =
+    ground?.kind === "field" && ground.visible !== false ? (ground.palette === DENSITY ? "dark" : "light") : "";
   return { ...axes, ratio: space.ratio, layers, bar: over && bar, over };
 }
 
@@ -139,7 +156,15 @@ function paneLatent(view, theme) {
   if (place) {
     const every = Number.isInteger(place.at) ? 1 : WHILE_TRAVELLING;
     const lines = linesOf(place.grid, place.linePoints, plane, every);
-    layers.push({ kind: "line", name: "grid", ...lines, colour: theme.grid, width: 0.9, opacity: 0.6, visible: on.grid });
+    layers.push({
+      kind: "line",
+      name: "grid",
+      ...lines,
+      colour: theme.grid,
+      width: 0.9,
+      opacity: 0.6,
+      visible: on.grid,
+    });
     layers.push(dataPoints(view, theme, points, on.data, { size: 4, over: false }));
   }
   const letter = letterOf(view, place?.at ?? lastStage(view));

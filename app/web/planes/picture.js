@@ -1,34 +1,25 @@
 // A pane or a chart, as Python has sent it, as a picture of the canvas library.
 
 import { rgb } from "../canvas/colours.js";
-import { PALETTES } from "../canvas/layers.js";
 import { shown } from "../canvas/numbers.js";
 import { panelOf } from "../canvas/panel.js";
 import { logTicksOf, ticksOf } from "../canvas/ticks.js";
 import { unpacked } from "../canvas/unpack.js";
+import { colourBarOf, colouredOf, fieldOf, layerOf, readHeat, toldHeat } from "./heat.js";
 import { bottomOf } from "./planes.js";
 
-/** @import { Heat, HeatSpec, Line, Mark, Packed, Pairs, Pane, Picture, Place, Range, Read, Spec } from "./types.js" */
-/** @import { Surface, Theme, Window } from "./types.js" */
+/** @import { Evaluated } from "./evaluated.js" */
+/** @import { Dots, Line, Mark, Packed, Pairs, Pane, Picture, Place, Range, Read, Spec, Surface } from "./types.js" */
+/** @import { Theme, Window } from "./types.js" */
 
 export const PLANE = { left: 52, right: 14, top: 8, bottom: 44 };
 export const CHART = { ...PLANE, left: 66 }; // powers of ten are wide
-const MOST_LEVEL = 254; // what is more is no number
 /** @type {Record<string, number[]>} */
 const DASHES = { solid: [], dash: [9, 9], dot: [3, 3], dashdot: [9, 3, 3, 3], long: [18, 6], sparse: [3, 9] };
 const SYMBOLS_OF_PATHS = ["circle", "square", "diamond", "cross", "triangle-up", "x"]; // of those with markers
 /** @type {Pick<Theme, "ink" | "paper">} */
 const LIGHT = { ink: (alpha) => `rgba(49,51,63,${alpha})`, paper: "rgb(255,255,255)" };
 const NEAR = 20; // pixels from the pointer within which a point is told
-
-/**
- * @param {Packed} packed
- * @param {(value: number) => number} of
- */
-function fieldOf(packed, of = (v) => v) {
-  const [rows, columns] = packed.shape;
-  return { values: Float32Array.from(unpacked(packed), of), rows, columns };
-}
 
 /**
  * Interleaved pairs -> {x, y}; of logarithms to base 10 where an axis is one, and there a gap where there is none.
@@ -65,10 +56,10 @@ export function readSpec(spec) {
   const { heat, window, square } = spec;
   return {
     kind, x, y, logs, paths, ranges: window, window, square,
-    heat: heat && { ...heat, field: fieldOf(heat.level, (v) => (v > MOST_LEVEL ? NaN : v)) },
+    heat: heat && readHeat(heat),
     areas: [],
     levels: spec.levels.map((level) => ({ ...level, field: fieldOf(level.values) })),
-    dots: spec.dots.map((dots) => ({ ...dots, ...pairsOf(dots.points) })),
+    dots: spec.dots.map((dots) => ("flow" in dots ? dots : { ...dots, ...pairsOf(dots.points) })),
   };
 }
 
@@ -137,13 +128,27 @@ function markerOf({ symbol, size, colour, width = 0 }, k, theme) {
 }
 
 /**
+ * The places of dots: those that were sent, or samples, as far as these are known.
+ *
+ * @param {Dots} dots
+ * @param {Evaluated} evaluated
+ * @returns {Pairs}
+ */
+function placesOf(dots, { samples }) {
+  if (!("flow" in dots)) return dots;
+  const [x, y] = [samples?.x, samples?.y].map((values) => values?.subarray(0, dots.count) ?? new Float64Array(0));
+  return { x, y };
+}
+
+/**
  * All that has a name in the legend.
  *
  * @param {Read} read
+ * @param {Evaluated} evaluated
  * @param {Theme} theme
  * @returns {Mark[]}
  */
-export function marksOf(read, theme) {
+export function marksOf(read, evaluated, theme) {
   const halo = read.heat ? theme.paper : null; // a line must be seen on every colour
   return [
     ...read.areas.map(({ label, low, high, colour, opacity }) => ({
@@ -154,9 +159,13 @@ export function marksOf(read, theme) {
       return { label, layers: [{ kind: "contours", field, window: read.window, levels: [{ value }], ...look }] };
     }),
     ...pathMarks(read, theme, halo),
-    ...read.dots.map(({ label, x, y, opacity, ...style }, k) => ({
-      label, layers: [{ kind: "points", name: label, x, y, opacity, marker: markerOf(style, k, theme) }],
-    })),
+    ...read.dots.map((dots, k) => {
+      const { label, opacity } = dots;
+      const places = placesOf(dots, evaluated);
+      return {
+        label, layers: [{ kind: "points", name: label, ...places, opacity, marker: markerOf(dots, k, theme) }],
+      };
+    }),
   ];
 }
 
@@ -186,66 +195,40 @@ function pathMarks({ paths }, theme, halo) {
  *
  * @param {Read} read
  * @param {Theme} theme
- * @param {{ranges?: Window | null, chosen: Place | null, hidden: Set<string>}} shown
+ * @param {object} shown
+ * @param {Window | null} [shown.ranges]
+ * @param {Place | null} shown.chosen
+ * @param {Set<string>} shown.hidden
+ * @param {Evaluated} shown.evaluated
+ * @param {number} shown.top  where those colours end that have no end of their own
  * @returns {Picture}
  */
-export function pictureOf(read, theme, { ranges, chosen, hidden }) {
+export function pictureOf(read, theme, { ranges, chosen, hidden, evaluated, top }) {
   const ticks = read.logs.map((log) => (log ? logTicksOf : ticksOf));
   const [x, y] = [read.x, read.y].map((title, k) => ({ title, range: (ranges ?? read.ranges)[k], ticks: ticks[k] }));
   /** @type {Picture["layers"]} */
-  const layers = marksOf(read, inkOver(read, theme)).flatMap(({ label, layers: own }) =>
+  const layers = marksOf(read, evaluated, inkOver(read, theme)).flatMap(({ label, layers: own }) =>
     own.map((layer) => ({ ...layer, series: label, visible: !hidden.has(label) })));
   if (read.kind === "chart") return { x, y, layers, margin: CHART, grid: true };
-  const { heat, window } = read;
-  const range = [0, MOST_LEVEL];
-  if (heat) {
-    const palette = PALETTES[heat.palette];
-    const numbers = { series: heat.name, toValue: valuesOf(heat), told: toldAs(heat) };
-    layers.unshift({ kind: "field", field: heat.field, window, range, palette, crisp: !heat.smooth, ...numbers });
-  }
+  const { heat } = read;
+  const coloured = colouredOf(read, evaluated, top);
+  if (heat && coloured) layers.unshift(layerOf(heat, coloured));
   if (chosen) layers.push({ kind: "ring", x: chosen[0], y: chosen[1] });
-  return { x, y, layers, ratio: read.square ? 1 : undefined, margin: PLANE, bar: heat?.bar && colourBarOf(heat) };
+  const bar = heat?.bar && coloured && colourBarOf(heat, coloured);
+  return { x, y, layers, ratio: read.square ? 1 : undefined, margin: PLANE, bar };
 }
 
 /**
- * Level -> value. What is beyond the colours is as the colour at their end.
+ * What stands at a place, in words: the nearest point that is marked, of several the topmost; else what the colours
+ * say.
  *
- * @param {HeatSpec} heat
- * @returns {(level: number) => number}
- */
-const valuesOf = ({ range: [low, high], log }) => (level) => {
-  const value = low + (level / MOST_LEVEL) * (high - low);
-  return log ? 10 ** value : value;
-};
-
-/**
- * What the values are, and how finely: colours have so many levels.
- *
- * @param {HeatSpec} heat
- */
-function toldAs({ name, unit, range: [low, high], log }) {
-  const step = (high - low) / MOST_LEVEL;
-  const fine = log ? `to ${shown(50 * (10 ** step - 1))} %` : `to ${shown(step / 2)}`;
-  return `${name} (${[unit, fine].filter(Boolean).join(", ")})`;
-}
-
-/** @param {HeatSpec} heat */
-function colourBarOf({ name, unit, range, palette, log }) {
-  const [low, high] = range;
-  return {
-    title: unit ? `${name} (${unit})` : name, range: [low, high > low ? high : low + 1], palette: PALETTES[palette],
-    ticks: log ? logTicksOf : ticksOf,
-  };
-}
-
-/**
- * What stands at a place, in words: the nearest point that is marked, of several the topmost, else what the colours say.
- *
- * @param {Read} read
- * @param {Surface} surface
+ * @param {Pane} pane
+ * @param {number} top  where those colours end that have no end of their own
  * @param {Place} place
  */
-export function toldOf(read, { picture, at }, place) {
+export function toldOf({ read, evaluated, surface }, top, place) {
+  /** @type {Surface} */
+  const { picture, at } = surface;
   const [p, q] = [at.x(place[0]), at.y(place[1])];
   let least = NEAR;
   /** @type {{name: string, point: Place} | null} */
@@ -254,31 +237,15 @@ export function toldOf(read, { picture, at }, place) {
     if (name === undefined || visible === false) continue;
     for (let i = 0; i < x.length; i++) {
       const way = Math.hypot(at.x(x[i]) - p, at.y(y[i]) - q);
-      if (way > least) continue;
+      if (!(way <= least)) continue; // nor where a line has a gap
       least = way;
       found = { name, point: [x[i], y[i]] };
     }
   }
-  if (!found) return read.heat ? toldHeat(read.heat, read.window, place) : "";
+  const coloured = found ? null : colouredOf(read, evaluated, top);
+  if (!found) return read.heat && coloured ? toldHeat(read.heat, coloured, place) : "";
   const numbers = found.point.map((value, k) => shown(read.logs[k] ? 10 ** value : value));
   return [found.name, ...[read.x, read.y].map((name, k) => `${name} = ${numbers[k]}`)].filter(Boolean).join("\n");
-}
-
-/**
- * @param {Heat} heat
- * @param {Window} window
- * @param {Place} place
- */
-function toldHeat({ field, range: [low, high], name, unit, log, cut }, window, [x, y]) {
-  /** @type {(value: number, range: Range, nodes: number) => number} */
-  const nodeAt = (value, [from, to], nodes) => Math.round(((value - from) / (to - from)) * (nodes - 1));
-  const [column, row] = [nodeAt(x, window[0], field.columns), nodeAt(y, window[1], field.rows)];
-  if (!(column >= 0 && column < field.columns && row >= 0 && row < field.rows)) return "";
-  const level = field.values[row * field.columns + column];
-  if (Number.isNaN(level)) return `${name}: no number`;
-  const value = low + (level / MOST_LEVEL) * (high - low);
-  const sign = level === MOST_LEVEL && cut[1] ? "≥ " : level === 0 && cut[0] ? "≤ " : "";
-  return `${name} ${sign}${shown(log ? 10 ** value : value)} ${unit}`.trim();
 }
 
 /**
@@ -289,9 +256,9 @@ function toldHeat({ field, range: [low, high], name, unit, log, cut }, window, [
  * @param {Theme} theme
  */
 export function panelOfPane(pane, picture, theme) {
-  const { spec, read, hidden, box } = pane;
-  const { title, note, alt } = spec;
-  const legend = marksOf(read, theme).filter(({ label }) => label && label !== title && !hidden.has(label));
+  const { spec, read, hidden, box, evaluated, note: { textContent: note } } = pane;
+  const { title, alt } = spec;
+  const legend = marksOf(read, evaluated, theme).filter(({ label }) => label && label !== title && !hidden.has(label));
   const height = box.clientHeight + picture.margin.bottom - bottomOf(spec);
   return panelOf({ title, note, alt, picture, width: box.clientWidth, height, legend });
 }

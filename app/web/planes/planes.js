@@ -3,6 +3,8 @@
 import { pageTheme } from "../canvas/page.js";
 import { BAR_BELOW, drawPicture, surfaceIn } from "../canvas/plane.js";
 import { clickableOf, clicked, KEYS, press, takeBack } from "./chosen.js";
+import { bring, close, newEvaluated } from "./evaluated.js";
+import { sharesTop, topOfAll } from "./heat.js";
 import { showLegend } from "./legend.js";
 import { CHART, marksOf, pictureOf, PLANE, readSpec, toldOf } from "./picture.js";
 import { showMenu } from "./taken.js";
@@ -43,17 +45,29 @@ function addPane(view, spec) {
     figure: part("figure", ""), title: part("figcaption", ""), note: part("p", "planes-note"),
     box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec, text: "", read: readSpec(spec),
     theme: pageTheme(view.root), drawn: "", chosen: null, before: null, hidden: new Set(), surface: null,
+    isSeen: false, evaluated: newEvaluated(),
   };
   pane.figure.append(pane.title, pane.note, pane.box, pane.legend);
   view.root.insertBefore(pane.figure, view.told);
   view.panes.push(pane);
   pane.surface = surfaceIn(pane.box, {
     moved: (ranges) => zoom(view, pane, ranges),
-    told: (place) => toldOf(pane.read, pane.surface, place),
+    told: (place) => toldOf(pane, view.top, place),
     pressed: (place) => clicked(view, pane, place),
     doubled: () => takeBack(view, pane),
   });
   pane.box.addEventListener("keydown", (event) => press(view, pane, event));
+  view.watcher.observe(pane.box);
+}
+
+/**
+ * @param {View} view
+ * @param {Pane} pane
+ */
+function removePane(view, pane) {
+  view.watcher.unobserve(pane.box);
+  close(pane);
+  pane.figure.remove();
 }
 
 /** @type {WeakMap<Element, View>} */
@@ -67,20 +81,70 @@ function mount(root) {
   /** @type {View} */
   const view = {
     root, panes: [], told: part("p", "planes-told"), menu: part("div", "planes-take"), columns: 1, timer: undefined,
-    zooms: new Map(), observer: new ResizeObserver(() => refresh(view)), setState: () => {},
+    zooms: new Map(), observer: new ResizeObserver(() => refresh(view)), setState: () => {}, trigger: () => {},
+    watcher: new IntersectionObserver((entries) => watched(view, entries)), woken: () => bringAll(view),
+    flows: {}, moving: false, isRefused: false, zoomedAt: Number.NEGATIVE_INFINITY, top: 0,
   };
   view.told.setAttribute("aria-live", "polite");
   view.menu.hidden = true;
   root.append(view.told, view.menu); // once: what is moved closes
   root.dataset.drawn = "0";
   view.observer.observe(root);
+  document.addEventListener("visibilitychange", view.woken);
   views.set(root, view);
   return view;
+}
+
+/**
+ * Panes have come into the window of the browser, or gone.
+ *
+ * @param {View} view
+ * @param {IntersectionObserverEntry[]} entries
+ */
+function watched(view, entries) {
+  for (const { target, isIntersecting } of entries) {
+    const pane = view.panes.find(({ box }) => box === target);
+    if (pane) pane.isSeen = isIntersecting;
+  }
+  bringAll(view);
+}
+
+/** Let what panes show of flows be computed. @param {View} view */
+function bringAll(view) {
+  for (const pane of view.panes) look(view, pane);
+}
+
+/**
+ * Let what comes next of a pane's flow be computed.
+ *
+ * @param {View} view
+ * @param {Pane} pane
+ */
+export const look = (view, pane) => bring(view, pane, {
+  rangesOf: (one) => view.zooms.get(spaceOf(view, one)) ?? one.read.window,
+  found: (one) => showFound(view, one),
+});
+
+/**
+ * Draw what was just computed. It may change the colours of others.
+ *
+ * @param {View} view
+ * @param {Pane} pane
+ */
+function showFound(view, pane) {
+  const top = topOfAll(view.panes);
+  const others = top === view.top ? [] : view.panes.filter((one) => one !== pane && sharesTop(one.read));
+  view.top = top;
+  describe(pane);
+  for (const one of [pane, ...others]) draw(view, one);
 }
 
 /** @param {View} view */
 function unmount(view) {
   view.observer.disconnect();
+  view.watcher.disconnect();
+  document.removeEventListener("visibilitychange", view.woken);
+  for (const pane of view.panes) close(pane);
   view.root.replaceChildren();
   views.delete(view.root); // should it ever come back
 }
@@ -91,14 +155,14 @@ function unmount(view) {
  * @param {Pane} pane
  */
 function describe(pane) {
-  const { spec, title, note, box } = pane;
+  const { spec, title, note, box, evaluated: { refusal } } = pane;
   /** @type {(node: HTMLElement, text: string) => void} */
   const set = (node, text) => { if (node.textContent !== text) node.textContent = text; };
   const isClickable = clickableOf(pane) !== null;
   set(title, spec.title);
-  set(note, spec.note);
+  set(note, refusal || spec.note);
   box.setAttribute("role", isClickable ? "application" : "img");
-  box.setAttribute("aria-label", spec.alt);
+  box.setAttribute("aria-label", refusal ? `${spec.alt} ${refusal}` : spec.alt);
   if (isClickable) {
     box.tabIndex = 0;
     box.setAttribute("aria-description", KEYS);
@@ -110,11 +174,11 @@ function describe(pane) {
 
 /**
  * @param {View} view
- * @param {{columns: number, panes: Spec[]}} data
+ * @param {Data} data
  */
-function receive(view, { columns, panes: specs }) {
-  view.columns = columns;
-  while (view.panes.length > specs.length) view.panes.pop()?.figure.remove();
+function receive(view, { columns, panes: specs, flows, moving }) {
+  Object.assign(view, { columns, flows, moving, isRefused: view.isRefused && Object.keys(flows).length > 0 });
+  for (const pane of view.panes.splice(specs.length)) removePane(view, pane);
   for (const spec of specs.slice(view.panes.length)) addPane(view, spec);
   specs.forEach((spec, k) => {
     const pane = view.panes[k];
@@ -128,6 +192,7 @@ function receive(view, { columns, panes: specs }) {
     else if (point && moved && view.timer === undefined) pane.chosen = point; // not under a hand on the keys
     describe(pane);
   });
+  view.top = topOfAll(view.panes);
   refresh(view);
 }
 
@@ -151,7 +216,12 @@ export function spaceOf(view, { spec, read }) {
 function zoom(view, pane, ranges) {
   const space = spaceOf(view, pane);
   view.zooms.set(space, ranges);
-  for (const other of view.panes) if (spaceOf(view, other) === space) draw(view, other);
+  view.zoomedAt = performance.now();
+  for (const other of view.panes) {
+    if (spaceOf(view, other) !== space) continue;
+    draw(view, other);
+    look(view, other);
+  }
 }
 
 /**
@@ -196,7 +266,9 @@ function plotHeight(spec, width, squares) {
     const [[x0, x1], [y0, y1]] = spec.window;
     return Math.round((width * (y1 - y0)) / (x1 - x0));
   }
-  if (spec.kind === "chart" && spec.height) return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
+  if (spec.kind === "chart" && spec.height) {
+    return Math.round(Math.min(spec.height, Math.max(220, 0.5 * window.innerHeight)));
+  }
   return squares ?? Math.round(Math.max(180, Math.min(300, 0.62 * width)));
 }
 
@@ -235,6 +307,7 @@ function refresh(view) {
     showNames(view, pane);
     view.root.dataset.drawn = String(Number(view.root.dataset.drawn) + 1);
   }
+  bringAll(view);
 }
 
 /**
@@ -242,9 +315,10 @@ function refresh(view) {
  * @param {Pane} pane
  */
 export function draw(view, pane) {
-  const { read, theme, chosen, hidden, surface, spec } = pane;
+  const { read, theme, chosen, hidden, surface, spec, evaluated, figure } = pane;
   const ranges = view.zooms.get(spaceOf(view, pane));
-  const picture = pictureOf(read, theme, { ranges, chosen, hidden });
+  const picture = pictureOf(read, theme, { ranges, chosen, hidden, evaluated, top: view.top });
+  Object.assign(figure.dataset, { flow: evaluated.flow || evaluated.samplesOf, nodes: String(evaluated.side) });
   picture.margin = { ...picture.margin, bottom: bottomOf(spec) };
   drawPicture(surface, picture, theme);
 }
@@ -256,14 +330,26 @@ export function draw(view, pane) {
  * @param {Pane} pane
  */
 function showNames(view, pane) {
-  const { read, theme, hidden, legend, spec } = pane;
+  const { read, theme, hidden, legend, spec, evaluated } = pane;
   legend.hidden = !spec.legend;
-  if (spec.legend) showLegend(legend, marksOf(read, theme), hidden, theme, (label) => toggle(view, pane, label));
+  const marks = spec.legend ? marksOf(read, evaluated, theme) : [];
+  if (spec.legend) showLegend(legend, marks, hidden, theme, (label) => toggle(view, pane, label));
 }
 
 /**
+ * What Python sends.
+ *
+ * @typedef {object} Data
+ * @property {number} columns
+ * @property {Spec[]} panes
+ * @property {Record<string, string>} flows  the weights of flows in base64, by their names
+ * @property {boolean} moving  whether these train
+ * @property {unknown} take  of the menu
+ */
+
+/**
  * @param {object} call
- * @param {{columns: number, panes: Spec[], take: unknown}} call.data
+ * @param {Data} call.data
  * @param {HTMLElement} call.parentElement
  * @param {(name: string, value: unknown) => void} call.setStateValue
  * @param {(name: string, value: unknown) => void} call.setTriggerValue
@@ -271,7 +357,7 @@ function showNames(view, pane) {
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = /** @type {HTMLElement} */ (parentElement.querySelector(".planes"));
   const view = views.get(root) ?? mount(root);
-  view.setState = setStateValue;
+  Object.assign(view, { setState: setStateValue, trigger: setTriggerValue });
   receive(view, data);
   showMenu(view, data.take, setTriggerValue);
   return () => unmount(view);

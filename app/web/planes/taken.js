@@ -3,10 +3,11 @@
 import { paperTheme } from "../canvas/page.js";
 import { tableOf } from "../canvas/panel.js";
 import { menuIn } from "../take/menu.js";
+import { completed } from "./evaluated.js";
 import { panelOfPane, pictureOf } from "./picture.js";
-import { bottomOf, spaceOf } from "./planes.js";
+import { bottomOf, look, spaceOf } from "./planes.js";
 
-/** @import { Read, View } from "./types.js" */
+/** @import { Pane, Read, View } from "./types.js" */
 
 /**
  * The menu stands in the line of the title that is at the top right.
@@ -35,18 +36,19 @@ const withBar = (read) => (read.heat ? { ...read, heat: { ...read.heat, bar: tru
 /** @param {View} view */
 function figureOfPanes(view) {
   const theme = paperTheme(view.root);
-  const drawn = view.panes.map((pane) => {
-    const ranges = view.zooms.get(spaceOf(view, pane));
-    const picture = pictureOf(withBar(pane.read), theme, { ranges, chosen: pane.chosen, hidden: pane.hidden });
-    picture.margin = { ...picture.margin, bottom: bottomOf(pane.spec, pane.read.heat !== null) };
-    return { pane, picture };
-  });
+  const drawn = (/** @type {Pane} */ pane) => {
+    const { chosen, hidden, evaluated } = pane;
+    const shown = { ranges: view.zooms.get(spaceOf(view, pane)), chosen, hidden, evaluated, top: view.top };
+    const picture = pictureOf(withBar(pane.read), theme, shown);
+    return { ...picture, margin: { ...picture.margin, bottom: bottomOf(pane.spec, pane.read.heat !== null) } };
+  };
   const name = view.panes.map(({ spec }) => spec.title).join(", ");
   return {
     name: view.panes[0].spec.title, title: name, columns: Number(view.root.dataset.columns),
-    panels: drawn.map(({ pane, picture }) => panelOfPane(pane, picture, theme)),
-    tables: drawn.map(({ pane, picture }) => ({
-      title: view.panes.length > 1 ? pane.spec.title : "", text: () => tableOf(picture, pane.read.logs),
+    prepare: () => completed(view, (pane) => look(view, pane)),
+    get panels() { return view.panes.map((pane) => panelOfPane(pane, drawn(pane), theme)); },
+    tables: view.panes.map((pane) => ({
+      title: view.panes.length > 1 ? pane.spec.title : "", text: () => tableOf(drawn(pane), pane.read.logs),
     })),
   };
 }
