@@ -1,10 +1,10 @@
-// The channel: while it is open, moving pictures come by a WebSocket as soon as they are drawn. Scenes bring the rest,
-// and pictures too where it is closed.
+// The channel: while it is open, the weights of the flow come by a WebSocket as soon as a turn of training ends, or
+// pictures where the server draws them. Scenes bring the rest, and these too where it is closed.
 
 import { isCalm } from "../canvas/page.js";
-import { enqueue, play } from "./clock.js";
+import { enqueue, momentsOfFrames, play } from "./clock.js";
 import { arriveAt } from "./probe.js";
-import { keepPictures } from "./time.js";
+import { keepMoments } from "./time.js";
 
 const AGAIN_SECONDS = [1, 2, 5, 15]; // until it is tried again
 const SPACING = [16, 300]; // milliseconds between two pictures, at least and at most
@@ -64,9 +64,10 @@ function showChannel(view, state) {
 function arrive(view, channel, { run, frames, at }) {
   const now = performance.now();
   if (run === view.scene.run && at) arriveAt(view, at);
-  if (run === view.scene.run && frames) keepPictures(view, frames);
+  const moments = momentsOfFrames(run, frames ?? []);
+  if (run === view.scene.run) keepMoments(view, moments);
   if (!frames || run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
-  if (!enqueue(view, frames, WAITING)) return;
+  if (!enqueue(view, moments, WAITING)) return;
   channel.tries = 0;
   channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
   channel.cameAt = now;

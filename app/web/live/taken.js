@@ -11,6 +11,7 @@ import { stepReadout } from "./words.js";
 const CALLED = { data: "held-out data", samples: "samples of the flow", grid: "grid of straight lines in the data space",
   batch: "NLL of each batch", "held-out": "held-out NLL ± 2 standard errors", believed: "held-out NLL that training believes in" };
 const KINDS_IN_LEGEND = ["points", "line"];
+const WAIT_MS = 10; // until it is asked again whether a picture is drawn
 
 const paperOf = (view) => ({ ...paperTheme(view.root), grid: COLOURS.gridLight });
 
@@ -28,14 +29,20 @@ function legendOf(layers) {
       : [{ label: CALLED[layer.name] ?? layer.name, layers: [layer.markers ? { ...layer, index: [layer.markers.length - 1] } : layer] }]));
 }
 
-/** The kept pictures one after the other; null while there is only one, and while a step is shown in its parts. */
+/** Wait until the planes show this step, or are gone. */
+async function untilDrawn(view, step) {
+  while (view.root.isConnected && view.picture?.step !== step) await new Promise((done) => { setTimeout(done, WAIT_MS); });
+}
+
+/** The kept moments one after the other; null while there is only one, and while a step is shown in its parts. */
 function filmOfLive(view) {
   const moments = momentsOf(view);
   if (moments.length < 2 || view.slow) return null;
   return {
     count: moments.length,
-    figure(k) {
+    async figure(k) {
       goTo(view, k, moments);
+      await untilDrawn(view, moments[k].step);
       return figureOfLive(view, false);
     },
     done: () => leavePast(view),
