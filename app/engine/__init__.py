@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Experiment
 from app.engine.reports import Report
+from app.engine.watchers import Heard
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
@@ -83,9 +84,10 @@ class Engine(Protocol):
         """The newest that is known. Frames are handed over once, ascending, at most twelve an arm."""
         ...
 
-    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
-        """Call `heard`, in a thread of the engine's, with each report of an experiment as it comes: frames are those
-        that are new in it. What is returned ends it. Of an experiment that is not known, nothing is."""
+    def watch(self, id: str, heard: Heard) -> Callable[[], None]:
+        """Call `heard`, in a thread of the engine's, with each report of an experiment as it comes, whose frames are
+        those that are new in it, and with its weights where they are wanted. What is returned ends it. Of an experiment
+        that is not known, nothing is."""
         ...
 
     def export(self, id: str, arm_index: int) -> bytes | None:

@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
 from app.engine.step_picture import StepPicture
+from app.engine.weights import Weights
 from resflow_core.fast.pieces import Pieces
 from resflow_core.measure import BlockTable
 from resflow_core.training.trainer import TrainConfig
@@ -74,6 +75,15 @@ class ArmJob(Protocol):
 
     def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[Any]:
         """A picture of the flow as it is at first, or None."""
+        ...
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a browser can draw what is looked at from `weights`."""
+        ...
+
+    def weights(self, request: ViewRequest) -> Weights:
+        """Those of what is looked at. Only if it `has_weights`."""
         ...
 
     def export(self) -> bytes | None:

@@ -47,6 +47,11 @@ class Arms:
         return next((k for k, job in enumerate(self.jobs) if job.step_count < self.step), 0)
 
     @property
+    def have_weights(self) -> bool:
+        """Whether browsers can draw them all from their weights. They must be built."""
+        return all(job.has_weights for job in self.jobs)
+
+    @property
     def differ(self) -> bool:
         """Whether some arms have still to take the newest step."""
         return len(self.jobs) > 1 and self._behind > 0

@@ -22,7 +22,9 @@ class ViewRequest:
     still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
-    pictured: tuple[int, ...] | None = None  # arms of which frames and derivatives are wanted; None: of all
+    # The weights that a browser draws from; frames in their place, if they cannot be had (`Job.has_weights`).
+    weights: bool = False
+    pictured: tuple[int, ...] | None = None  # arms of which frames, weights, derivatives are wanted; None: of all
     ways: bool = True  # with frames comes the way of points and grid through the flow
     samples: bool = True  # and samples
     frame_seconds: float = 1 / 8  # between two of them while the flow moves
@@ -32,6 +34,11 @@ class ViewRequest:
     measured: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def by_pictures(self) -> ViewRequest:
+        """The same, of flows whose weights cannot be had."""
+        return replace(self, frames=True, weights=False) if self.weights else self
+
+    @property
     def among_many(self) -> ViewRequest:
         """What is drawn for it while many flows move."""
         return replace(self, grid=min(self.grid, self.coarse_grid))
@@ -39,10 +46,12 @@ class ViewRequest:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the picture in the browser wants to be shown, beside what its page asks for."""
+    """What the pictures in the browsers want to be shown, beside what their page asks for."""
 
     depth: int | None = None  # as `ViewRequest.depth`
     point: tuple[float, float] | None = None  # of which the log density is taken apart, in the flow's units
+    pictures: bool = True  # as `ViewRequest.frames`
+    weights: bool = False  # as `ViewRequest.weights`
 
     def measured(self, others: Mapping[str, Any]) -> dict[str, Any]:
         """`ViewRequest.measured`, where the page wants `others`."""
@@ -51,7 +60,8 @@ class Wish:
 
     def in_place(self, request: ViewRequest) -> ViewRequest:
         """The request with this wish in the place of the one before."""
-        return replace(request, depth=self.depth, measured=self.measured(request.measured))
+        measured = self.measured(request.measured)
+        return replace(request, depth=self.depth, measured=measured, frames=self.pictures, weights=self.weights)
 
 
 @dataclass(frozen=True)
@@ -134,7 +144,7 @@ class Attend:
 
 @dataclass(frozen=True)
 class Look:
-    """The page wants moving pictures, and what is measured of a point, like this until a poll says otherwise."""
+    """The page wants pictures or weights, and what is measured of a point, like this until a poll says otherwise."""
 
     id: str
     wish: Wish

@@ -30,14 +30,18 @@ class Crowding:
         """So many seconds of a processor went into steps."""
         self._trained += seconds
 
+    def is_due(self, now: float) -> bool:
+        """Whether it is to be looked again, whoever has asked meanwhile."""
+        return now - self._since >= LOOK_SECONDS
+
     def look(self, now: float, asked: Sequence[Training]) -> None:
         """Say of all runs that are asked to train which of them wait."""
         going, waiting = [run for run in asked if not run.held], [run for run in asked if run.held]
         if waiting and not going:
             min(waiting, key=_asked_at).held = False
-        if (passed := now - self._since) < LOOK_SECONDS:
+        if not self.is_due(now):
             return
-        affords = self._trained / (passed * USEFUL_SHARE)
+        affords = self._trained / ((now - self._since) * USEFUL_SHARE)
         self._since, self._trained = now, 0.0
         if affords < len(going):
             for run in sorted(going, key=_asked_at)[max(1, int(affords)) :]:

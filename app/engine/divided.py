@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.engine.commands import Change, Command, Look, Pause, Play, Poll, Reset, Step
-from app.engine.division import FIRST, Numbers, asked_of, merged, state_of
-from app.engine.reports import STOPPED, UNKNOWN, Checkpoint, Report, State
+from app.engine.division import FIRST, Numbers, asked_of, handed_out, merged, state_of
+from app.engine.reports import STOPPED, UNKNOWN, Checkpoint, HandedOut, Report, State
+from app.engine.watchers import Heard
 
 if TYPE_CHECKING:
     from app.engine.remote import WorkerClient
@@ -43,7 +44,7 @@ class Divided:
         self._lock = threading.RLock()
         self._playing, self._stepping, self._goal = False, False, goal
         self._reports: dict[Numbers, Report] = {}  # the newest of each, without frames, for those who watch
-        self._watching: list[Callable[[Report], None]] = []
+        self._watching: list[Heard] = []
         self._ends = [link.watch(id, self._heard_of(numbers)) for numbers, link in self.parts.items()]
 
     def poll(self, poll: Poll) -> Report:
@@ -63,7 +64,7 @@ class Divided:
         for link in self.parts.values():
             link.look(look)
 
-    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+    def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         with self._lock:
             self._watching.append(heard)
 
@@ -112,8 +113,11 @@ class Divided:
     def _where(self) -> "list[Where]":
         return [link.where(self.id) for link in self.parts.values()]
 
-    def _heard_of(self, numbers: Numbers) -> Callable[[Report], None]:
-        def heard(report: Report) -> None:
+    def _heard_of(self, numbers: Numbers) -> Heard:
+        def heard(report: Report | HandedOut) -> None:
+            if isinstance(report, HandedOut):
+                self._pass_on(numbers, report)
+                return
             with self._lock:
                 self._reports[numbers] = report
                 self._keep_in_step()
@@ -126,6 +130,16 @@ class Divided:
                     told(whole)
 
         return heard
+
+    def _pass_on(self, numbers: Numbers, part: HandedOut) -> None:
+        with self._lock:
+            if len(self._reports) < len(self.parts):
+                return
+            rewinds = sum(report.rewinds for report in self._reports.values())
+            watching = tuple(self._watching)
+        whole = handed_out(self.id, numbers, part, sum(map(len, self.parts)), rewinds)
+        for told in watching:
+            told(whole)
 
     def _whole(self, reports: Mapping[Numbers, Report]) -> Report:
         reports = {numbers: reports[numbers] for numbers in self.parts}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Experiment
-from app.engine.reports import MOVING, STOPPED, ArmReport, Report, State
+from app.engine.reports import MOVING, STOPPED, ArmReport, HandedOut, Report, State
 from resflow_core.data import Table
 from resflow_core.training.step_work import step_work
 
@@ -85,10 +85,17 @@ def merged(id: str, reports: Mapping[Numbers, Report], state: State, goal: int) 
         resumes_at=max(resumes, default=None),
         handled=min(report.handled for report in parts),
         awaits=any(report.awaits for report in parts),
+        has_weights=all(report.has_weights for report in parts),
         confirmed=all(report.confirmed for report in parts) and (state in MOVING or len(steps) < 2),
         restarts=sum(report.restarts for report in parts),
         rewinds=sum(report.rewinds for report in parts),
     )
+
+
+def handed_out(id: str, numbers: Numbers, part: HandedOut, arms: int, rewinds: int) -> HandedOut:
+    """What a part has handed out, of a comparison with so many arms."""
+    of = dict(zip(numbers, part.arms, strict=True))
+    return HandedOut(id, part.step, tuple(of.get(number) for number in range(arms)), rewinds)
 
 
 def _work(flow: "AnyConfig", train: "TrainConfig") -> float:

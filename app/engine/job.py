@@ -1,6 +1,7 @@
 """One arm at work: a trainer, its losses and its pictures. Whoever owns it decides when each is worth its time."""
 
 import copy
+import json
 import math
 import pickle
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from app.engine.history import HeldOut, History
 from app.engine.reports import Frame, LossCurves
 from app.engine.results import DIGITS as DIGITS_NAME
 from app.engine.step_picture import MOST_POINTS, StepPicture, picture_of
+from app.engine.weights import MOST_BYTES, Weights
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS, Dataset, Source
@@ -80,6 +82,7 @@ class Job:
         self._begun_at = 0  # its step count before it
         self._to_record: ViewRequest | None = None  # what the page wants to see of the next step
         self._parts: StepPicture | None = None
+        self._shape = ""  # of the flow as it is trained, once it was asked for
         self.clock = clock
         self.history = History()
         self.seconds = 0.0
@@ -236,6 +239,25 @@ class Job:
                 continue
             yield (yield from self._render(flow, request, density, step=self.step_count, with_samples=True, still=True))
 
+    @cached_property
+    def has_weights(self) -> bool:
+        """Whether a browser can draw it: a flow with a description, whose numbers are few. Classes of a hybrid are the
+        server's."""
+        flow = self.flow
+        return self._hybrid is None and measure.is_portable(flow) and _numbers_bytes(flow) <= MOST_BYTES
+
+    def weights(self, request: ViewRequest) -> Weights:
+        """Folded, as `looked_at`."""
+        flow = self.looked_at(request)
+        return Weights(self.step_count, self._description(flow), measure.folded_numbers(flow))
+
+    def _description(self, flow: Flow) -> str:
+        """JSON of the `flow_shape`, kept where training does not change it."""
+        if flow is not self.flow or not _has_fixed_bounds(flow):
+            return json.dumps(measure.flow_shape(flow))
+        self._shape = self._shape or json.dumps(measure.flow_shape(flow))
+        return self._shape
+
     def export(self) -> bytes:
         """The flow as a file."""
         return flow_file.to_bytes(self.flow)
@@ -282,6 +304,18 @@ class Job:
     def _render(self, flow: Flow, request: ViewRequest, density: np.ndarray, **how: Any) -> Pieces[Frame]:
         frame = yield from render(flow, self.dataset, request, density, **how)
         return frame if self._hybrid is None else classed(self._hybrid, frame, self.dataset.window)
+
+
+def _numbers_bytes(flow: Flow) -> int:
+    """The size of its `folded_numbers`, before they are folded."""
+    of_block = 5 + sum(linear.raw.numel() + linear.bias.numel() for linear in flow.branches[0].linears)
+    return 4 * (4 + flow.config.blocks * of_block)
+
+
+def _has_fixed_bounds(flow: Flow) -> bool:
+    """Whether the bounds of its blocks follow from its settings, whatever its weights are."""
+    first = flow.branches[0]
+    return first.linears[0].constraint.certifies and first.raw_orders is None
 
 
 def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:

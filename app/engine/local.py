@@ -11,9 +11,9 @@ from app.engine.commands import Attend, Close, Command, Create, Export, Look, Po
 from app.engine.experiment import Experiment
 from app.engine.job_kinds import job_of
 from app.engine.latest_report import LatestReport
-from app.engine.reports import UNKNOWN, Checkpoint, Report, State
+from app.engine.reports import UNKNOWN, Checkpoint, HandedOut, Report, State
 from app.engine.scheduler import Scheduler
-from app.engine.watchers import Watchers
+from app.engine.watchers import Heard, Watchers
 
 PLAY_STEPS = 20
 FINISH_SECONDS = 20.0
@@ -56,7 +56,7 @@ class LocalEngine(Buttons):
     def look(self, id: str, wish: Wish) -> None:
         self._send(Look(id, wish))
 
-    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+    def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         return self._watchers.add(id, heard)
 
     def export(self, id: str, arm_index: int) -> bytes | None:
@@ -88,9 +88,10 @@ class LocalEngine(Buttons):
                 self._checkpoints[message.id] = message
                 if not message.is_passing:
                     self._stored.put(message)
-            elif message.state is State.EXPIRED:
+            elif isinstance(message, Report) and message.state is State.EXPIRED:
                 self._mailboxes.pop(message.id, None)
             elif message.id in self._mailboxes:
                 mailbox = self._mailboxes[message.id]
-                mailbox.put(message)
+                if not isinstance(message, HandedOut):
+                    mailbox.put(message)
                 self._watchers.tell(replace(message, rewinds=mailbox.report.rewinds))

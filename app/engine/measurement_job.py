@@ -8,6 +8,7 @@ import numpy as np
 
 from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
+from app.engine.weights import Weights
 from resflow_core.fast.pieces import Pieces
 from resflow_core.training import compilation
 from resflow_core.training.trainer import TrainConfig
@@ -20,7 +21,7 @@ class MeasurementJob:
     of the results is shown (`results`)."""
 
     device, device_reason = "cpu", "costs are compared there"
-    hastens = False
+    hastens = has_weights = False
 
     def __init__(self, pieces: int, clock: Callable[[], float], done: Iterable[Any] = ()):
         """`done` are the results of the first of so many `pieces`, where some are known already."""
@@ -85,6 +86,10 @@ class MeasurementJob:
     def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[None]:
         """There is none."""
         yield from ()
+
+    def weights(self, request: ViewRequest) -> Weights:
+        """There are none."""
+        raise NotImplementedError
 
     def results(self) -> Iterator[Any]:
         """What is known so far."""

@@ -21,9 +21,9 @@ from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord, Kept
 from app.engine.flight_recorder import Entry
 from app.engine.latest_report import LatestReport
 from app.engine.process import WorkerProcess
-from app.engine.reports import UNKNOWN, Checkpoint, Exported, Report, State
+from app.engine.reports import UNKNOWN, Checkpoint, Exported, HandedOut, Report, State
 from app.engine.stored import Stored
-from app.engine.watchers import Watchers
+from app.engine.watchers import Heard, Watchers
 
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
 FIRST_DELAY_SECONDS = 0.05
@@ -132,7 +132,7 @@ class RemoteEngine(Buttons):
         if link := self._link(id):
             link.look(Look(id, wish))
 
-    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+    def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         link = self._link(id)
         return link.watch(id, heard) if link else lambda: None
 
@@ -267,7 +267,7 @@ class WorkerClient:
             memo = self._memos.get(id) or self._dropped.get(id)
             return memo.checkpoint if memo else None
 
-    def watch(self, id: str, heard: Callable[[Report], None]) -> Callable[[], None]:
+    def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         return self._watchers.add(id, heard)
 
     def where(self, id: str) -> "Where":
@@ -405,7 +405,7 @@ class WorkerClient:
                     answer.set_result(None)
                 self._exports.clear()
 
-    def _receive(self, message: Report | Checkpoint | Exported) -> None:
+    def _receive(self, message: Report | HandedOut | Checkpoint | Exported) -> None:
         passes = isinstance(message, Checkpoint) and message.is_passing
         if isinstance(message, Checkpoint) and not passes:
             self._stored.put(message)  # also of a run that was closed meanwhile
@@ -419,10 +419,11 @@ class WorkerClient:
                     self._dropped.put(message.id, memo)
                     self._keep(memo.name, memo.kept(dropped=True))
             elif memo := self._memos.get(message.id):
-                memo.receive(message)
-                if isinstance(message, Report):
+                if not isinstance(message, HandedOut):
+                    memo.receive(message)
+                if isinstance(message, Report | HandedOut):
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)
                 elif not passes:
                     self._keep(memo.name, memo.kept())
-        if isinstance(message, Report):
+        if isinstance(message, Report | HandedOut):
             self._watchers.tell(message)

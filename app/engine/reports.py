@@ -136,13 +136,34 @@ class Report:
     handled: int = 0  # commands about this experiment (polls apart) that had been handled when this was said
     confirmed: bool = True  # whether all that were given had been
     awaits: bool = False  # whether it stands still and not all that its page wants of it is drawn
+    has_weights: bool = False  # whether a browser can draw its flows from their weights (`HandedOut`)
     restarts: int = 0  # of the process since the experiment was created
     rewinds: int = 0  # times the step count went back (reset, divergence, restart): a new timeline for the pictures
 
     @property
     def timeline(self) -> str:
         """The name of the steps that follow one another without going back."""
-        return f"{self.id}:{self.rewinds}"
+        return timeline(self.id, self.rewinds)
+
+
+@dataclass(frozen=True)
+class HandedOut:
+    """The weights of what is looked at, for the browsers that draw it: of each arm a message (`weights.encode`), or
+    None if it is not pictured."""
+
+    id: str
+    step: int
+    arms: tuple[bytes | None, ...]
+    rewinds: int = 0  # as in the `Report`
+
+    @property
+    def timeline(self) -> str:
+        """As of the `Report`."""
+        return timeline(self.id, self.rewinds)
+
+
+def timeline(id: str, rewinds: int) -> str:
+    return f"{id}:{rewinds}"
 
 
 def adds_nothing(new: Report, old: Report) -> bool:
@@ -187,3 +208,7 @@ class Exported:
 
     ticket: int
     data: bytes | None
+
+
+Said = Report | HandedOut | Checkpoint
+"""What a run says of itself."""

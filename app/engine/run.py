@@ -23,7 +23,7 @@ from app.engine.commands import (
 )
 from app.engine.origin import origin_of
 from app.engine.pace import Pace
-from app.engine.reports import ArmReport, Checkpoint, Report, State
+from app.engine.reports import ArmReport, Checkpoint, HandedOut, Report, Said, State
 from app.engine.stored import MOST_ENTRY_BYTES
 from app.engine.views import HELD_OUT, News, View, Views
 from resflow_core.fast.pieces import Pieces
@@ -66,6 +66,7 @@ class Run:
         self.queue_place = 0
         self.used = 0.0
         self._views = Views(len(create.experiment.arms))
+        self._handed_out: tuple[bytes | None, ...] = ()  # and not said yet
         self._waits = ""  # why it waits for its place, or ""
         self._message = ""
         self._records = False  # the next step, part by part
@@ -111,6 +112,11 @@ class Run:
         return self.phase is State.QUEUED and not self.present
 
     @property
+    def is_in_line(self) -> bool:
+        """Whether it waits for a place, or its page, which is gone, was told that it does."""
+        return self.phase is State.QUEUED and (self.present or bool(self.queue_place or self._waits))
+
+    @property
     def asked(self) -> bool:
         """Whether somebody who is there has asked for steps."""
         return self.phase is State.PAUSED and self.present and (self._playing or self._steps_left > 0)
@@ -148,14 +154,9 @@ class Run:
     @property
     def pending(self) -> bool:
         """Whether there is anything to do for it at once."""
-        return self._changed or self.works or self.next_view() is not None or self._save_is_due(self._clock())
-
-    @property
-    def sleeps(self) -> bool:
-        """Whether nothing is to be done for it until a command comes, or its page is missed."""
-        waits = (self.phase is State.QUEUED and self.present) or self.under_way
-        waits |= self.arms.step_time.too_long
-        return not (waits or self.pending)
+        if self._changed or self.works or self.next_view() is not None or self._save_is_due(self._clock()):
+            return True
+        return not self.under_way and self.weights_are_due(self._clock(), 0.0)
 
     @property
     def awaits(self) -> bool:
@@ -220,7 +221,7 @@ class Run:
             self._save()
         else:
             self._restore()
-        self._views.start_over()
+        self._views.begin(self.arms.have_weights)
         self.phase = State.PAUSED
         self._changed = True
         self._hasten()
@@ -251,11 +252,26 @@ class Run:
 
     def next_view(self, crowd: float = 1.0) -> tuple[float, View] | None:
         """When its next picture is due, and which; none for a page that is gone."""
-        is_wanted = self.present and self.arms.jobs and not self.arms.differ
-        return self._views.next_due(self.step, self.under_way, crowd) if is_wanted else None
+        return self._views.next_due(self.step, self.under_way, crowd) if self._is_shown else None
+
+    @property
+    def _is_shown(self) -> bool:
+        """Whether a page is there that can be shown its flows."""
+        return bool(self.present and self.arms.jobs and not self.arms.differ)
 
     def look(self, view: View, coarse: bool = False) -> None:
         self._views.make(view, self.arms.jobs, self._clock(), self.under_way, coarse)
+
+    def weights_are_due(self, now: float, between: float) -> bool:
+        """Whether its page waits for its weights, which come so many seconds apart while it moves, and at once as soon
+        as it stands still."""
+        if not self._is_shown:
+            return False
+        return self._views.weights_are_due(self.step, now, between if self.under_way else 0.0)
+
+    def hand_out(self, between: float) -> None:
+        """Its weights, with what it says next."""
+        self._handed_out = self._views.hand_out(self.arms.jobs, self._clock(), between)
 
     def export(self, arm_index: int) -> bytes | None:
         """An arm's flow as a file; None if it is not built."""
@@ -302,11 +318,11 @@ class Run:
         self._playing, self._steps_left, self._more = False, 0, False
         self._changed = True
 
-    def news(self, now: float, frame_share: float) -> list[Report | Checkpoint]:
+    def news(self, now: float, frame_share: float) -> list[Said]:
         """What the page does not know yet, and a checkpoint when one is due; nothing while arms differ in a step."""
         if self.arms.differ:
             return []
-        messages: list[Report | Checkpoint] = []
+        messages: list[Said] = []
         if self._save_is_due(now):
             self._save()
         if self._save_is_news:
@@ -316,6 +332,9 @@ class Run:
             messages.append(self._checkpoint(is_passing=True))
         if self._changed or self._views.news or (self.moving and now - self._reported >= REPORT_SECONDS):
             messages.append(self._report(now, frame_share))
+        if self._handed_out:  # after the report, which says that the run began anew
+            messages.append(HandedOut(self.id, self.step, self._handed_out))
+            self._handed_out = ()
         return messages
 
     def _report(self, now: float, frame_share: float) -> Report:
@@ -354,6 +373,7 @@ class Run:
             step_seconds=self.arms.step_time.seconds,
             handled=self._handled,
             awaits=self.awaits,
+            has_weights=self._views.have_weights,
         )
 
     @property
@@ -380,7 +400,7 @@ class Run:
             self._changed = True
         self.present, self.seen = True, self._clocks.attendance()
         self._changed |= self._why_torch != self._told_why_torch  # kernels were made meanwhile
-        is_new = poll.request != self._views.request
+        is_new = poll.request != self._views.wanted
         self._views.want(poll.request)
         self._changed |= is_new and self.awaits
 

@@ -4,21 +4,22 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
 from app.engine.arm_job import ArmJob
 from app.engine.budget import BURST_SECONDS, MANY, PictureBudget, share_of_pictures
 from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
-from app.engine.commands import Close, Command, Create, Export, Reset
+from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, Reset
 from app.engine.crowding import Crowding
 from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
-from app.engine.reports import Checkpoint, Exported, Report, State
-from app.engine.run import Run, slice_seconds
+from app.engine.reports import Checkpoint, Exported, Report, Said, State
+from app.engine.roster import Due, Roster
+from app.engine.run import SLICE_SECONDS, Run, slice_seconds
 from app.engine.step_time import LONGEST_STEP_SECONDS
-from app.engine.views import FRAME, View
+from app.engine.views import FRAME, WEIGHTS_SECONDS
 from resflow_core.fast.pieces import Pieces
 
 DROP_SECONDS = 600.0
@@ -32,7 +33,8 @@ ADVICE_SECONDS = 600.0
 # A run that used more than its share, by a long step or a picture, waits for the others at most so long.
 MOST_ARREARS_SECONDS = LONGEST_STEP_SECONDS
 
-UNCROWDED = 2  # runs that work, whose measurements leave pictures half of their time
+# All runs together are handed out so often a second, and less often each where there are many.
+MOST_WEIGHTS = 240
 CROWDED = (
     "So many flows train on this server that each would crawl. Yours is number {place} of those that wait, and goes on "
     "by itself when others pause."
@@ -40,10 +42,8 @@ CROWDED = (
 
 log = logging.getLogger(__name__)
 
-Due = tuple[float, View, Run]  # when a picture is due, which, and of which run
 
-
-def _earliest(runs: list[Run]) -> Run:
+def _earliest(runs: Collection[Run]) -> Run:
     """Of the runs that used no more than the average, the one whose next piece of work would end first: so one with
     short steps has a turn after each long step of another, and does not take several turns at once and then wait
     (Stoica & Abdel-Wahab 1995, earliest eligible virtual deadline first)."""
@@ -82,7 +82,7 @@ class Scheduler:
         self._clock, self._memory_limit, self._memory = clock, memory_limit, memory
         self._new_job, self._note = new_job, note
         self._runs: dict[str, Run] = {}  # in the order of arrival
-        self._asleep: set[str] = set()  # of these, so that hundreds of open pages cost the others no time
+        self._roster = Roster()
         self._looked_at = -math.inf  # the time of attendance when pages were last looked for
         self._exported: list[Exported] = []
         self._left_behind: list[Checkpoint] = []
@@ -94,12 +94,14 @@ class Scheduler:
 
     def handle(self, command: Command) -> None:
         """Take note of a command. One about an unknown experiment has come too late and is nobody's."""
-        self._asleep.discard(command.id)
         if isinstance(command, Create):
-            self._runs[command.id] = Run(command, self._clocks, self._new_job)
+            self._roster.forget(command.id)
+            run = self._runs[command.id] = Run(command, self._clocks, self._new_job)
+            self._touch(run)
         elif isinstance(command, Close):
             if run := self._runs.pop(command.id, None):
                 self._leave_behind(run)
+                self._roster.forget(run.id)
         elif isinstance(command, Export):
             run = self._runs.get(command.id)
             self._note(command.id, run.step if run else 0)
@@ -109,10 +111,14 @@ class Scheduler:
             if isinstance(command, Reset):
                 self._leave_behind(run)
             self._guard(run, lambda: run.obey(command))
+            if not isinstance(command, Attend):
+                self._touch(run)
+            self._roster.asks_changed |= not isinstance(command, Attend | Look | Poll)
 
     def is_busy(self) -> bool:
         """Whether `tick` has work. If not, nothing but a command or the passing of seconds changes that."""
-        return bool(self._exported or self._left_behind) or any(run.pending for run in self._awake())
+        self._roster.settle()
+        return bool(self._exported or self._left_behind or self._roster)
 
     def is_pending(self, id: str) -> bool:
         """Whether there is work to do for this experiment at once."""
@@ -131,39 +137,53 @@ class Scheduler:
         left_behind, self._left_behind = self._left_behind, []
         return left_behind
 
-    def tick(self) -> list[Report | Checkpoint]:
+    def tick(self) -> list[Said]:
         """Do one piece of work and return what there is to say about all experiments."""
         now = self._clock()
-        self._budget.advance(now, share_of_pictures(sum(run.works for run in self._awake())))
-        messages: list[Report | Checkpoint] = [*self.left_behind(), *self._drop_abandoned()]
+        self._roster.settle()
+        self._budget.advance(now, share_of_pictures(len(self._roster.working)))
+        messages: list[Said] = [*self.left_behind(), *self._drop_abandoned()]
         self._clear_the_way()
         messages += self._admit()
         self._keep_a_useful_pace(now)
         self._work(now)
-        for run in self._awake():
-            self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share)))
-            if run.sleeps:
-                self._asleep.add(run.id)
-        return messages
+        return messages + self._news()
 
-    def _awake(self) -> list[Run]:
-        return [run for id, run in self._runs.items() if id not in self._asleep]
+    def _news(self) -> list[Said]:
+        """What there is to say about those that were touched, with their weights. If many wait for these, the rest of
+        them come with the next pieces of work."""
+        unheard, self._roster.unheard = self._roster.unheard, {}
+        between = max(WEIGHTS_SECONDS, len(self._roster.working) / MOST_WEIGHTS)
+        messages: list[Said] = []
+        began = self._clock()
+        for run in unheard.values():
+            now = self._clock()
+            if run.weights_are_due(now, between):
+                if now - began < SLICE_SECONDS:
+                    self._spend(run, lambda run=run: run.hand_out(between))
+                else:
+                    self._roster.unheard[run.id] = run
+            self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share)))
+        return messages
 
     def _leave_behind(self, run: Run) -> None:
         """Before it ends or begins anew: what it tells then must not be taken for the new one's."""
         if checkpoint := self._guard(run, run.unsaid):
             self._left_behind.append(checkpoint)
 
+    def _touch(self, run: Run) -> None:
+        """It may be another than it was: unless it has ended."""
+        if self._runs.get(run.id) is run:
+            self._roster.touch(run)
+
     def _work(self, now: float) -> None:
-        runs = self._awake()
-        working = [run for run in runs if run.works]
-        views = []
-        if not working or self._budget.is_open:
-            crowd = max(1.0, len(working) / UNCROWDED)
-            views = [(*view, run) for run in runs if (view := run.next_view(crowd)) is not None]
-        if (first := self._first(views, now)) and (not working or first[0] <= now):
-            _, view, viewed = first
-            self._spend(viewed, lambda: viewed.look(view, len(working) >= MANY))
+        self._roster.settle()
+        working = self._roster.working.values()
+        first = self._first(now) if not working or self._budget.is_open else None
+        if first and (not working or first.time <= now):
+            viewed = first.run
+            self._spend(viewed, lambda: viewed.look(first.view, len(working) >= MANY))
+            self._touch(viewed)
             seconds = self._clock() - now
             ahead = self._rest_ahead + (-seconds if viewed.works else seconds)
             self._rest_ahead = max(-BURST_SECONDS, min(ahead, BURST_SECONDS))
@@ -176,24 +196,22 @@ class Scheduler:
             next_one = _earliest(working)
             measures, began = next_one.holds_still, self._clocks.cpu()
             self._spend(next_one, lambda: next_one.work(slice_seconds(len(working))))
+            self._touch(next_one)
             if not measures:
                 self._crowding.note(self._clocks.cpu() - began)
             if measures:
                 self._budget.spend(self._clock() - now)
 
-    def _first(self, views: list[Due], now: float) -> Due | None:
-        """The earliest. But where both are due, flows that move and flows at rest have the same time, so that a crowd
-        that opens its pages and wants sharp pictures does not stop those of others. A page's first picture comes at
-        once."""
-
-        def earliest(some: Iterable[Due]) -> Due | None:
-            return min(some, key=lambda one: one[:2], default=None)
-
-        moving = earliest(one for one in views if one[2].works)
-        rest = earliest(one for one in views if not one[2].works)
-        if moving and rest and rest[1] is not FRAME and max(moving[0], rest[0]) <= now:
+    def _first(self, now: float) -> Due | None:
+        """The picture that is due first. But where both are due, flows that move and flows at rest have the same time,
+        so that a crowd that opens its pages and wants sharp pictures does not stop those of others. A page's first
+        picture comes at once."""
+        moving, rest = self._roster.first_due()
+        if not (moving and rest):
+            return moving or rest
+        if rest.view is not FRAME and max(moving.time, rest.time) <= now:
             return moving if self._rest_ahead > 0 else rest
-        return earliest(filter(None, (rest, moving)))
+        return min(rest, moving, key=lambda one: one[:2])
 
     def _spend(self, run: Run, work: Callable[[], Any]) -> None:
         """Work for a run, at its expense."""
@@ -204,9 +222,11 @@ class Scheduler:
 
     def _clear_the_way(self) -> None:
         """Let runs with long steps wait where they would hold up others that have come."""
-        for run in self._awake():
-            if run.holds_place and run.arms.step_time.too_long and self._holds_up_others(run):
+        for run in self._roster.long.values():
+            if run.holds_place and self._holds_up_others(run):
                 self._guard(run, lambda run=run: run.step_aside(run.arms.step_time.message))
+                self._touch(run)
+        self._roster.settle()
 
     def _holds_up_others(self, run: Run) -> bool:
         """Whether others are there who would wait for its steps. Of two with long steps, who has a place keeps it."""
@@ -219,18 +239,18 @@ class Scheduler:
         )
 
     def _admit(self) -> list[Report]:
-        queued = [run for run in self._awake() if run.phase is State.QUEUED]
-        if not queued:
+        if not self._roster.in_line:
             return []
+        queued = [run for id, run in self._runs.items() if id in self._roster.in_line]
         held = [run for run in self._runs.values() if run.phase is not State.QUEUED]
         absent = sorted((run for run in held if not run.present), key=lambda run: run.seen, reverse=True)
         dropped, place = [], 0
         for run in queued:
             if not run.present:
-                run.queue(0)  # a page that is gone waits for nothing
+                self._queue(run, 0)  # a page that is gone waits for nothing
                 continue
             if run.arms.step_time.too_long and self._holds_up_others(run):
-                run.queue(0, run.arms.step_time.message)
+                self._queue(run, 0, run.arms.step_time.message)
                 continue
             if not place and absent and not self._has_memory(len(held)):
                 held.remove(gone := absent.pop())
@@ -239,10 +259,11 @@ class Scheduler:
                 dropped.append(self._drop(gone, why))
             if not place and self._has_memory(len(held)):
                 run.admit()
+                self._touch(run)
                 held.append(run)
             else:
                 place += 1
-                run.queue(place, self._queue_message(place))
+                self._queue(run, place, self._queue_message(place))
         return dropped
 
     def _has_memory(self, held: int) -> bool:
@@ -251,21 +272,30 @@ class Scheduler:
 
     def _keep_a_useful_pace(self, now: float) -> None:
         """Let some wait where all would crawl."""
-        asked = [run for run in self._runs.values() if run.asked]
+        self._roster.settle()
+        if not (self._roster.asks_changed or self._crowding.is_due(now)):
+            return
+        self._roster.asks_changed = False
+        asked = list(self._roster.asked.values())
+        before = [run.held for run in asked]
         self._crowding.look(now, asked)
+        for run, was_held in zip(asked, before, strict=True):
+            if run.held is not was_held:
+                self._touch(run)
         waiting = sorted((run for run in asked if run.held), key=lambda run: run.asked_at)
         for place, run in enumerate(waiting, 1):
             self._queue(run, place, CROWDED.format(place=place))
         for run in self._waited.values():
             if not (run.asked and run.held):
                 run.held = False
+                self._touch(run)
                 self._queue(run, 0)
         self._waited = {run.id: run for run in waiting}
 
     def _queue(self, run: Run, place: int, why: str = "") -> None:
         """Let it wait at this place, and be told so."""
         if run.queue(place, why):
-            self._asleep.discard(run.id)
+            self._touch(run)
 
     def _queue_message(self, place: int) -> str:
         """For the person who waits. What only the server's owner can do goes to the log."""
@@ -289,10 +319,10 @@ class Scheduler:
         for run in list(self._runs.values()):
             if run.present and now - run.seen > AWAY_SECONDS:
                 run.miss()
-                self._asleep.discard(run.id)
+                self._touch(run)
             if run.rests_unseen and now - run.away_since > ASIDE_SECONDS:
                 self._guard(run, partial(run.step_aside, ""))
-                self._asleep.discard(run.id)
+                self._touch(run)
             if now - run.seen > DROP_SECONDS:
                 dropped.append(self._drop(run, "its page did not answer for ten minutes"))
         aside = sorted((run for run in self._runs.values() if run.is_aside), key=lambda run: run.away_since)
@@ -303,7 +333,7 @@ class Scheduler:
 
     def _drop(self, run: Run, why: str) -> Report:
         del self._runs[run.id]
-        self._asleep.discard(run.id)
+        self._roster.forget(run.id)
         return Report(run.id, State.EXPIRED, message=f"This run was dropped: {why}.")
 
     def _guard(self, run: Run, work: Callable[[], Any]) -> Any:
@@ -312,6 +342,7 @@ class Scheduler:
             return work()
         except Exception as error:
             log.exception("Experiment %s failed", run.id)
+            self._touch(run)
             run.fail(
                 f"An unexpected error ({type(error).__name__}) ended this run. The log of the server says more. Press "
                 "Reset to start it again."

@@ -11,9 +11,11 @@ from app.engine.commands import ViewRequest, Wish
 from app.engine.measurements import MEASUREMENTS
 from app.engine.measurements.measurement import Measurement
 from app.engine.reports import Frame
+from app.engine.weights import encode
 from resflow_core.fast.pieces import Pieces
 from resflow_core.measure import BlockTable
 
+WEIGHTS_SECONDS = 1 / 8
 HELD_OUT_SECONDS = 1.0
 SAMPLES_EVERY = 8
 COARSE_SAMPLES_EVERY = 32
@@ -27,6 +29,7 @@ class View(NamedTuple):
 
 
 FRAME, HELD_OUT, STILL = View(0, "frame"), View(1, "held-out losses"), View(2, "still")
+WEIGHTS = View(-2, "weights")  # which are no work to speak of, and handed out beside all that is due
 MEASURED: dict[View, Measurement] = {
     View(-1 if measurement.at_once else rank, name): measurement
     for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)
@@ -35,6 +38,7 @@ MEASURED: dict[View, Measurement] = {
 # The part of a request that each of them depends on, which is false if the page does not ask for it.
 ASKED: dict[View, Callable[[ViewRequest], Any]] = {
     FRAME: lambda r: r.frames and (r.grid, r.points, r.pictured, r.ways, r.samples, r.depth, r.edited),
+    WEIGHTS: lambda r: r.weights and (r.pictured, r.edited),
     HELD_OUT: lambda r: (r.edited,),
     STILL: lambda r: r.frames and r.still_grid and (r.still_grid, r.points, r.pictured, r.ways, r.samples, r.edited),
     **{view: partial(measurement.asked, view.name) for view, measurement in MEASURED.items()},
@@ -82,15 +86,24 @@ class News:
 
 
 class Views:
-    """Frames eight times a second, the held-out loss once a second, measurements as often as their entries say while
-    the flow moves; where it stands still, each once, and the sharp picture."""
+    """Frames or weights eight times a second, the held-out loss once a second, measurements as often as their entries
+    say while the flow moves; where it stands still, each once, and the sharp picture."""
 
     def __init__(self, arms: int) -> None:
         self._arms = arms
-        self.request: ViewRequest | None = None
+        self.wanted: ViewRequest | None = None  # by the page
+        self.request: ViewRequest | None = None  # the same, as it can be had
+        self.have_weights = False
         self._asked: list[View] = []  # for
         self.news = News()
         self.start_over()
+
+    def begin(self, have_weights: bool) -> None:
+        """Show everything of these flows, which are new, and may have weights to hand out."""
+        self.start_over()
+        self.have_weights = have_weights
+        if self.wanted:
+            self.want(self.wanted)
 
     def start_over(self) -> None:
         """Show everything anew: another page looks, or the flows are others."""
@@ -108,7 +121,8 @@ class Views:
         """Raises ValueError for a measurement that there is not."""
         if unknown := request.measured.keys() - MEASUREMENTS.keys():
             raise ValueError(f"measured = {sorted(unknown)}: use {', '.join(MEASUREMENTS)}.")
-        before, self.request = self.request, request
+        self.wanted, before = request, self.request
+        self.request = request = request if self.have_weights else request.by_pictures
         if request == before:
             return
         self._asked = [view for view, asked in ASKED.items() if asked(request)]
@@ -118,8 +132,8 @@ class Views:
 
     def look(self, wish: Wish) -> None:
         """The same as before, but for this wish."""
-        if self.request:
-            self.want(wish.in_place(self.request))
+        if self.wanted:
+            self.want(wish.in_place(self.wanted))
 
     def _forget(self, view: View) -> None:
         """Show it anew, and at once."""
@@ -130,6 +144,17 @@ class Views:
         """Measure anew what depends on how training gets the log det."""
         for view in (HELD_OUT, *(view for view, measurement in MEASURED.items() if measurement.of_training)):
             self._forget(view)
+
+    def weights_are_due(self, step: int, now: float, between: float) -> bool:
+        """Whether the page waits for the weights of flows at `step`, the last of which it was handed so many seconds
+        ago at least, if it still wants those."""
+        shown = self._shown[WEIGHTS]
+        return WEIGHTS in self._asked and shown.step != step and now >= shown.time + between
+
+    def hand_out(self, jobs: Sequence[ArmJob], now: float, between: float) -> tuple[bytes | None, ...]:
+        """Their weights, for the page."""
+        self._shown[WEIGHTS] = Shown(jobs[0].step_count, _in_time(self._shown[WEIGHTS].time, now, between))
+        return tuple(job and encode(job.weights(self.request), arm) for arm, job in enumerate(self._pictured(jobs)))
 
     def next_due(self, step: int, moving: bool, crowd: float = 1.0) -> tuple[float, View] | None:
         """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants. In a
@@ -146,7 +171,7 @@ class Views:
 
     def _wanted(self, step: int, moving: bool, crowd: float) -> Iterator[tuple[View, float]]:
         """What the page has not seen of `step`, and how long after the last of its kind it is due."""
-        new = {view for view in self._asked if self._is_new(view, step, moving)}
+        new = {view for view in self._asked if view is not WEIGHTS and self._is_new(view, step, moving)}
         if HELD_OUT in new:
             yield HELD_OUT, HELD_OUT_SECONDS * crowd * moving
         if FRAME in new:
@@ -179,9 +204,7 @@ class Views:
         if view is FRAME:
             self.news.frames.append(whole)
             self._count += 1
-            # In time with the last one, not after it: a frame waits for the end of a slice, and must not fall behind.
-            due = shown.time + request.frame_seconds
-            self._shown[view] = Shown(begun.step, due if begun.time - due < request.frame_seconds else begun.time)
+            self._shown[view] = Shown(begun.step, _in_time(shown.time, begun.time, request.frame_seconds))
             return
         step = next((record.step for record in whole if record), begun.step) if view in MEASURED else begun.step
         self._shown[view] = Shown(step, begun.time, begun.at_rest)
@@ -216,6 +239,13 @@ class Views:
         """The jobs of which pictures are wanted, and None in the place of the others."""
         wanted = self.request.pictured
         return [job if wanted is None or k in wanted else None for k, job in enumerate(jobs)]
+
+
+def _in_time(last: float, now: float, between: float) -> float:
+    """The time of what is made now: in time with the last one, not after it. It waited for the end of a slice, and must
+    not fall behind."""
+    due = last + between
+    return due if now - due < between else now
 
 
 def _rests(view: View) -> bool:

@@ -1,11 +1,11 @@
-"""Who is told of each report as it comes."""
+"""Who is told of each report, and of weights, as they come."""
 
 import threading
 from collections.abc import Callable
 
-from app.engine.reports import Report
+from app.engine.reports import HandedOut, Report
 
-Heard = Callable[[Report], None]
+Heard = Callable[[Report | HandedOut], None]
 
 
 class Watchers:
@@ -21,11 +21,11 @@ class Watchers:
             self._of.setdefault(id, []).append(heard)
         return lambda: self._remove(id, heard)
 
-    def tell(self, report: Report) -> None:
+    def tell(self, news: Report | HandedOut) -> None:
         with self._lock:
-            told = tuple(self._of.get(report.id, ()))
+            told = tuple(self._of.get(news.id, ()))
         for heard in told:
-            heard(report)
+            heard(news)
 
     def _remove(self, id: str, heard: Heard) -> None:
         with self._lock:

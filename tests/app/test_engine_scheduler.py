@@ -60,7 +60,7 @@ class FakeJob:
 
     device_reason = ""
     fingerprint = why_torch = ""
-    hastens = False
+    hastens = has_weights = False
 
     def __init__(self, arm, seed, device, clock):
         self.arm, self.train, self._clock = arm, arm.train, clock
@@ -207,15 +207,23 @@ class Bench:
                 self.do(*(Poll(id, demand) for id, demand in demands.items()))
             self.said += self.scheduler.tick()
             # In a crowd not after every tick: who sleeps wrongly does so until its page polls.
-            if not tick % (1 + len(self.scheduler._asleep) // 4):
+            if not tick % (1 + len(self.scheduler._runs) // 4):
                 self.check_that_none_sleeps_wrongly()
             if not self.scheduler.is_busy():
                 self.clock.now += 0.01
         self.check_that_none_sleeps_wrongly()
 
     def check_that_none_sleeps_wrongly(self):
-        runs = self.scheduler._runs
-        assert not any(runs[id].pending or runs[id].works for id in self.scheduler._asleep)
+        """What stands in the roster is so, and who has something to be done is in it."""
+        runs, roster = self.scheduler._runs, self.scheduler._roster
+        roster.settle()
+        due = {id: one[:2] for id, one in (roster._moving | roster._resting).items()}
+        assert set(roster.working) == {id for id, run in runs.items() if run.works}
+        assert set(roster.asked) == {id for id, run in runs.items() if run.asked}
+        assert set(roster.in_line) == {id for id, run in runs.items() if run.is_in_line}
+        assert set(roster.long) == {id for id, run in runs.items() if run.arms.step_time.too_long}
+        assert due == {id: view for id, run in runs.items() if (view := run.next_view(roster._crowd)) is not None}
+        assert not any(run.pending for id, run in runs.items() if not {id} & {*roster.unheard, *roster.working, *due})
 
     def last(self, id):
         return next(m for m in reversed(self.said) if isinstance(m, Report) and m.id == id)

@@ -25,5 +25,15 @@ def asked_point(point: Any) -> tuple[float, float]:
     return float(x), float(y)
 
 
+def asked_bool(value: Any) -> bool:
+    """Raises ValueError where it is none."""
+    if type(value) is not bool:
+        raise ValueError(f"{str(value)[:40]}: use true or false.")
+    return value
+
+
 FIELDS: dict[str, Callable[[Any], Any]] = {"depth": asked_depth, "point": asked_point}
 """What a page may say, by the name of the field of the `Wish`, with what checks it."""
+
+OF_READER: dict[str, Callable[[Any], bool]] = {"hidden": asked_bool, "plain": asked_bool}
+"""What it may say of itself alone: nobody sees it, or its browser is too slow to draw from weights."""

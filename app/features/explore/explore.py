@@ -30,7 +30,13 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
 def run() -> None:
     wish = channel.CHANNEL.wish(session.last_report().id, live.wish("panes"))
     measured = wish.measured(session.VIEW_REQUEST.measured)
-    report = session.poll(depth=wish.depth, measured=measured, frame_seconds=FRAME_SECONDS)
+    report = session.poll(
+        depth=wish.depth,
+        measured=measured,
+        frames=wish.pictures,
+        weights=wish.weights,
+        frame_seconds=FRAME_SECONDS,
+    )
     session.rest(live.chosen_moment("panes"))
     here, draws = moment(), session.draws()
     transport.show(report, primary=not draws, slowly=not draws and not here, here=moment)
