@@ -20,7 +20,7 @@ DRAWING = "drawing"
 """What it gives where they are painted, and what it calls the text of the drawing."""
 
 VIEW = "view"
-"""What the names of parts of a link begin with that say what is looked at (`components/canvas/address.js`): they are
+"""What the names of parts of a link begin with that say what is looked at (`app/web/canvas/address.js`): they are
 read by the browser alone."""
 
 BENCHES: dict[str, type] = {}

@@ -48,8 +48,9 @@ def app_served(
 @contextmanager
 def served(script: Path, log: Path) -> Iterator[str]:
     """The address of a page with nothing but what `script` shows, while it is served."""
+    alone = str(ROOT / "tests" / "browser" / "alone.py")
     with process_served(
-        lambda port: ["-m", "streamlit", "run", str(script), "--server.port", str(port)], log
+        lambda port: ["-m", "streamlit", "run", alone, "--server.port", str(port)], log, {"ALONE": str(script)}
     ) as server:
         yield server.url
 

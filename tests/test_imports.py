@@ -16,7 +16,7 @@ PLOTTING = {"plotly", "altair", "matplotlib"}
 ROOMS = [
     "streamlit_internals",
     "text", "turns", "clockwork", "network", "hosts", "callers", "security", "numbers", "words",
-    "csv_cells", "csv_text", "csv_file", "drawing", "quantise",
+    "csv_cells", "csv_text", "csv_file", "drawing", "quantise", "web",
     "engine", "metrics", "contests", "setup", "link", "components", "channel", "estimates", "examples", "evidence",
     "takeaway", "lessons", "classroom", "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Strokes to points. The painter in the browser does the same in the same whole numbers (`painter/js/spray.js`)."""
+"""Strokes to points. The painter in the browser does the same in whole numbers (`app/web/painter/spray.js`)."""
 
 from collections.abc import Sequence
 

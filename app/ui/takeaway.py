@@ -27,7 +27,7 @@ from resflow_core.flow import FlowConfig
 Contents = Callable[[], bytes]
 BINARY, ZIP = "application/octet-stream", "application/zip"
 LIVE = "live"
-"""The name under which the live picture offers itself to menus (`components/live/js/element.js`)."""
+"""The name under which the live picture offers itself to menus (`app/web/live/element.js`)."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member of an archive: equal contents make equal bytes."""
 

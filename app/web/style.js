@@ -2,7 +2,8 @@
 
 const MOST_WAIT = 30_000; // milliseconds
 
-/** The text of a file of style. A module that awaits it is not there before its style is; so it is asked for until it comes. */
+/** The text of a file of style. A module that awaits it is not there before its style is; so it is asked for until it
+ * comes. */
 export async function styleAt(address) {
   for (let wait = 1000; ; wait = Math.min(2 * wait, MOST_WAIT)) {
     try {
@@ -16,9 +17,11 @@ export async function styleAt(address) {
   }
 }
 
-const applied = new WeakMap(); // a tree, the page's or a component's own -> by text the elements that hold the rules there
+// A tree, the page's or a component's own -> by text the elements that hold the rules there.
+const applied = new WeakMap();
 
-/** Let rules hold in the tree in which an element stands. They come first in it: a component's own rules overrule them. */
+/** Let rules hold in the tree in which an element stands. They come first in it: a component's own rules overrule
+ * them. */
 export function applyStyle(element, text) {
   const root = element.getRootNode();
   const tree = root instanceof ShadowRoot ? root : document;

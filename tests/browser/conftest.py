@@ -9,13 +9,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from playwright.sync_api import ElementHandle, Locator, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+from app import web
 from tests.served import DEADLINE_SECONDS, app_served, free_port, served, wait_for
 
 MOST_MS = 1000 * DEADLINE_SECONDS
@@ -124,6 +125,34 @@ def chromium():
         browser = playwright.chromium.launch(**chromium_options())
         yield browser
         browser.close()
+
+
+MODULES = "http://modules.test/"
+"""A site that has nothing but empty pages and the files of `app/web`."""
+
+
+def blank_page(chromium, body: str = "", *, at: str = "") -> Page:
+    """A page of a new context that can import modules."""
+    page = chromium.new_context().new_page()
+
+    def answered(route):
+        name = urlsplit(route.request.url).path.removeprefix("/web/")
+        if name in web.FILES:
+            route.fulfill(body=web.FILES[name], content_type=web.TYPES[Path(name).suffix])
+        else:
+            route.fulfill(body=f"<!doctype html><title>blank</title><body>{body}</body>", content_type="text/html")
+
+    page.route(f"{MODULES}**", answered)
+    page.goto(f"{MODULES}{at}")
+    return page
+
+
+def with_modules(page: Page, *names: str) -> None:
+    """All that these modules of `app/web` export, as names of a blank page."""
+    page.evaluate(
+        """(addresses) => Promise.all(addresses.map(async (one) => Object.assign(window, await import(one))))""",
+        [f"/web/{name}" for name in names],
+    )
 
 
 @dataclass

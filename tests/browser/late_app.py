@@ -1,21 +1,13 @@
-"""A page with a component alone, whose script is there once `window.loaded()` is called: its data change meanwhile.
+"""A page with a component alone, whose module a test puts in place of another one: its data change meanwhile.
 
-It writes down in `window.shown` each of the data that it was called with, and in `window.cleaned` the clean-ups. "more"
-gives it other data, and "away" takes it from the page.
+"more" gives it other data, and "away" takes it from the page.
 """
 
 import streamlit as st
 
 from app.components.component import component
 
-SCRIPT = """
-await new Promise((loaded) => { window.loaded = loaded; });
-export default ({ data }) => {
-  (window.shown ??= []).push(data);
-  return () => (window.cleaned ??= []).push(data);
-};
-"""
-late = component("late", html="<p>late</p>", js=SCRIPT)
+late = component("late", "share/share.js", html="<p>late</p>")
 
 
 def more() -> None:

@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 import streamlit as st
 
-from app.components import library, live
+from app.components import live
 from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points
 from app.engine.reports import Frame, LossCurves, Stages
 from app.metrics import Readout
@@ -70,7 +70,6 @@ def scene(step: int, playing: bool, labels: bool) -> dict:
 
 
 st.set_page_config(layout="wide")
-library.mount()
 live.readouts(key="numbers")
 halves = {n: np.where(np.arange(n) < n / 2, 0.02, 0.0) * np.ones((n, 1)) for n in (MOVING, STILL)}
 live.mount_truth("made", halves)

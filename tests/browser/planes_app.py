@@ -8,7 +8,6 @@ legend.
 import numpy as np
 import streamlit as st
 
-from app.components import library
 from app.components.planes import Area, Chart, Dots, Heat, Level, Pane, Path, clicked, planes
 from app.components.take import File
 
@@ -74,7 +73,6 @@ def nothing() -> str:
 
 
 st.set_page_config(layout="wide")
-library.mount()
 
 
 @st.fragment

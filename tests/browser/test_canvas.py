@@ -1,4 +1,4 @@
-"""What pictures are made of, as numbers: each function of `app/components/canvas` beside NumPy, SciPy or a formula."""
+"""What pictures are made of, as numbers: each function of `app/web/canvas` beside NumPy, SciPy or a formula."""
 
 import math
 import re
@@ -9,16 +9,15 @@ from contourpy import contour_generator
 from scipy.interpolate import RegularGridInterpolator
 from scipy.ndimage import gaussian_filter
 
-from app.components.canvas import shared
+from tests.browser.conftest import blank_page, with_modules
 
 WINDOW = ((-2.0, 3.0), (-1.0, 1.0))
 
 
 @pytest.fixture(scope="module")
 def page(chromium):
-    page = chromium.new_context().new_page()
-    page.set_content("<!doctype html><title>canvas</title><body></body>")
-    page.add_script_tag(content=shared("colours", "numbers", "ticks", "field", "layers", "plane"))
+    page = blank_page(chromium)
+    with_modules(page, *(f"canvas/{name}.js" for name in ("colours", "numbers", "ticks", "field", "layers", "plane")))
     yield page
     page.context.close()
 

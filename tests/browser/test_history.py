@@ -1,14 +1,10 @@
-"""Back and Forward against a server that answers late: what the browser's script tells it, without Streamlit."""
+"""Back and Forward against a server that answers late: what the browser's module tells it, without Streamlit."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from app.components import browser
-from app.components.browser import ENTRY
-from app.components.canvas import scripts
-from app.link import VIEW
+from tests.browser.conftest import blank_page, with_modules
 
 STEPS = ("explore?step=mass", "lipschitz?step=certify")
 
@@ -16,12 +12,9 @@ STEPS = ("explore?step=mass", "lipschitz?step=certify")
 @pytest.fixture
 def page(chromium):
     """A page that has shown these steps, of two screens, one after the other; `told` is what its server heard."""
-    page = chromium.new_context().new_page()
+    page = blank_page(chromium, at=STEPS[0])
     page.clock.install()
-    page.route("http://history.test/**", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
-    page.goto(f"http://history.test/{STEPS[0]}")
-    constants = f"const VIEW = {json.dumps(VIEW)}, ENTRY = {json.dumps(ENTRY)};"
-    page.add_script_tag(content=constants + scripts(Path(browser.__file__).parent, "history"))
+    with_modules(page, "browser/history.js")
     page.evaluate(
         """([first, second]) => {
             window.told = [];

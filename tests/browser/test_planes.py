@@ -407,27 +407,16 @@ def test_a_given_point_is_moved_by_keys_told_once_they_rest_and_left_by_a_double
     assert (ring(page, PLANE), told(page)) == before
 
 
-def test_panes_wait_for_the_library(planes_address, chromium):
+def test_panes_wait_for_their_module(planes_address, chromium):
     context = chromium.new_context()
     page = context.new_page()
-    problems = []
+    problems, held = [], []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    # What the panes hand over waits in a plain array for a while.
-    page.add_init_script("""(() => {
-        let inbox;
-        const waiting = Object.assign([], { forEach: () => {} }); // the library finds nothing in it yet
-        Object.defineProperty(window, "resflowPlanes", { configurable: true, get: () => waiting,
-                                                         set: (value) => { inbox = value; } });
-        window.release = () => {
-            Object.defineProperty(window, "resflowPlanes", { value: inbox, writable: true });
-            for (const message of waiting) inbox.push(message);
-        };
-        window.has = () => waiting.length > 0 && inbox !== undefined;
-    })()""")
+    page.route("**/web/*/planes/picture.js", lambda route: held.append(route))
     page.goto(planes_address)
-    wait_for(lambda: page.evaluate("has()"), "the panes' message")
+    wait_for(lambda: page.locator(".planes").count() and held, "the browser to ask for a part of it")
     assert drawn(page) == 0
-    page.evaluate("release()")
+    held[0].continue_()
     wait_for(lambda: drawn(page) >= 3, "the panes")
-    assert problems == []
+    assert problems == [] and len(held) == 1
     context.close()

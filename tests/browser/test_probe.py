@@ -2,14 +2,14 @@
 
 import contextlib
 import io
-import json
 
 import pytest
 
+from app import web
 from tests.app.pages import number
 from tests.browser.conftest import SMALL, box_at_rest
 from tests.browser.test_take import rows_of, taken, texts_of
-from tests.served import ROOT, wait_for
+from tests.served import wait_for
 
 PROBE = "document.querySelector('.live-panes').live.probe"
 BLOCKS = 4
@@ -138,9 +138,6 @@ def test_a_finger_pins_a_point_of_data_in_units_of_their_own(visit):
     assert len(summands(visitor)) == 4  # nobody knows the true density of these data
 
 
-HINTS = ROOT / "app/components/live/hints.json"
-
-
 def hint(visitor):
     line = visitor.page.locator(".live-hint")
     return line.locator("span").inner_text() if line.is_visible() else None
@@ -151,7 +148,8 @@ def wait_for_hint(visitor, text):
 
 
 def test_the_hint_changes_with_what_was_done_and_one_click_ends_them_for_good(visit):
-    visitor, texts = visit(), json.loads(HINTS.read_text(encoding="utf-8"))
+    visitor = visit()
+    texts = visitor.page.evaluate(f"import({web.address('live/hints.js')!r}).then(({{ HINTS }}) => HINTS)")
     wait_for_hint(visitor, texts["play"])
     visitor.page.mouse.click(*place_in(visitor, "data", 0.5, 0.5))  # what is done already is never asked for
     pinned(visitor)

@@ -8,7 +8,6 @@ import json
 import math
 import re
 import zipfile
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,11 +16,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import resflow_core as rf
-from app.components import take
-from app.components.canvas import scripts, shared
 from app.evidence import stored
 from app.features.home.evidence import CUT, EXACT, NAME
-from tests.browser.conftest import MOST_MS, SMALL, Visitor
+from tests.browser.conftest import MOST_MS, SMALL, Visitor, blank_page, with_modules
 from tests.browser.planes_app import NODES, WHERE_NONE, heat
 from tests.browser.test_planes import opened
 from tests.served import wait_for
@@ -338,11 +335,9 @@ FILMED = """async side => {
 
 
 def test_a_film_has_its_first_and_its_last_picture_also_where_the_browser_is_slow_to_encode_them(chromium):
-    page = chromium.new_context().new_page()
-    page.set_content("<video muted></video>")
+    page = blank_page(chromium, "<video muted></video>")
     page.evaluate(HASTY)
-    script = scripts(Path(take.__file__).parent / "js", "vector", "sheet", "film")
-    page.add_script_tag(content=shared(*take.NEEDS) + script)
+    with_modules(page, "take/film.js")
     film = page.evaluate(FILMED, 1000)
     page.evaluate(AS_USUAL)  # or the patience of what plays it would be a fiftieth, too
     size, changed = page.evaluate(PLAYED, film)

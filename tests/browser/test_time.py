@@ -8,6 +8,7 @@ from itertools import dropwhile
 import numpy as np
 import pytest
 
+from app import web
 from tests.browser.conftest import after_next_picture, box_at_rest, zoom_wheel
 from tests.served import wait_for
 
@@ -119,7 +120,8 @@ def watch_frames(page):
     return heard
 
 
-FED = """([scenes, each, gap]) => {
+FED = """async ([scenes, each, gap]) => {
+  const { showScene } = await import("ADDRESS");
   const root = document.querySelector('.live-panes');
   const view = root.live;
   const shaped = (shape) => { // a hill, or a way to and fro
@@ -140,7 +142,7 @@ FED = """([scenes, each, gap]) => {
       label: 'Mass that training believes in', error: '0.0123', unit: 'nats, standardised', word: 'overfitting',
       note: 'step 123,456; 97.9 % in the window' }));
     const data = { ...view.scene, frames, readouts, still: null };
-    window.resflowLive.push(['scene', { root, data, setState: view.setState }]);
+    showScene(root, data, { setState: view.setState });
   }
   const { pictures, numbers } = view.time.film;
   const arrays = new Set(pictures.flatMap((one) =>
@@ -152,7 +154,7 @@ FED = """([scenes, each, gap]) => {
     numbers: Object.values(numbers).map((list) => list.length),
     others: Math.max(...pictures.map((one) =>
       JSON.stringify(one, (key, value) => (key === 'array' ? 0 : value)).length)) };
-}"""
+}""".replace("ADDRESS", web.address("live/element.js"))
 
 
 def test_a_drag_over_the_loss_shows_what_was_shown_then_without_the_server_and_a_long_run_keeps_few_pictures(visit):

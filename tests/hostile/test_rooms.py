@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import websockets
 
+from app import web
 from app.channel import REFUSED
 from app.classroom.room import SEATS_OF_AN_ADDRESS
 from app.classroom.rooms import MOST_WRONG_OF_ONE
@@ -156,7 +157,7 @@ def test_an_origin_that_is_no_address_is_refused(server):
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "[", ""])
 def test_who_asks_by_another_name_is_not_answered(server, host):
-    for path in ("/", "/explore", "/_stcore/health", "/rooms/pages/common.js"):
+    for path in ("/", "/explore", "/_stcore/health", web.address("classroom/common.js")):
         with line_to(server) as line:
             line.connection.putrequest("GET", path, skip_host=True)
             line.connection.putheader("Host", host)

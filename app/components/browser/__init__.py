@@ -4,7 +4,7 @@ browser keeps, and which page it was when somebody presses reload. One Streamlit
 Streamlit would make an entry of the browser's history of each setting. The module (`app/web/browser/history.js`) lets
 it make one where the server's `ENTRY` changes, and else replaces the address in place; it leaves what is of the view
 alone as it is (`app/web/canvas/address.js`), and takes `ENTRY` out of what is seen. It also lets the keyboard reach
-what stands in a popover (`popovers.js`). `names.js` has the names below once more.
+what stands in a popover (`popovers.js`). `names.js` has `ENTRY` and `COOKIE` once more.
 """
 
 from collections.abc import Callable
@@ -22,16 +22,9 @@ ENTRY = f"{VIEW}.entry"
 "entry@screen"."""
 
 COOKIE = "resflow_page"
-"""The name of the cookie that is there for `COOKIE_SECONDS` after a page was left, with the page's token."""
+"""The name of the cookie that is there for some seconds after a page was left, with the page's token."""
 
-COOKIE_SECONDS = 15
 MOST_OF_A_NAME = 64
-STORED = "resflow.progress"
-"""The name under which the browser keeps what somebody did in lessons."""
-
-ROOM = "resflow.room"
-"""The name under which the browser keeps which room it is in, and who it is there."""
-
 KEY = "browser"
 
 _browser = component("resflow_browser", "browser/browser.js", isolate_styles=False)

@@ -70,7 +70,7 @@ class Area:
 
 @dataclass(frozen=True, eq=False)
 class Dots:
-    """Points (m, 2), with one of the symbols of `canvas/layers.js`, `size` pixels wide."""
+    """Points (m, 2), with one of the symbols of `app/web/canvas/layers.js`, `size` pixels wide."""
 
     points: np.ndarray
     label: str

@@ -6,12 +6,27 @@ import { keepPopoversReachable } from "./popovers.js";
 import { hearHeard, keepProgress, tellRoom, tellStored } from "./storage.js";
 
 function settle() {
-  const browser = { tell: () => {}, token: "", entry: "", known: undefined, heard: false, tellingStored: null, room: JSON.stringify({ code: "", token: "" }), returned: null, telling: null, arrived: -Infinity };
+  const browser = {
+    tell: () => {},
+    token: "",
+    entry: "",
+    known: undefined,
+    heard: false,
+    tellingStored: null,
+    room: JSON.stringify({ code: "", token: "" }),
+    returned: null,
+    telling: null,
+    arrived: -Infinity,
+  };
   tidyHistory(browser);
   hearReturns(browser);
   leaveWord(browser);
   keepPopoversReachable();
-  addEventListener("visibilitychange", () => document.visibilityState === "visible" && (tellStored(browser), tellRoom(browser)));
+  addEventListener("visibilitychange", () => {
+    if (document.visibilityState !== "visible") return;
+    tellStored(browser);
+    tellRoom(browser);
+  });
   browser.keep = () => keepProgress(browser);
   return browser;
 }

@@ -1,5 +1,5 @@
-// The history of the browser. Streamlit pushes an entry for each change of the query; here one is pushed where the server
-// names another entry, and everything else replaces the address.
+// The history of the browser. Streamlit pushes an entry for each change of the query; here one is pushed where the
+// server names another entry, and everything else replaces the address.
 
 import { VIEW } from "../canvas/address.js";
 import { ENTRY } from "./names.js";
@@ -8,7 +8,8 @@ const ARRIVES_MS = 3000;
 const isOurs = (url) => url.pathname === location.pathname;
 const screenOf = ({ pathname }) => pathname.split("/").at(-1);
 
-/** The address that is seen for one that the server wrote: with the view as it is, and without the name of the entry. */
+/** The address that is seen for one that the server wrote: with the view as it is, and without the name of the
+ * entry. */
 function seen(url, keepsView) {
   const [entry, screen] = url.searchParams.get(ENTRY)?.split("@") ?? [];
   const query = new URLSearchParams([...url.searchParams].filter(([name]) => !name.startsWith(VIEW)));
@@ -19,8 +20,8 @@ function seen(url, keepsView) {
 }
 
 /** Whether the server is at another entry of the history than the browser: one of the same page, for a page that was
- * loaded anew has other names; and not while the server is yet to hear that somebody went back. Where Streamlit has just
- * come to another screen, it has taken the old address there, which the server then writes anew. */
+ * loaded anew has other names; and not while the server is yet to hear that somebody went back. Where Streamlit has
+ * just come to another screen, it has taken the old address there, which the server then writes anew. */
 function isNewEntry(browser, entry) {
   const now = history.state?.entry;
   const isOther = entry && now && entry !== now && entry.split(".")[0] === now.split(".")[0];
@@ -33,7 +34,8 @@ export function tidyHistory(browser) {
     const url = new URL(target ?? location.href, location.href);
     const { entry, screen, address } = seen(url, isOurs(url));
     if (isOurs(url) && entry && screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
-    if (isOurs(url) && !url.search && history.state?.written) return; // before another screen it would take away what Back needs
+    // Before another screen it would take away what Back needs.
+    if (isOurs(url) && !url.search && history.state?.written) return;
     if (!isOurs(url) && entry === history.state?.entry) browser.arrived = performance.now();
     if (!isOurs(url) || isNewEntry(browser, entry)) {
       push({ ...state, entry, written: Boolean(entry) }, title, address);
@@ -50,7 +52,8 @@ export function tidyHistory(browser) {
   };
 }
 
-// A message may be lost while Streamlit draws another page, and a busy server draws late. After the last it is given up.
+// A message may be lost while Streamlit draws another page, and a busy server draws late. After the last it is given
+// up.
 const AGAIN_MS = [50, 700, 1500, 3000, 6000, 12000, 24000, 24000];
 const ANOTHER_SCREEN = 2; // the first of them that is used where Streamlit draws another screen
 
@@ -60,7 +63,8 @@ export function hearReturns(browser) {
     clearTimeout(browser.telling);
     const entry = history.state?.entry;
     // Where the server is yet to say that it went somewhere, it may be there already, and not where it last said.
-    browser.returned = entry && (browser.returned || entry !== browser.entry) ? { query: location.search, entry } : null;
+    browser.returned =
+      entry && (browser.returned || entry !== browser.entry) ? { query: location.search, entry } : null;
     // Streamlit goes to another screen first: what is told before it has drawn that would be drawn where nothing is.
     if (browser.returned) tellReturn(browser, screenOf(location) === browser.screen ? 0 : ANOTHER_SCREEN);
   });

@@ -4,6 +4,7 @@ import { COOKIE, COOKIE_SECONDS } from "./names.js";
 
 export function leaveWord(browser) {
   addEventListener("pagehide", () => {
+    // biome-ignore lint/suspicious/noDocumentCookie: the page is gone before the newer interface would answer
     document.cookie = `${COOKIE}=${browser.token}; path=/; max-age=${COOKIE_SECONDS}; samesite=strict`;
   });
 }

@@ -1,7 +1,7 @@
-// The names under which page, browser and server know what they share: the same as in `app/components/browser` and `app/link.py`.
+// The names of what a page of the browser keeps, and of what it shares with the server.
 
-export const ENTRY = "view.entry"; // of an address that the server writes
-export const COOKIE = "resflow_page";
+export const ENTRY = "view.entry"; // of which entry an address of the server's is: as in `app/components/browser`
+export const COOKIE = "resflow_page"; // with the page's token, for a while after it was left: the same as there
 export const COOKIE_SECONDS = 15;
-export const STORED = "resflow.progress";
-export const ROOM = "resflow.room";
+export const STORED = "resflow.progress"; // what somebody did in lessons
+export const ROOM = "resflow.room"; // which room the browser is in, and who it is there

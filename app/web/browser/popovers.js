@@ -1,6 +1,6 @@
-// When the focus leaves an open popover, Streamlit takes its controls out of the order of Tab, and no key leads back in.
-// The focus leaves by Tab, by a click beside it, and also where the control that has it is drawn anew. Here the controls
-// keep their places.
+// When the focus leaves an open popover, Streamlit takes its controls out of the order of Tab, and no key leads back
+// in. The focus leaves by Tab, by a click beside it, and also where the control that has it is drawn anew. Here the
+// controls keep their places.
 
 export function keepPopoversReachable() {
   addEventListener("focusout", ({ target }) => {

@@ -19,7 +19,8 @@ function readStored() {
 function readRoom() {
   try {
     const kept = JSON.parse(localStorage.getItem(ROOM) || "{}");
-    if (typeof kept.at === "string" && typeof kept.token === "string" && kept.at) return { code: kept.at, token: kept.token };
+    if (typeof kept.at === "string" && typeof kept.token === "string" && kept.at)
+      return { code: kept.at, token: kept.token };
   } catch {
     // no storage here, or somebody else's
   }
@@ -46,7 +47,10 @@ export function tellStored(browser) {
 function tellUntilHeard(browser, times) {
   clearTimeout(browser.tellingStored);
   browser.tell("arrived", { text: browser.known, again: browser.again });
-  browser.tellingStored = setTimeout(() => browser.heard || !times || tellUntilHeard(browser, times - 1), TELL_AGAIN_MS);
+  browser.tellingStored = setTimeout(
+    () => browser.heard || !times || tellUntilHeard(browser, times - 1),
+    TELL_AGAIN_MS,
+  );
 }
 
 /** The server says whether it has heard what is kept. */

@@ -1,5 +1,5 @@
-// What is of the view alone in the address: names that begin with "view" (`app.link.VIEW`). They are written in place, so
-// that Back goes to another run or screen and not to another zoom; the server never changes them.
+// What is of the view alone in the address: names that begin with "view" (`app.link.VIEW`). They are written in place,
+// so that Back goes to another run or screen and not to another zoom; the server never changes them.
 
 export const VIEW = "view";
 const ADDRESS_MS = 400; // browsers refuse to be told more than some hundred addresses a minute
@@ -25,5 +25,6 @@ function flushView() {
   }
   unwritten.clear();
   const address = `${location.pathname}${query.size ? `?${query}` : ""}${location.hash}`;
-  if (address !== `${location.pathname}${location.search}${location.hash}`) history.replaceState(history.state, "", address);
+  if (address !== `${location.pathname}${location.search}${location.hash}`)
+    history.replaceState(history.state, "", address);
 }

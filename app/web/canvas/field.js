@@ -53,7 +53,7 @@ export function finer(field) {
   for (let c = 0; c < width; c++) {
     for (let r = 0; r < height; r++) {
       const value = fine[c * height + r];
-      found[r * width + c] = value < low ? low : value > high ? high : value;
+      found[r * width + c] = Math.min(high, Math.max(low, value));
     }
   }
   return { values: found, rows: height, columns: width };
@@ -70,6 +70,7 @@ export function valueAt({ values, rows, columns }, [[x0, x1], [y0, y1]], [x, y])
 
 /** The values above which a density has these shares of its mass in the window. */
 export function levelsOfMass({ values }, shares) {
+  // biome-ignore lint/complexity/useMathMinMax: what is no number has no mass
   const sorted = Float32Array.from(values, (value) => (value > 0 ? value : 0)).sort();
   const total = sorted.reduce((sum, value) => sum + value, 0);
   let [k, mass] = [sorted.length, 0];

@@ -112,7 +112,7 @@ function bitmapOf(surface, { values, rows, columns }, [low, high], palette) {
     const to = (rows - 1 - r) * columns;
     for (let c = 0; c < columns; c++) {
       const level = (values[r * columns + c] - low) * scale;
-      colours[to + c] = level !== level ? NO_NUMBER : palette[level < 0 ? 0 : level > 255 ? 255 : level | 0];
+      colours[to + c] = Number.isNaN(level) ? NO_NUMBER : palette[level < 0 ? 0 : level > 255 ? 255 : level | 0];
     }
   }
   bitmap.getContext("2d").putImageData(surface.pixels, 0, 0);
@@ -194,13 +194,16 @@ function freePlace(wide, tall, q, lines, at) {
       places.push({ left, above, covered });
     }
   }
-  return places.reduce((best, one) => (one.covered < best.covered ? one : best), places[0] ?? { left: at.left + 6, above: true });
+  return places.reduce(
+    (best, one) => (one.covered < best.covered ? one : best),
+    places[0] ?? { left: at.left + 6, above: true },
+  );
 }
 
 /** How lines look: {colour, width, dash, halo, opacity}, the last three where they have any. */
 export const LAYERS = {
   /** {field, window, range, palette: of `paletteOf`, crisp}: `crisp` shows the cells as they are */
-  field(context, { field, window: [[x0, x1], [y0, y1]], range, palette, crisp }, at, theme, surface) {
+  field(context, { field, window: [[x0, x1], [y0, y1]], range, palette, crisp }, at, _, surface) {
     const bitmap = bitmapOf(surface, field, range, palette);
     const [dx, dy] = [(x1 - x0) / (field.columns - 1) / 2, (y1 - y0) / (field.rows - 1) / 2];
     const [left, top] = [at.x(x0 - dx), at.y(y1 + dy)];
@@ -240,7 +243,7 @@ export const LAYERS = {
   },
 
   /** {x, y, marker: {size, symbol, colour, edge}, opacity} or, for a marker each, {x, y, markers, index, opacity} */
-  points(context, { x, y, marker, markers, index, opacity = 1 }, at, theme, surface) {
+  points(context, { x, y, marker, markers, index, opacity = 1 }, at, _, surface) {
     const drawn = (markers ?? [marker]).map((one) => stampOf(context, one, surface.dense));
     context.globalAlpha = opacity;
     for (let i = 0; i < x.length; i++) {

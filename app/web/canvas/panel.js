@@ -1,4 +1,4 @@
-// A picture as a panel of a sheet (`take/js/sheet.js`), and its numbers as a table.
+// A picture as a panel of a sheet (`take/sheet.js`), and its numbers as a table.
 
 import { contour } from "./field.js";
 import { BAR_BELOW, drawOnce, MARGIN } from "./plane.js";
@@ -11,7 +11,11 @@ const MARGIN_ON_PAPER = { ...MARGIN, left: 58 };
 export function panelOf({ title, note, alt, picture, width, height, legend }) {
   const margin = picture.margin ?? MARGIN_ON_PAPER;
   const below = margin.bottom ?? MARGIN.bottom;
-  const onPaper = { ...picture, over: "", margin: { ...margin, bottom: picture.bar && !picture.margin ? below + BAR_BELOW : below } };
+  const onPaper = {
+    ...picture,
+    over: "",
+    margin: { ...margin, bottom: picture.bar && !picture.margin ? below + BAR_BELOW : below },
+  };
   const added = picture.margin ? [0, 0] : [margin.left + margin.right, onPaper.margin.top + onPaper.margin.bottom];
   const size = [width + added[0], height + added[1]];
   return {
@@ -29,13 +33,18 @@ const written7 = (value) => (Number.isFinite(value) ? String(Number(value.toPrec
 /** Cells as a line of CSV (RFC 4180). A spreadsheet takes a text that begins with one of these signs for a formula. */
 function csvLine(cells) {
   return cells.map((cell) => {
-    const text = typeof cell === "number" ? written7(cell) : /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell)) ? `'${cell}` : cell;
+    const text =
+      typeof cell === "number"
+        ? written7(cell)
+        : /^[=+\-@\t\r]/.test(cell) && Number.isNaN(Number(cell))
+          ? `'${cell}`
+          : cell;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }).join(",");
 }
 
 /** A table as the text of a CSV file. */
-export const csvOf = (head, rows) => [head, ...rows].map(csvLine).join("\r\n") + "\r\n";
+export const csvOf = (head, rows) => `${[head, ...rows].map(csvLine).join("\r\n")}\r\n`;
 
 /** What a layer shows in numbers, under a name: [name, x, y] each, and of a field the value. */
 const ROWS = {
@@ -59,9 +68,9 @@ const ROWS = {
     const side = (which, values) => Array.from(x, (value, i) => [`${name}, ${which} end`, value, values[i]]);
     return [...side("lower", low), ...side("upper", high)];
   },
-  ring: (name, { x, y }) => [["chosen point", x, y]],
-  level: (name, { y, text }) => [[text, NaN, y]],
-  values: (name, { of }) => of.map(({ x, y, text }) => [text, x, y]),
+  ring: (_, { x, y }) => [["chosen point", x, y]],
+  level: (_, { y, text }) => [[text, NaN, y]],
+  values: (_, { of }) => of.map(({ x, y, text }) => [text, x, y]),
 };
 
 /** The numbers of all that is seen in a picture as CSV: the columns are its axes. */

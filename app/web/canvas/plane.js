@@ -6,8 +6,9 @@
 // in their order (`LAYERS`), but those with `visible: false`; those in front that are `still`, a list of what they
 // depend on beside the axes and the theme. `ticks` are found by a function (`ticksOf` where there is none). With a
 // `ratio`, a unit of y is as many of x's in pixels. Where there is no `margin`, numbers and titles stand within the
-// plot, in the page's colours or those of `over`, which is "dark" or "light" by what they stand on. A colour bar is {title, range, palette, ticks}; it stands below the plot or, without a margin, in its corner.
-// `grid` draws lines at the ticks.
+// plot, in the page's colours or those of `over`, which is "dark" or "light" by what they stand on. A colour bar is
+// {title, range, palette, ticks}; it stands below the plot or, without a margin, in its corner. `grid` draws lines at
+// the ticks.
 
 import { applyStyle, styleAt } from "../style.js";
 import { drawPath, haloed, LAYERS, traced } from "./layers.js";
@@ -39,14 +40,27 @@ export function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () =
   const tip = Object.assign(document.createElement("span"), { className: "canvas-tip", hidden: true });
   box.classList.add("canvas-box");
   box.replaceChildren(canvas, front, corner, tip);
-  const surface = { box, canvas, front, corner, tip, size: [], picture: null, at: null, dense: 1, scale: 1, inFront: [], told };
+  const surface = {
+    box,
+    canvas,
+    front,
+    corner,
+    tip,
+    size: [],
+    picture: null,
+    at: null,
+    dense: 1,
+    scale: 1,
+    inFront: [],
+    told,
+  };
   box.surface = surface;
   listenToHands(surface, { moved, pressed, doubled });
   return surface;
 }
 
 /** Where the plot is in a box of this size, and how numbers become pixels. */
-function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
+export function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
   const [[x0, x1], [y0, y1]] = [x.range, y.range];
   const room = {
     left: margin.left, top: margin.top, height: height - margin.top - margin.bottom,
@@ -84,8 +98,23 @@ export function drawPicture(surface, picture, theme) {
   at.bar = drawBarOf(picture, surface, pen, theme);
   drawLayers(pen, surface, moving, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
   const { x, y, over } = picture;
-  const inFront = [over, theme.ink(1), theme.paper, theme.font, width, height, dense, at.left, at.top, at.width, ...x.range,
-    ...y.range, x.title, y.title, ...still.flatMap((layer) => [layer.name, ...layer.still])];
+  const inFront = [
+    over,
+    theme.ink(1),
+    theme.paper,
+    theme.font,
+    width,
+    height,
+    dense,
+    at.left,
+    at.top,
+    at.width,
+    ...x.range,
+    ...y.range,
+    x.title,
+    y.title,
+    ...still.flatMap((layer) => [layer.name, ...layer.still]),
+  ];
   if (inFront.length === surface.inFront.length && inFront.every((one, i) => one === surface.inFront[i])) return;
   surface.inFront = inFront;
   const above = penOf(front, width, height, dense);
@@ -214,8 +243,8 @@ function barOf(palette) {
   return bars.get(palette);
 }
 
-/** The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. Returns the
- *  place in the plot that it takes. */
+/** The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. Returns
+ * the place in the plot that it takes. */
 function drawBarOf(picture, surface, pen, theme) {
   const { bar, margin } = picture;
   const { at, corner, dense, scale } = surface;

@@ -1,12 +1,14 @@
 // What both pages of a room share: who this browser is, what is sent, words, and elements.
 
-export const DATA = JSON.parse(document.getElementById("data").textContent);
-const KEPT = "resflow.room";
+import { ROOM } from "../browser/names.js";
 
-/** What this browser keeps: {token, secrets: {CODE: secret}, key}. A browser that keeps nothing is somebody else after a reload. */
+export const DATA = JSON.parse(document.getElementById("data").textContent);
+
+/** What this browser keeps: {token, secrets: {CODE: secret}, key}. A browser that keeps nothing is somebody else after
+ * a reload. */
 export const kept = (() => {
   let found = {};
-  try { found = JSON.parse(localStorage.getItem(KEPT) || "{}") || {}; } catch { /* somebody else's, or forbidden */ }
+  try { found = JSON.parse(localStorage.getItem(ROOM) || "{}") || {}; } catch { /* somebody else's, or forbidden */ }
   if (typeof found.token !== "string" || found.token.length < 16) found.token = newToken();
   if (typeof found.secrets !== "object" || !found.secrets) found.secrets = {};
   return found;
@@ -18,7 +20,7 @@ function newToken() {
 }
 
 export function keep() {
-  try { localStorage.setItem(KEPT, JSON.stringify(kept)); } catch { /* forbidden here */ }
+  try { localStorage.setItem(ROOM, JSON.stringify(kept)); } catch { /* forbidden here */ }
 }
 keep();
 
@@ -62,20 +64,29 @@ export class Refusal extends Error {
 }
 
 /** Values as the language writes them. */
-const asShown = values => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? number(value) : value]));
+const asShown = (values) =>
+  Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? number(value) : value]),
+  );
 
 export async function ask(path, { body = null, secret = "", key = "" } = {}) {
   const headers = secret ? { "x-room-secret": secret } : { "x-room-token": kept.token };
   if (key) headers["x-room-key"] = key;
   if (body) headers["content-type"] = "application/json";
-  const answer = await fetch(DATA.root + path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), cache: "no-store" });
+  const answer = await fetch(DATA.root + path, {
+    method: body ? "POST" : "GET",
+    headers,
+    body: body && JSON.stringify(body),
+    cache: "no-store",
+  });
   if (answer.headers.get("content-type")?.startsWith("text/")) return answer.text();
   const told = await answer.json();
   if (!answer.ok) throw new Refusal(told.say ? say(told.say, asShown(told.values)) : told.error, told.say);
   return told;
 }
 
-/** Call `look` now and every so many milliseconds while the page is seen, one at a time; at once when it is seen again. */
+/** Call `look` now and every so many milliseconds while the page is seen, one at a time; at once when it is seen
+ * again. */
 export function watch(look, milliseconds) {
   let timer = 0, busy = false;
   const run = async () => {
@@ -96,18 +107,46 @@ export function watch(look, milliseconds) {
 export function bars(question, mine = null) {
   const rounds = question.rounds.map(round => new Map(round));
   const most = Math.max(1, ...rounds.flatMap(round => [...round.values()]));
-  const heads = rounds.length > 1 ? element("div", { class: "heads" }, element("span"), ...rounds.map((_, index) => element("span", {}, say("vote_number", { number: index + 1 })))) : "";
-  return element("div", { class: "bars", style: `--rounds:${rounds.length}` }, heads, ...question.options.map(([key, text]) => {
-    const right = question.truth !== null && question.truth.value === key;
-    return element("div", { class: right ? "bar right" : "bar" },
-      element("div", { class: "option" }, element("span", { html: text }),
-        right ? element("strong", {}, ` ✓ ${say("truth")}`) : "", key === mine ? element("em", {}, ` ${say("you")}`) : ""),
-      ...rounds.map((round, index) => {
-        const people = round.get(key) || 0;
-        return element("div", { class: "row" },
-          rounds.length > 1 ? element("span", { class: "round" }, say("vote_number", { number: index + 1 })) : "",
-          element("span", { class: "track" }, element("span", { class: `fill round-${index + 1}`, style: `width:${100 * people / most}%` })),
-          element("span", { class: "people" }, String(people)));
-      }));
-  }));
+  const heads =
+    rounds.length > 1
+      ? element(
+          "div",
+          { class: "heads" },
+          element("span"),
+          ...rounds.map((_, index) => element("span", {}, say("vote_number", { number: index + 1 }))),
+        )
+      : "";
+  return element(
+    "div",
+    { class: "bars", style: `--rounds:${rounds.length}` },
+    heads,
+    ...question.options.map(([key, text]) => {
+      const right = question.truth !== null && question.truth.value === key;
+      return element(
+        "div",
+        { class: right ? "bar right" : "bar" },
+        element(
+          "div",
+          { class: "option" },
+          element("span", { html: text }),
+          right ? element("strong", {}, ` ✓ ${say("truth")}`) : "",
+          key === mine ? element("em", {}, ` ${say("you")}`) : "",
+        ),
+        ...rounds.map((round, index) => {
+          const people = round.get(key) || 0;
+          return element(
+            "div",
+            { class: "row" },
+            rounds.length > 1 ? element("span", { class: "round" }, say("vote_number", { number: index + 1 })) : "",
+            element(
+              "span",
+              { class: "track" },
+              element("span", { class: `fill round-${index + 1}`, style: `width:${(100 * people) / most}%` }),
+            ),
+            element("span", { class: "people" }, String(people)),
+          );
+        }),
+      );
+    }),
+  );
 }

@@ -4,7 +4,7 @@ import { ask, bars, DATA, element, keep, kept, language, number, Refusal, say, s
 
 const SECONDS = 1.5;
 const page = document.getElementById("page");
-let code = DATA.code.toUpperCase(), state = null, drawn = "", heads = 0, chosen = null, look = null;
+let code = DATA.code.toUpperCase(), state = null, drawn = "", heads = 0, looks = false;
 
 /** Draw anew only where something else is told, so that what is typed and pressed stays. */
 function draw() {
@@ -13,19 +13,36 @@ function draw() {
   drawn = now;
   speak(state.language);
   page.replaceChildren(
-    element("header", {}, element("strong", {}, state.lesson), element("span", {}, say("in_room", { code, people: state.members, seat: state.seat }))),
-    ...called(), ...question(), ...draws(), ...coins(),
-    element("p", { class: "quiet" }, element("a", { href: lessonLink() }, say("open_lesson"))));
+    element(
+      "header",
+      {},
+      element("strong", {}, state.lesson),
+      element("span", {}, say("in_room", { code, people: state.members, seat: state.seat })),
+    ),
+    ...called(),
+    ...question(),
+    ...draws(),
+    ...coins(),
+    element("p", { class: "quiet" }, element("a", { href: lessonLink() }, say("open_lesson"))),
+  );
 }
 
 function lessonLink(step = "") {
-  return `${DATA.root}learn?${new URLSearchParams({ lesson: state.id, ...(step ? { step } : {}), ...(language === "en" ? {} : { lang: language }) })}`;
+  const asked = { lesson: state.id, ...(step ? { step } : {}), ...(language === "en" ? {} : { lang: language }) };
+  return `${DATA.root}learn?${new URLSearchParams(asked)}`;
 }
 
 function called() {
   if (!state.calls) return [];
   const step = state.steps.find(one => one.id === state.called);
-  return [element("p", { class: "called" }, `${say("called")} `, element("a", { href: lessonLink(step.id), html: step.title }))];
+  return [
+    element(
+      "p",
+      { class: "called" },
+      `${say("called")} `,
+      element("a", { href: lessonLink(step.id), html: step.title }),
+    ),
+  ];
 }
 
 function question() {
@@ -34,8 +51,21 @@ function question() {
   const parts = [element("div", { class: "question", html: asked.text })];
   const open = asked.stage === "voting" && asked.mine === null;
   if (open) parts.push(asked.options.length ? choices(asked) : numberField(asked));
-  else if (asked.stage === "voting") parts.push(element("p", { class: "given" }, say("answered_yours"), " ", mine(asked)), element("p", { class: "quiet" }, say("look_at_wall")));
-  else parts.push(asked.options.length ? bars(asked, asked.mine) : element("p", { class: "given" }, asked.mine === null ? say("not_answered") : say("answered_yours"), " ", mine(asked)));
+  else if (asked.stage === "voting") parts.push(
+    element("p", { class: "given" }, say("answered_yours"), " ", mine(asked)),
+    element("p", { class: "quiet" }, say("look_at_wall")),
+  );
+  else parts.push(
+    asked.options.length
+      ? bars(asked, asked.mine)
+      : element(
+          "p",
+          { class: "given" },
+          asked.mine === null ? say("not_answered") : say("answered_yours"),
+          " ",
+          mine(asked),
+        ),
+  );
   if (asked.stage === "discussed") parts.push(element("p", { class: "called" }, say("discuss_now")));
   if (asked.truth) parts.push(truth(asked));
   return [element("section", {}, ...parts)];
@@ -50,8 +80,16 @@ function mine(asked) {
 /** The truth, and the reason for what this phone has answered. */
 function truth(asked) {
   const { value, right, why } = asked.truth;
-  const shown = asked.options.length ? null : element("p", { class: "given", html: `${say("truth")}: <strong>${number(value)} ${asked.unit}</strong>` });
-  return element("div", { class: "truth" }, shown, right === null ? "" : element("p", {}, element("strong", {}, say(right ? "you_right" : "you_wrong"))), element("div", { html: why }));
+  const shown = asked.options.length
+    ? null
+    : element("p", { class: "given", html: `${say("truth")}: <strong>${number(value)} ${asked.unit}</strong>` });
+  return element(
+    "div",
+    { class: "truth" },
+    shown,
+    right === null ? "" : element("p", {}, element("strong", {}, say(right ? "you_right" : "you_wrong"))),
+    element("div", { html: why }),
+  );
 }
 
 function choices(asked) {
@@ -61,8 +99,19 @@ function choices(asked) {
 
 function numberField(asked) {
   const ends = { low: number(asked.low), high: number(asked.high) };
-  const range = asked.low === null ? (asked.high === null ? "" : say("at_most", ends)) : say(asked.high === null ? "at_least" : "range", ends);
-  const field = element("input", { type: "text", inputmode: "decimal", id: "answer", autocomplete: "off", maxlength: "30" });
+  const range =
+    asked.low === null
+      ? asked.high === null
+        ? ""
+        : say("at_most", ends)
+      : say(asked.high === null ? "at_least" : "range", ends);
+  const field = element("input", {
+    type: "text",
+    inputmode: "decimal",
+    id: "answer",
+    autocomplete: "off",
+    maxlength: "30",
+  });
   const send = event => {
     event.preventDefault();
     const value = Number(field.value.trim().replace(",", ".").replace("−", "-"));
@@ -77,7 +126,10 @@ function numberField(asked) {
 function draws() {
   if (!state.draws) return [];
   const found = state.draws.mine;
-  const told = found && found.n > 1 ? say("your_draws", { n: found.n, mean: number(found.mean), error: number(found.error, 2) }) : say("no_draws");
+  const told =
+    found && found.n > 1
+      ? say("your_draws", { n: found.n, mean: number(found.mean), error: number(found.error, 2) })
+      : say("no_draws");
   return [element("section", {}, element("h2", {}, say("draw_title")), element("p", {}, told),
     element("div", { class: "choices row" }, ...[10, 100, 1000].map(n =>
       element("button", { type: "button", onclick: () => act({ do: "draw", n }) }, say("draw_more", { n })))))];
@@ -85,12 +137,20 @@ function draws() {
 
 function coins() {
   if (!state.draws) return [];
-  const list = state.coins.length ? say("coins_so_far", { rows: state.coins.length, last: state.coins.at(-1) }) : say("coins_about");
+  const list = state.coins.length
+    ? say("coins_so_far", { rows: state.coins.length, last: state.coins.at(-1) })
+    : say("coins_about");
   return [element("section", {}, element("h2", {}, say("coins_title")), element("p", {}, list),
     element("p", { class: "quiet" }, heads ? say("heads_so_far", { n: heads }) : ""),
     element("div", { class: "choices row" },
       element("button", { type: "button", onclick: () => { heads = Math.min(heads + 1, 59); draw(); } }, say("heads")),
-      element("button", { type: "button", onclick: async () => { const throws = heads + 1; if (await act({ do: "coins", throws })) { heads = 0; draw(); } } }, say("tails"))))];
+      element("button", { type: "button", onclick: async () => {
+        const throws = heads + 1;
+        if (await act({ do: "coins", throws })) {
+          heads = 0;
+          draw();
+        }
+      } }, say("tails"))))];
 }
 
 function tell(text) {
@@ -119,7 +179,10 @@ async function poll() {
     draw();
   } catch (error) {
     if (error instanceof Refusal) { if (!await act({ do: "join" })) joining(); }
-    else if (!document.querySelector(".told")) { tell(say("no_network")); document.querySelector(".told").classList.add("lost"); }
+    else if (!document.querySelector(".told")) {
+      tell(say("no_network"));
+      document.querySelector(".told").classList.add("lost");
+    }
   }
 }
 
@@ -128,21 +191,38 @@ function joining() {
   keep();
   const told = document.querySelector(".told")?.textContent;
   drawn = "";
-  const field = element("input", { id: "code", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", maxlength: "12", value: code });
+  const field = element("input", {
+    id: "code",
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+    maxlength: "12",
+    value: code,
+  });
   const join = async event => {
     event.preventDefault();
     code = field.value.replace(/\s/g, "").toUpperCase();
     if (await act({ do: "join" })) begin();
   };
-  page.replaceChildren(element("form", { class: "join", onsubmit: join }, element("h1", {}, say("join")),
-    element("label", { for: "code" }, say("code_on_wall")), field, element("button", { type: "submit" }, say("enter"))));
+  page.replaceChildren(
+    element(
+      "form",
+      { class: "join", onsubmit: join },
+      element("h1", {}, say("join")),
+      element("label", { for: "code" }, say("code_on_wall")),
+      field,
+      element("button", { type: "submit" }, say("enter")),
+    ),
+  );
   if (told) tell(told);
   field.focus();
 }
 
 function begin() {
   history.replaceState(null, "", `${DATA.root}r/${code}`);
-  look ??= watch(async () => { if (state) await poll(); }, 1000 * SECONDS);
+  if (looks) return;
+  looks = true;
+  watch(async () => { if (state) await poll(); }, 1000 * SECONDS);
 }
 
 (async () => {

@@ -24,7 +24,18 @@ function draw() {
   page.querySelector(":scope > .waits")?.remove();
   put(head());
   put(inviting ? invitation(about.text) : element("section", { class: `${view} large` }, ...about.parts));
-  put(foot(about.controls), JSON.stringify([view, state.language, state.question?.id, state.question?.stage, state.draws?.step, state.locked, state.seats]));
+  put(
+    foot(about.controls),
+    JSON.stringify([
+      view,
+      state.language,
+      state.question?.id,
+      state.question?.stage,
+      state.draws?.step,
+      state.locked,
+      state.seats,
+    ]),
+  );
   fit();
   plot(about.picture);
   if (focused) document.getElementById(focused)?.focus();
@@ -58,38 +69,100 @@ const LEAST_TALL = 160;  // pixels of a picture
 window.addEventListener("resize", () => state && draw());
 
 function tab(id, key, pressed, choose) {
-  return element("button", { type: "button", id, "aria-pressed": String(pressed), onclick: () => { choose(); draw(); } }, say(key));
+  return element("button", { type: "button", id, "aria-pressed": String(pressed), onclick: () => {
+    choose();
+    draw();
+  } }, say(key));
 }
 
 /** The address of the room. Where only this machine finds it, it opens as a student's page: a rehearsal. */
 function address(tag) {
   const text = DATA.link.replace(/^https?:\/\//, "");
-  return element(tag, { class: "address" }, DATA.unreached ? element("a", { href: DATA.link, target: "_blank" }, text) : text);
+  return element(
+    tag,
+    { class: "address" },
+    DATA.unreached ? element("a", { href: DATA.link, target: "_blank" }, text) : text,
+  );
 }
 
 function head() {
-  const qr = DATA.unreached ? "" : element("button", { type: "button", id: "join-large", "aria-pressed": String(joining), onclick: () => { joining = !joining; draw(); } },
-    element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }));
-  return element("header", {},
-    element("div", { class: "join-here" }, qr, element("div", {}, address("div"), element("div", { class: "code" }, DATA.code))),
-    element("nav", {}, ...Object.keys(VIEW).map(name => tab(`view-${name}`, `view_${name}`, view === name, () => { view = name; joining = false; }))),
+  const qr = DATA.unreached
+    ? ""
+    : element(
+        "button",
+        {
+          type: "button",
+          id: "join-large",
+          "aria-pressed": String(joining),
+          onclick: () => {
+            joining = !joining;
+            draw();
+          },
+        },
+        element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }),
+      );
+  return element(
+    "header",
+    {},
+    element(
+      "div",
+      { class: "join-here" },
+      qr,
+      element("div", {}, address("div"), element("div", { class: "code" }, DATA.code)),
+    ),
+    element(
+      "nav",
+      {},
+      ...Object.keys(VIEW).map((name) =>
+        tab(`view-${name}`, `view_${name}`, view === name, () => {
+          view = name;
+          joining = false;
+        }),
+      ),
+    ),
     element("div", { class: "count" }, say("people_here", { people: state.members })),
-    lost ? element("div", { class: "told", role: "alert" }, say("no_network")) : "");
+    lost ? element("div", { class: "told", role: "alert" }, say("no_network")) : "",
+  );
 }
 
 /** How to come in, as large as it may be, for as long as nothing is asked. */
 function invitation(text) {
-  return element("section", { class: "invitation" },
+  return element(
+    "section",
+    { class: "invitation" },
     DATA.unreached ? "" : element("img", { src: DATA.qr, alt: say("qr_alt", { link: DATA.link }) }),
-    element("div", {}, element("h1", {}, state.lesson), address("p"), element("p", { class: "code" }, DATA.code),
-      DATA.unreached ? element("p", { class: "rehearsal" }, `${say("rehearsal")} ${say(`unreached_${DATA.unreached}`)}`) : "", element("p", {}, text)));
+    element(
+      "div",
+      {},
+      element("h1", {}, state.lesson),
+      address("p"),
+      element("p", { class: "code" }, DATA.code),
+      DATA.unreached
+        ? element("p", { class: "rehearsal" }, `${say("rehearsal")} ${say(`unreached_${DATA.unreached}`)}`)
+        : "",
+      element("p", {}, text),
+    ),
+  );
 }
 
 function questionView() {
   const asked = state.question;
-  const choose = element("select", { id: "choose", "aria-label": say("choose_question"), onchange: event => event.target.value && act({ do: "ask", question: event.target.value }) },
+  const choose = element(
+    "select",
+    {
+      id: "choose",
+      "aria-label": say("choose_question"),
+      onchange: (event) => event.target.value && act({ do: "ask", question: event.target.value }),
+    },
     element("option", { value: "" }, say("choose_question")),
-    ...state.questions.map((one, index) => element("option", { value: one.id, selected: asked?.id === one.id, html: `${index + 1}. ${one.text}${one.again ? ` ${say("asked_again")}` : ""}` })));
+    ...state.questions.map((one, index) =>
+      element("option", {
+        value: one.id,
+        selected: asked?.id === one.id,
+        html: `${index + 1}. ${one.text}${one.again ? ` ${say("asked_again")}` : ""}`,
+      }),
+    ),
+  );
   if (!asked) return { parts: [], controls: [choose], text: say("choose_first") };
   const shown = asked.rounds.length > 0;
   const offered = {
@@ -100,13 +173,51 @@ function questionView() {
   }[asked.stage];
   const buttons = offered.filter(([key]) => !(asked.told_later && key === "reveal"));
   if (asked.stage !== "revealed") buttons.push(["reset", "reset"]);
-  const told = [say("answered_of", { answered: state.answered, people: state.members }), asked.round > 1 ? say("vote_number", { number: asked.round }) : "",
-    asked.stage === "voting" ? say("hidden") : "", asked.stage === "discussed" ? say("discuss_now") : "", asked.told_later ? say("told_later") : ""];
-  const results = asked.options.length ? (shown ? bars(asked) : element("ul", { class: "options" }, ...asked.options.map(([, text]) => element("li", { html: text })))) : shown ? element("div", { class: "plot" }) : "";
-  const parts = [element("div", { class: "question", html: asked.text }), element("p", { class: "answered" }, told.filter(Boolean).join(" · ")), results,
-    asked.truth ? element("div", { class: "truth" }, asked.options.length ? "" : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }), element("div", { html: asked.truth.why }), beforeAndAfter(asked)) : ""];
+  const told = [
+    say("answered_of", { answered: state.answered, people: state.members }),
+    asked.round > 1 ? say("vote_number", { number: asked.round }) : "",
+    asked.stage === "voting" ? say("hidden") : "",
+    asked.stage === "discussed" ? say("discuss_now") : "",
+    asked.told_later ? say("told_later") : "",
+  ];
+  const results = asked.options.length
+    ? shown
+      ? bars(asked)
+      : element("ul", { class: "options" }, ...asked.options.map(([, text]) => element("li", { html: text })))
+    : shown
+      ? element("div", { class: "plot" })
+      : "";
+  const parts = [
+    element("div", { class: "question", html: asked.text }),
+    element("p", { class: "answered" }, told.filter(Boolean).join(" · ")),
+    results,
+    asked.truth
+      ? element(
+          "div",
+          { class: "truth" },
+          asked.options.length
+            ? ""
+            : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }),
+          element("div", { html: asked.truth.why }),
+          beforeAndAfter(asked),
+        )
+      : "",
+  ];
   return { parts, picture: size => guesses(asked, size), text: "",
-    controls: [...buttons.map(([key, what]) => element("button", { type: "button", id: `do-${what}`, onclick: () => (what !== "reset" || confirm(say("reset_sure"))) && act({ do: what }) }, say(`do_${key}`))), choose] };
+    controls: [
+      ...buttons.map(([key, what]) =>
+        element(
+          "button",
+          {
+            type: "button",
+            id: `do-${what}`,
+            onclick: () => (what !== "reset" || confirm(say("reset_sure"))) && act({ do: what }),
+          },
+          say(`do_${key}`),
+        ),
+      ),
+      choose,
+    ] };
 }
 
 /** How many were right when the question was asked first, and now. */
@@ -114,7 +225,16 @@ function beforeAndAfter(asked) {
   if (!asked.before_and_after) return "";
   const share = ({ right, people }) => people ? number(Math.round(100 * right / people)) : "–";
   const [before, after] = asked.before_and_after;
-  return element("p", { class: "before-after" }, say("before_after", { before: share(before), of_before: before.people, after: share(after), of_after: after.people }));
+  return element(
+    "p",
+    { class: "before-after" },
+    say("before_after", {
+      before: share(before),
+      of_before: before.people,
+      after: share(after),
+      of_after: after.people,
+    }),
+  );
 }
 
 // One at a time: the back row reads one picture.
@@ -123,17 +243,54 @@ const CHARTS = { mean: closing, histogram, intervals, shared };
 function drawsView() {
   const steps = state.steps.filter(step => state.drawing.includes(step.id));
   if (!steps.length) return { parts: [element("p", {}, say("nothing_to_draw"))], controls: [], text: "" };
-  const choose = element("select", { id: "gather", "aria-label": say("gather"), onchange: event => event.target.value && act({ do: "gather", step: event.target.value }) },
+  const choose = element(
+    "select",
+    {
+      id: "gather",
+      "aria-label": say("gather"),
+      onchange: (event) => event.target.value && act({ do: "gather", step: event.target.value }),
+    },
     element("option", { value: "" }, say("gather")),
-    ...steps.map(step => element("option", { value: step.id, selected: state.draws?.step === step.id, html: step.title })));
+    ...steps.map((step) =>
+      element("option", { value: step.id, selected: state.draws?.step === step.id, html: step.title }),
+    ),
+  );
   const draws = state.draws;
   if (!draws) return { parts: [element("p", {}, say("gather_about"))], controls: [choose], text: "" };
   const coins = state.coins.reduce((sum, [, times]) => sum + times, 0);
-  const parts = [element("nav", {}, ...Object.keys(CHARTS).map(name => tab(`chart-${name}`, `chart_${name}`, chart === name, () => { chart = name; }))),
-    element("p", {}, say("pooled", { n: draws.all.n, mean: number(draws.all.mean), error: number(draws.all.error, 2), truth: number(draws.truth) })),
+  const parts = [
+    element(
+      "nav",
+      {},
+      ...Object.keys(CHARTS).map((name) =>
+        tab(`chart-${name}`, `chart_${name}`, chart === name, () => {
+          chart = name;
+        }),
+      ),
+    ),
+    element(
+      "p",
+      {},
+      say("pooled", {
+        n: draws.all.n,
+        mean: number(draws.all.mean),
+        error: number(draws.all.error, 2),
+        truth: number(draws.truth),
+      }),
+    ),
     element("p", {}, aboutIntervals(draws)),
     element("div", { class: "plot" }),
-    coins ? element("p", { class: "coins" }, say("coins_pooled", { rows: coins, mean: number(state.coins.reduce((sum, [throws, times]) => sum + throws * times, 0) / coins) })) : ""];
+    coins
+      ? element(
+          "p",
+          { class: "coins" },
+          say("coins_pooled", {
+            rows: coins,
+            mean: number(state.coins.reduce((sum, [throws, times]) => sum + throws * times, 0) / coins),
+          }),
+        )
+      : "",
+  ];
   return { parts, picture: size => CHARTS[chart](draws, size), controls: [choose], text: "" };
 }
 
@@ -144,23 +301,50 @@ const HARDLY = 0.9;
 function aboutIntervals(draws) {
   const each = { intervals: draws.each, shared: draws.shared?.each }[chart];
   if (!each) return chart === "shared" ? say("shared_none") : "";
-  const told = each.filter(one => one.hit !== null), counts = { hits: told.filter(one => one.hit).length, all: told.length };
+  const told = each.filter((one) => one.hit !== null),
+    counts = { hits: told.filter((one) => one.hit).length, all: told.length };
   if (chart === "intervals") return say("intervals", counts);
   const { batch, expected } = draws.shared, hardly = expected > HARDLY ? ` ${say("shared_hardly")}` : "";
-  return expected === null ? say("shared_unknown", { ...counts, batch }) : say("shared", { ...counts, batch, expected: number(Math.round(100 * expected)) }) + hardly;
+  return expected === null
+    ? say("shared_unknown", { ...counts, batch })
+    : say("shared", { ...counts, batch, expected: number(Math.round(100 * expected)) }) + hardly;
 }
 
 function paceView() {
   const most = Math.max(1, ...state.steps.map(step => step.here));
-  const last = state.released === null ? state.steps.length : state.steps.findIndex(step => step.id === state.released) + 1;
-  const parts = [element("p", {}, last === state.steps.length ? say("all_released") : say("released", { number: last })),
-    ...state.steps.map((step, index) => element("div", { class: index < last ? "step" : "step closed" },
-      element("span", { html: `${index + 1}. ${step.title}` }),
-      element("span", { class: "track" }, element("span", { class: "fill round-1", style: `width:${100 * step.here / most}%` })),
-      element("span", { class: "people" }, String(step.here)),
-      element("button", { type: "button", id: `release-${step.id}`, onclick: () => act({ do: "release", step: step.id }) }, say("release")),
-      element("button", { type: "button", id: `bring-${step.id}`, onclick: () => act({ do: "bring", step: step.id }) }, say("bring"))))];
-  return { parts, text: "", controls: [element("button", { type: "button", id: "free", onclick: () => act({ do: "release" }) }, say("free"))] };
+  const last =
+    state.released === null ? state.steps.length : state.steps.findIndex((step) => step.id === state.released) + 1;
+  const parts = [
+    element("p", {}, last === state.steps.length ? say("all_released") : say("released", { number: last })),
+    ...state.steps.map((step, index) =>
+      element(
+        "div",
+        { class: index < last ? "step" : "step closed" },
+        element("span", { html: `${index + 1}. ${step.title}` }),
+        element(
+          "span",
+          { class: "track" },
+          element("span", { class: "fill round-1", style: `width:${(100 * step.here) / most}%` }),
+        ),
+        element("span", { class: "people" }, String(step.here)),
+        element(
+          "button",
+          { type: "button", id: `release-${step.id}`, onclick: () => act({ do: "release", step: step.id }) },
+          say("release"),
+        ),
+        element(
+          "button",
+          { type: "button", id: `bring-${step.id}`, onclick: () => act({ do: "bring", step: step.id }) },
+          say("bring"),
+        ),
+      ),
+    ),
+  ];
+  return {
+    parts,
+    text: "",
+    controls: [element("button", { type: "button", id: "free", onclick: () => act({ do: "release" }) }, say("free"))],
+  };
 }
 
 const MORE_SEATS = 40;
@@ -168,22 +352,57 @@ const MORE_SEATS = 40;
 /** Who may come in, and whose seats are taken away. */
 function peopleView() {
   const remove = (first, last) => confirm(say("remove_sure", { first, last })) && act({ do: "remove", first, last });
-  const fields = ["first", "last"].map(name => element("input", { type: "text", inputmode: "numeric", id: `remove-${name}`, size: "4", maxlength: "6" }));
-  const labelled = fields.flatMap((field, k) => [element("label", { for: field.id }, say(["seat_first", "seat_last"][k])), field]);
+  const fields = ["first", "last"].map((name) =>
+    element("input", { type: "text", inputmode: "numeric", id: `remove-${name}`, size: "4", maxlength: "6" }),
+  );
+  const labelled = fields.flatMap((field, k) => [
+    element("label", { for: field.id }, say(["seat_first", "seat_last"][k])),
+    field,
+  ]);
   const send = event => {
     event.preventDefault();
     const [first, last] = fields.map(field => Number(field.value || NaN));
     if (Number.isInteger(first) && Number.isInteger(last)) remove(first, last);
   };
   const more = Math.min(state.seats + MORE_SEATS, state.most_seats);
-  const parts = [element("p", {}, say(state.locked ? "locked_now" : "open_now")),
+  const parts = [
+    element("p", {}, say(state.locked ? "locked_now" : "open_now")),
     element("p", {}, say("addresses", { most: state.seats })),
-    ...state.addresses.map((of, index) => element("div", { class: "step" },
-      element("span", {}, say("address", { number: index + 1, people: of.people, first: of.first, last: of.last })))),
-    element("form", { class: "remove", onsubmit: send }, ...labelled, element("button", { type: "submit", id: "remove" }, say("remove")))];
+    ...state.addresses.map((of, index) =>
+      element(
+        "div",
+        { class: "step" },
+        element("span", {}, say("address", { number: index + 1, people: of.people, first: of.first, last: of.last })),
+      ),
+    ),
+    element(
+      "form",
+      { class: "remove", onsubmit: send },
+      ...labelled,
+      element("button", { type: "submit", id: "remove" }, say("remove")),
+    ),
+  ];
   return { parts, text: "", controls: [
-    element("button", { type: "button", id: "lock", "aria-pressed": String(state.locked), onclick: () => act({ do: "lock", locked: !state.locked }) }, say(state.locked ? "unlock" : "lock")),
-    ...(more > state.seats ? [element("button", { type: "button", id: "allow", onclick: () => act({ do: "allow", seats: more }) }, say("allow", { seats: more }))] : [])] };
+    element(
+      "button",
+      {
+        type: "button",
+        id: "lock",
+        "aria-pressed": String(state.locked),
+        onclick: () => act({ do: "lock", locked: !state.locked }),
+      },
+      say(state.locked ? "unlock" : "lock"),
+    ),
+    ...(more > state.seats
+      ? [
+          element(
+            "button",
+            { type: "button", id: "allow", onclick: () => act({ do: "allow", seats: more }) },
+            say("allow", { seats: more }),
+          ),
+        ]
+      : []),
+  ] };
 }
 
 const VIEW = { question: questionView, draws: drawsView, pace: paceView, people: peopleView };
@@ -191,12 +410,23 @@ const VIEW = { question: questionView, draws: drawsView, pace: paceView, people:
 /** What the view can do, and behind three dots what is rarely needed: it would stand for the class to see otherwise. */
 function foot(controls) {
   const button = (id, key, onclick) => element("button", { type: "button", id, onclick }, say(key));
-  return element("footer", {}, ...controls,
-    element("details", { id: "more", open: Boolean(document.getElementById("more")?.open) }, element("summary", { "aria-label": say("more"), title: say("more") }, "⋯"),
-      element("div", { class: "menu" },
-        ...Object.keys(FILES).map(name => button(`save-${name}`, `save_${name}`, () => save(name))),
+  return element(
+    "footer",
+    {},
+    ...controls,
+    element(
+      "details",
+      { id: "more", open: Boolean(document.getElementById("more")?.open) },
+      element("summary", { "aria-label": say("more"), title: say("more") }, "⋯"),
+      element(
+        "div",
+        { class: "menu" },
+        ...Object.keys(FILES).map((name) => button(`save-${name}`, `save_${name}`, () => save(name))),
         button("copy", "copy_secret", copy),
-        button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" })))));
+        button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" })),
+      ),
+    ),
+  );
 }
 
 // The menu lies over what the class reads, so it goes when it has served or somebody presses elsewhere.
@@ -221,7 +451,10 @@ const FILES = { counts: TABLE, draws: TABLE, pooled: TABLE, coins: { ending: "py
 async function save(name) {
   const { ending, type } = FILES[name];
   const text = await ask(`rooms/${DATA.code}/${name}.${ending}`, { secret });
-  const link = element("a", { href: URL.createObjectURL(new Blob([text], { type })), download: `room-${DATA.code}-${name}.${ending}` });
+  const link = element("a", {
+    href: URL.createObjectURL(new Blob([text], { type })),
+    download: `room-${DATA.code}-${name}.${ending}`,
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
@@ -249,7 +482,10 @@ async function open() {
   const asked = new URLSearchParams(location.search);
   page.replaceChildren(element("p", { class: "waits" }, say("opening")));
   try {
-    const made = await ask("rooms", { body: { lesson: asked.get("lesson") || "", language: asked.get("lang") || "" }, key: kept.key || "" });
+    const made = await ask("rooms", {
+      body: { lesson: asked.get("lesson") || "", language: asked.get("lang") || "" },
+      key: kept.key || "",
+    });
     kept.secrets[made.code] = made.secret;
     keep();
     location.replace(`${DATA.root}wall/${made.code}`);
@@ -261,7 +497,13 @@ async function open() {
 
 /** The key of the server, which its owner has seen at its start. */
 function askForKey(why) {
-  const field = element("input", { id: "key", autocomplete: "off", spellcheck: "false", maxlength: "40", value: kept.key || "" });
+  const field = element("input", {
+    id: "key",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: "40",
+    value: kept.key || "",
+  });
   const send = event => {
     event.preventDefault();
     kept.key = field.value.trim();

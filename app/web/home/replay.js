@@ -50,7 +50,8 @@ function fieldAt({ pictures }, at, side, values) {
 }
 
 function stepTicks(range) {
-  return [0, 100, 500, 1000, 1500, 2000, 3000].map((step) => ({ value: alongAxis(step), text: step.toLocaleString("en") }))
+  return [0, 100, 500, 1000, 1500, 2000, 3000]
+    .map((step) => ({ value: alongAxis(step), text: step.toLocaleString("en") }))
     .filter(({ value }) => value >= range[0] && value <= range[1]);
 }
 
@@ -72,7 +73,14 @@ export const kindOf = ({ scene, isCut }) => scene[isCut ? "cut" : "exact"];
 /** A density whose colours end at `top`. */
 export function densityPicture(scene, field, top) {
   const [x, y] = ["x₁", "x₂"].map((title, k) => ({ title, range: scene.window[k] }));
-  const layer = { kind: "field", nodes: field, field: finer(field), window: scene.window, range: [0, top], palette: PALETTES.viridis };
+  const layer = {
+    kind: "field",
+    nodes: field,
+    field: finer(field),
+    window: scene.window,
+    range: [0, top],
+    palette: PALETTES.viridis,
+  };
   return { x, y, ratio: 1, over: "dark", layers: [layer] };
 }
 
@@ -85,17 +93,30 @@ export function lossPicture({ scene, at, isCut }, kind, theme) {
   const line = (values, look) => ({ kind: "line", x: steps, y: values, width: 2.2, ...look });
   const here = alongAxis(between(scene.steps, at));
   const layers = [
-    { kind: "level", y: scene.entropy, text: "entropy: no density has less loss", above: false, colour: theme.ink(0.8) },
+    {
+      kind: "level",
+      y: scene.entropy,
+      text: "entropy: no density has less loss",
+      above: false,
+      colour: theme.ink(0.8),
+    },
     line(kind.true, { name: isCut ? "true loss" : "loss, reported and true", colour: TRUE }),
     ...(isCut ? [line(kind.reported, { name: "reported loss", colour: REPORTED, dash: [8, 5] })] : []),
     { kind: "line", x: [here, here], y: [low - room, high + room], colour: theme.ink(0.5), width: 1 },
     ...[["true", TRUE], ...(isCut ? [["reported", REPORTED]] : [])].map(([name, colour]) => ({
-      kind: "points", x: [here], y: [between(kind[name], at)], marker: { size: 10, symbol: "circle", colour },
+      kind: "points",
+      x: [here],
+      y: [between(kind[name], at)],
+      marker: { size: 10, symbol: "circle", colour },
     })),
   ];
   const axis = { title: "step", range: ends, ticks: stepTicks };
   return {
-    x: axis, y: { title: "held-out loss, nats", range: [low - room, high + room] }, layers, margin: LOSS_MARGIN, grid: true,
+    x: axis,
+    y: { title: "held-out loss, nats", range: [low - room, high + room] },
+    layers,
+    margin: LOSS_MARGIN,
+    grid: true,
   };
 }
 
@@ -106,10 +127,13 @@ export function numbersAt({ scene, at, isCut }, kind) {
   const below = reported < scene.entropy ? ` <mark>below ${scene.entropy.toFixed(2)}: impossible</mark>` : "";
   return isCut
     ? [
-      `Step ${step}: reported loss <b>${reported.toFixed(2)} nats</b>${below}`,
-      `true loss <b>${truth.toFixed(2)}</b>, mass that it believes in <b>${mass.toFixed(2)}</b>`,
-    ]
-    : [`Step ${step}: reported loss = true loss = <b>${truth.toFixed(2)} nats</b>`, `mass of the density <b>${mass.toFixed(2)}</b>`];
+        `Step ${step}: reported loss <b>${reported.toFixed(2)} nats</b>${below}`,
+        `true loss <b>${truth.toFixed(2)}</b>, mass that it believes in <b>${mass.toFixed(2)}</b>`,
+      ]
+    : [
+        `Step ${step}: reported loss = true loss = <b>${truth.toFixed(2)} nats</b>`,
+        `mass of the density <b>${mass.toFixed(2)}</b>`,
+      ];
 }
 
 export const stepAt = ({ steps }, at) => Math.round(between(steps, at)).toLocaleString("en");

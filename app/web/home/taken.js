@@ -1,4 +1,4 @@
-// What can be taken away of the replay: a stored picture as a figure (`take/js/sheet.js`), in the colours of paper, with
+// What can be taken away of the replay: a stored picture as a figure (`take/sheet.js`), in the colours of paper, with
 // the numbers of its run.
 
 import { PALETTES } from "../canvas/layers.js";
@@ -22,11 +22,18 @@ function densitiesOf({ pictures }, k) {
 const withoutMarks = (html) => html.replace(/<[^>]+>/g, "");
 
 /** The names of lines, and how each is drawn. */
-const legendOfLines = ({ layers }) => layers.filter(({ name }) => name).map((layer) => ({ label: layer.name, layers: [layer] }));
+const legendOfLines = ({ layers }) =>
+  layers.filter(({ name }) => name).map((layer) => ({ label: layer.name, layers: [layer] }));
 
 /** Loss and mass after each of the stored steps. */
 function tableOfRun(scene, kind) {
-  const head = ["step", "true held-out loss (nats)", "reported held-out loss (nats)", "mass", "entropy of the data (nats)"];
+  const head = [
+    "step",
+    "true held-out loss (nats)",
+    "reported held-out loss (nats)",
+    "mass",
+    "entropy of the data (nats)",
+  ];
   return csvOf(head, scene.steps.map((step, k) => [step, kind.true[k], kind.reported[k], kind.mass[k], scene.entropy]));
 }
 
@@ -66,7 +73,13 @@ export function figureOfReplay(replay) {
     caption: [numbersAt({ scene, at, isCut }, kind).map(withoutMarks).join("; ")], film: filmOfReplay(replay),
     panels: [
       panelOf({ ...sized(plane), title, alt: altAt(scene, at), picture: density, legend: [] }),
-      panelOf({ ...sized(loss), title: "Held-out loss", alt: scene.lossAlt, picture: losses, legend: legendOfLines(losses) }),
+      panelOf({
+        ...sized(loss),
+        title: "Held-out loss",
+        alt: scene.lossAlt,
+        picture: losses,
+        legend: legendOfLines(losses),
+      }),
     ],
     tables: [
       { title: "density", text: () => tableOf(density) },

@@ -72,8 +72,8 @@ function receive(root, grids) {
   fit(root);
 }
 
-/** A grid as a panel of a sheet (`take/js/sheet.js`): pixels as large as on the page. */
-function panelOfGrid({ title, note, canvas, size }) {
+/** A grid as a panel of a sheet (`take/sheet.js`): pixels as large as on the page. */
+function panelOfGrid({ title, note, canvas }) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   return {
     title: title.textContent, note: note.textContent, alt: canvas.getAttribute("aria-label"), width, height,

@@ -60,7 +60,8 @@ function showChannel(view, state) {
   view.root.querySelector(".live-slow").hidden = state === "open" || view.channel.tries < 1;
 }
 
-/** A picture has come: it waits for its turn, at the pace at which they come. Or what a point is made of: it does not. */
+/** A picture has come: it waits for its turn, at the pace at which they come. Or what a point is made of: it does
+ * not. */
 function arrive(view, channel, { run, frames, at }) {
   const now = performance.now();
   if (run === view.scene.run && at) arriveAt(view, at);

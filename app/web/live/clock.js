@@ -30,7 +30,8 @@ export function paint(view, names, theme = (view.theme = readTheme(view.root))) 
   for (const name of names) {
     const picture = painterOf(view, name)(view, theme);
     drawPicture(view.panes[name].surface, picture, theme);
-    if (name === "data") view.root.dispatchEvent(new CustomEvent("resflow-density", { bubbles: true, detail: picture }));
+    if (name === "data")
+      view.root.dispatchEvent(new CustomEvent("resflow-density", { bubbles: true, detail: picture }));
   }
   view.drawing += performance.now() - began;
   if (!names.includes("loss")) return;

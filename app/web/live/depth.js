@@ -35,7 +35,7 @@ export function stageName(view, stage) {
 
 /** Bring slider and titles up to date with the state. */
 export function showDepth(view) {
-  const { root, depth, scene, slider, picture, panes } = view;
+  const { root, depth, scene, slider, panes } = view;
   const place = placeOf(view);
   const drawn = Math.round(place?.at ?? lastStage(view));
   const latent = view.shows === "latent";

@@ -31,7 +31,8 @@ const MOST_LOSS = 260; // where planes leave room
 export const views = new Set();
 
 /** Panes that show one space zoom together. */
-export const spaceOf = (view, name) => (view.slow ? spaceInParts(view, name) : name === "latent" && view.shows !== "latent" ? "data" : name);
+export const spaceOf = (view, name) =>
+  view.slow ? spaceInParts(view, name) : name === "latent" && view.shows !== "latent" ? "data" : name;
 
 export function zoom(view, name, ranges) {
   const space = spaceOf(view, name);
@@ -44,7 +45,9 @@ export function zoom(view, name, ranges) {
 
 /** Pixels of height that the settings of a lesson's step take, where they have no room in the row of Play. */
 function settingsBelow() {
-  const [play, settings] = [".st-key-play", ".st-key-lesson_settings"].map((one) => document.querySelector(one)?.getBoundingClientRect());
+  const [play, settings] = [".st-key-play", ".st-key-lesson_settings"].map((one) =>
+    document.querySelector(one)?.getBoundingClientRect(),
+  );
   return play && settings && settings.top >= play.bottom ? Math.round(settings.bottom - play.bottom) : 0;
 }
 

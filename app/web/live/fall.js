@@ -26,11 +26,16 @@ function fallPicture(at, unit, theme) {
   const [low, high] = [Math.min(...heights), Math.max(...heights)];
   const room = 0.15 * (high - low || 1);
   const line = (x, y, look) => ({ kind: "line", x, y, ...look });
-  const names = [{ value: 0, text: "ActNorm" }, ...at.log_dets.map((_, k) => ({ value: k + 1, text: `${k + 1}` })), { value: last, text: "N(z)" }];
+  const names = [
+    { value: 0, text: "ActNorm" },
+    ...at.log_dets.map((_, k) => ({ value: k + 1, text: `${k + 1}` })),
+    { value: last, text: "N(z)" },
+  ];
   return {
     x: {
       title: "block, from x to z", range: [-0.7, last + 0.7],
-      ticks: (_, wanted) => names.filter(({ value }) => [0, last].includes(value) || value % Math.ceil(last / Math.max(1, wanted)) === 0),
+      ticks: (_, wanted) =>
+        names.filter(({ value }) => [0, last].includes(value) || value % Math.ceil(last / Math.max(1, wanted)) === 0),
     },
     y: { title: `sum from z on (${unit})`, range: [low - room, high + room] },
     layers: [
@@ -55,9 +60,14 @@ export function fallTaken(view, theme) {
   const head = ["term", `value (${unit})`, "mean of training's estimate", "its standard deviation"];
   return {
     panel: panelOf({
-      title, note: `x = (${place.join(", ").replaceAll("-", "−")}), at step ${at.step.toLocaleString("en")}. Orange adds to it, blue takes away from it.`,
-      alt: svg.getAttribute("aria-label"), picture: fallPicture(at, unit, theme),
-      width: Math.max(FALL_ON_PAPER.least, Math.min(FALL_ON_PAPER.most, svg.clientWidth)), height: FALL_ON_PAPER.height, legend: [],
+      title,
+      note: `x = (${place.join(", ").replaceAll("-", "−")}), at step ${at.step.toLocaleString("en")}. ` +
+        "Orange adds to it, blue takes away from it.",
+      alt: svg.getAttribute("aria-label"),
+      picture: fallPicture(at, unit, theme),
+      width: Math.max(FALL_ON_PAPER.least, Math.min(FALL_ON_PAPER.most, svg.clientWidth)),
+      height: FALL_ON_PAPER.height,
+      legend: [],
     }),
     table: { title, text: () => csvOf(head, rows.map((term) => [term.name, term.value, ...cells(term)])) },
   };

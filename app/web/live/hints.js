@@ -21,7 +21,7 @@ const DONE = {
   belief: ({ scene }) => scene.readouts.some(({ name, value }) => name === "believed" && value),
 };
 
-let hinted = readHinted();
+const hinted = readHinted();
 
 function readHinted() {
   try {

@@ -38,12 +38,33 @@ export function paneLoss(view, theme) {
     const numbers = (values) => Float64Array.from(values, (v) => v ?? NaN);
     const held = numbers(loss.held_nll);
     layers.push(
-      { kind: "line", name: "batch", x: loss.step, y: numbers(loss.batch_nll), width: 1, colour: theme.ink(0.25),
-        visible: on.batch },
-      { kind: "band", name: "held-out ± 2 standard errors", x: loss.held_step, low: held.map((v, i) => v - 2 * loss.held_se[i]),
-        high: held.map((v, i) => v + 2 * loss.held_se[i]), colour: "rgba(213,94,0,0.22)", visible: on.held },
-      { kind: "line", name: "held-out", x: loss.held_step, y: held, width: 2.4, colour: COLOURS.held,
-        visible: on.held },
+      {
+        kind: "line",
+        name: "batch",
+        x: loss.step,
+        y: numbers(loss.batch_nll),
+        width: 1,
+        colour: theme.ink(0.25),
+        visible: on.batch,
+      },
+      {
+        kind: "band",
+        name: "held-out ± 2 standard errors",
+        x: loss.held_step,
+        low: held.map((v, i) => v - 2 * loss.held_se[i]),
+        high: held.map((v, i) => v + 2 * loss.held_se[i]),
+        colour: "rgba(213,94,0,0.22)",
+        visible: on.held,
+      },
+      {
+        kind: "line",
+        name: "held-out",
+        x: loss.held_step,
+        y: held,
+        width: 2.4,
+        colour: COLOURS.held,
+        visible: on.held,
+      },
     );
     if (loss.held_believed) {
       layers.push({ kind: "line", name: "believed", x: loss.held_step, y: numbers(loss.held_believed), width: 2.4,

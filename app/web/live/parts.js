@@ -1,5 +1,6 @@
 // Slow motion: the step at which the flow stands, in its parts (`encode_step`). While they are shown, both planes are
-// theirs, and a panel says what each part did. They go on by themselves or one at a time; then the usual picture stands.
+// theirs, and a panel says what each part did. They go on by themselves or one at a time; then the usual picture
+// stands.
 
 import { finer, valueAt } from "../canvas/field.js";
 import { shown } from "../canvas/numbers.js";
@@ -135,7 +136,8 @@ function advanceParts(view, slow) {
     goToPart(view, slow.at + 1);
     return;
   }
-  if (slow.plays || (slow.moves && slow.share < 1)) slow.request = requestAnimationFrame(() => advanceParts(view, slow));
+  if (slow.plays || (slow.moves && slow.share < 1))
+    slow.request = requestAnimationFrame(() => advanceParts(view, slow));
 }
 
 /** The panel, its buttons and the names over the planes, made once. */
@@ -201,7 +203,7 @@ function sayPart(view) {
 
 /** What opens the parts again, as long as the flow stands at this step. */
 function showAgain(view) {
-  const { parts: record, run } = view.scene;
+  const { parts: record } = view.scene;
   if (!view.again) {
     if (!record) return;
     view.again = element("button", "live-again", "", { type: "button" });
@@ -212,7 +214,8 @@ function showAgain(view) {
     view.panes.data.section.append(view.again);
   }
   view.again.hidden = !record || Boolean(view.slow);
-  if (record) view.again.textContent = `${stepName(record.step)[0].toUpperCase()}${stepName(record.step).slice(1)} in its parts`;
+  if (record)
+    view.again.textContent = `${stepName(record.step)[0].toUpperCase()}${stepName(record.step).slice(1)} in its parts`;
 }
 
 /** Which space a pane shows, whose zoom it has; null where there is nothing to zoom. */
@@ -258,9 +261,15 @@ function paneOfPart(view, theme) {
     return spaceOfPart(view, space, [layer], bar, "");
   }
   const layers = densityLayers(view, at < UPDATE ? before : after, space.plane, top, true);
-  if (at === GRADIENT) layers.push(...arrowsOf(view, space, "dark", theme));
+  if (at === GRADIENT) layers.push(...arrowsOf(view, space, "dark"));
   else if (at < UPDATE) layers.push(pointsOfPart(points, theme, "dark"));
-  return spaceOfPart(view, space, layers, { title: "density per unit area", range: [0, top], palette: DENSITY }, "dark");
+  return spaceOfPart(
+    view,
+    space,
+    layers,
+    { title: "density per unit area", range: [0, top], palette: DENSITY },
+    "dark",
+  );
 }
 
 function secondOfPart(view, theme) {
@@ -274,7 +283,7 @@ function secondOfPart(view, theme) {
     kind: "field", name: "change", nodes: change, field: finer(change), window: space.plane, range: [-most, most],
     palette: DIFFERENCE,
   };
-  const over = at === GRADIENT ? arrowsOf(view, space, "light", theme) : [gainsOf(record, points)];
+  const over = at === GRADIENT ? arrowsOf(view, space, "light") : [gainsOf(record, points)];
   const bar = { title: "after − before, per unit area", range: [-most, most], palette: DIFFERENCE };
   const picture = spaceOfPart(view, space, [ground, ...over], bar, "light");
   const says = (place) => {
@@ -292,7 +301,12 @@ function spaceOfPart(view, space, layers, bar, over) {
 
 function pointsOfPart(points, theme, over) {
   const [colour, edge] = over === "dark" ? ["#fff", "rgba(12,12,24,0.8)"] : [theme.ink(0.6), theme.paper];
-  return { kind: "points", name: "batch", ...points, marker: { size: 5, symbol: "circle", colour, edge: { width: 1, colour: edge } } };
+  return {
+    kind: "points",
+    name: "batch",
+    ...points,
+    marker: { size: 5, symbol: "circle", colour, edge: { width: 1, colour: edge } },
+  };
 }
 
 /** Points whose colour and size say a number. */
@@ -303,12 +317,19 @@ function shaded(points, values, title, theme) {
   const bytes = new Uint8ClampedArray(DENSITY.buffer);
   const markers = Array.from({ length: SHADES }, (_, k) => {
     const colour = 4 * Math.round((255 * k) / (SHADES - 1));
-    return { size: 4 + (5 * k) / (SHADES - 1), symbol: "circle", colour: `rgb(${[...bytes.slice(colour, colour + 3)].join()})`,
-      edge: { width: 0.8, colour: theme.ink(0.55) } };
+    return {
+      size: 4 + (5 * k) / (SHADES - 1),
+      symbol: "circle",
+      colour: `rgb(${[...bytes.slice(colour, colour + 3)].join()})`,
+      edge: { width: 0.8, colour: theme.ink(0.55) },
+    };
   });
   const index = Uint8Array.from(values, (v) =>
     Math.max(0, Math.min(SHADES - 1, Math.round(((v - range[0]) / (range[1] - range[0])) * (SHADES - 1)) || 0)));
-  return { layer: { kind: "points", name: "batch", ...points, markers, index }, bar: { title, range, palette: DENSITY } };
+  return {
+    layer: { kind: "points", name: "batch", ...points, markers, index },
+    bar: { title, range, palette: DENSITY },
+  };
 }
 
 /** The points on their way, at a share of it. */
@@ -321,10 +342,23 @@ function latentOfPart(view, theme, share) {
   const [across, up] = view.zoom.latent ?? [[-side, side], [-side, side]];
   const isAtEnd = share === 1;
   const layers = [];
-  if (at === FORWARD) layers.push({ kind: "line", name: "ways", ...waysOf(record, plane, share * last), width: 0.9, colour: theme.ink(0.28) });
+  if (at === FORWARD) layers.push({
+    kind: "line",
+    name: "ways",
+    ...waysOf(record, plane, share * last),
+    width: 0.9,
+    colour: theme.ink(0.28),
+  });
   const { layer, bar } = at === LOSS ? shaded(here, decode(record.log_det), "log det of a point (nats)", theme)
     : { layer: pointsOfPart(here, theme, ""), bar: null };
-  layers.push(layer, { kind: "circles", name: "circles", radii: CIRCLES, colour: theme.ink(0.6), still: [], visible: isAtEnd });
+  layers.push(layer, {
+    kind: "circles",
+    name: "circles",
+    radii: CIRCLES,
+    colour: theme.ink(0.6),
+    still: [],
+    visible: isAtEnd,
+  });
   const letter = isAtEnd ? "z" : share === 0 ? "x" : "h";
   return { x: { title: `${letter}₁`, range: across }, y: { title: `${letter}₂`, range: up }, ratio: 1, layers, bar };
 }
@@ -346,16 +380,21 @@ function waysOf({ stages }, plane, end) {
   return { x, y };
 }
 
-/** An arrow to each of the first points, from where it pulls the density: by the exact log det, and by the estimate where there is one. */
-function arrowsOf(view, space, over, theme) {
+/** An arrow to each of the first points, from where it pulls the density: by the exact log det, and by the estimate
+ * where there is one. */
+function arrowsOf(view, space, over) {
   const { record } = view.slow;
   const { points } = madeOf(view, space);
   const { axes, window: [[x0, x1]] } = view.scene;
   const pulls = ["true_pull", "pull"].map((name) => decode(record[name]));
-  const lengths = Float32Array.from({ length: record.pull.shape[0] }, (_, i) => Math.hypot(pulls[0][2 * i], pulls[0][2 * i + 1]))
-    .filter(Number.isFinite).sort();
+  const lengths = Float32Array.from({ length: record.pull.shape[0] }, (_, i) =>
+    Math.hypot(pulls[0][2 * i], pulls[0][2 * i + 1]),
+  )
+    .filter(Number.isFinite)
+    .sort();
   const unit = (0.1 * (x1 - x0)) / ((lengths.length && quantile(lengths, 0.95)) || 1);
-  const look = over === "dark" ? { colour: "#fff", halo: "rgba(12,12,24,0.9)" } : { colour: "rgb(35,35,45)", halo: "#fff" };
+  const look =
+    over === "dark" ? { colour: "#fff", halo: "rgba(12,12,24,0.9)" } : { colour: "rgb(35,35,45)", halo: "#fff" };
   const traced = (pull) => {
     const [x, y] = [[], []];
     for (let i = 0; i < Math.min(MOST_ARROWS, points.x.length); i++) {
@@ -375,7 +414,14 @@ function arrowsOf(view, space, over, theme) {
     return { x, y };
   };
   const exact = { kind: "line", name: "pull", ...traced(pulls[0]), width: 1.4, ...look };
-  const estimated = { kind: "line", name: "estimated pull", ...traced(pulls[1]), width: 1.2, dash: [3, 3], colour: COLOURS.samples };
+  const estimated = {
+    kind: "line",
+    name: "estimated pull",
+    ...traced(pulls[1]),
+    width: 1.2,
+    dash: [3, 3],
+    colour: COLOURS.samples,
+  };
   return record.exact ? [exact] : [estimated, exact];
 }
 
@@ -383,7 +429,13 @@ function arrowsOf(view, space, over, theme) {
 function gainsOf(record, points) {
   const of = (symbol, colour, line) => ({ size: 7, symbol, colour, edge: { width: 0.9, colour: line } });
   const markers = [of("triangle-down", "#1b1b25", "#fff"), of("triangle-up", "#fff", "#1b1b25")];
-  return { kind: "points", name: "gain", ...points, markers, index: Uint8Array.from(decode(record.gain), (v) => (v > 0 ? 1 : 0)) };
+  return {
+    kind: "points",
+    name: "gain",
+    ...points,
+    markers,
+    index: Uint8Array.from(decode(record.gain), (v) => (v > 0 ? 1 : 0)),
+  };
 }
 
 /** Each point's estimate against the truth. */
@@ -405,13 +457,27 @@ function estimatesOfPart(record, theme) {
 function barsOfPart({ layers: rows }, theme) {
   const top = Math.max(1, ...rows.flatMap(({ raw, weight, cap }) => [raw, weight, cap]));
   const name = (k) => rows[k]?.name ?? "";
-  const bar = (k, from, to, value, colour) => ({ kind: "band", x: [k + from, k + to], low: [0, 0], high: [value, value], colour });
+  const bar = (k, from, to, value, colour) => ({
+    kind: "band",
+    x: [k + from, k + to],
+    low: [0, 0],
+    high: [value, value],
+    colour,
+  });
   const layers = rows.flatMap(({ raw, weight }, k) => [
     bar(k, -0.36, -0.02, raw, theme.ink(0.32)), bar(k, 0.02, 0.36, weight, theme.dark ? COLOURS.gridDark : AFTER),
   ]);
-  if (rows.length) layers.push({ kind: "level", y: rows[0].cap, text: `cap ${shown(rows[0].cap)}`, above: true, colour: theme.ink(0.9) });
+  if (rows.length) layers.push({
+    kind: "level",
+    y: rows[0].cap,
+    text: `cap ${shown(rows[0].cap)}`,
+    above: true,
+    colour: theme.ink(0.9),
+  });
   const changes = rows.map(({ raw, raw_before: before, weight }, k) => ({
-    x: k, y: Math.max(raw, weight), text: `${raw < before ? "−" : "+"}${shown(Number(Math.abs(raw - before).toPrecision(2)))}`,
+    x: k,
+    y: Math.max(raw, weight),
+    text: `${raw < before ? "−" : "+"}${shown(Number(Math.abs(raw - before).toPrecision(2)))}`,
   }));
   const key = { kind: "key", rows: [[theme.ink(0.32), "before the cap, and what this step added"],
     [theme.dark ? COLOURS.gridDark : AFTER, "after the cap"]] };

@@ -85,7 +85,8 @@ function spacePicture(view, space, layers, bar) {
   const [x, y] = view.zoom.data ?? space.plane;
   const axes = { x: { title: space.titles[0], range: x }, y: { title: space.titles[1], range: y } };
   const [ground] = layers;
-  const over = ground?.kind === "field" && ground.visible !== false ? (ground.palette === DENSITY ? "dark" : "light") : "";
+  const over =
+    ground?.kind === "field" && ground.visible !== false ? (ground.palette === DENSITY ? "dark" : "light") : "";
   return { ...axes, ratio: space.ratio, layers, bar: over && bar, over };
 }
 

@@ -14,7 +14,8 @@ const hasPicture = () => Boolean(document.querySelector(".live-panes"));
 export const isPresented = () => presenter.isOpen && hasPicture();
 const partShown = (part) => document.documentElement.dataset[part];
 
-/** Listen to the page until this script comes again: a page that stays open while the server is updated gets another of them. */
+/** Listen to the page until this script comes again: a page that stays open while the server is updated gets another
+ * of them. */
 export function once(name, listen) {
   const listening = (window.resflowListening ??= {});
   listening[name]?.abort();

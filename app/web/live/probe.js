@@ -43,7 +43,8 @@ function pin(view, point) {
   goOn(view);
 }
 
-/** A click, at a place in the units of the axes: with as many digits as a pixel deserves, so that the address has it. */
+/** A click, at a place in the units of the axes: with as many digits as a pixel deserves, so that the address has
+ * it. */
 export function pinAt(view, place) {
   const rounded = place.map((value, i) => {
     const [low, high] = dataSpace(view).plane[i];
@@ -59,7 +60,8 @@ function askForPoint(view) {
 }
 
 export function arriveAt(view, at) {
-  if (!at || at.step < view.probe.at?.step) return; // a run of the script that began before may end after the channel spoke
+  // A run of the script that began before may end after the channel spoke.
+  if (!at || at.step < view.probe.at?.step) return;
   view.probe.at = at;
   if (!atProbe(view)) return;
   paint(view, ["latent"], view.theme);
@@ -76,7 +78,11 @@ function pointInAddress(view) {
 
 /** What the address says of it. */
 export const writtenPoint = (view) =>
-  (view.probe.x && view.scene ? toShown(view, view.probe.x).map((value) => Number(value.toPrecision(6))).join(",") : null);
+  view.probe.x && view.scene
+    ? toShown(view, view.probe.x)
+        .map((value) => Number(value.toPrecision(6)))
+        .join(",")
+    : null;
 
 /** A new run: the point stays pinned where its plane still has it. */
 export function keepProbe(view, before) {
@@ -134,9 +140,12 @@ export function showProbe(view) {
   showSum(view, sum, at);
   drawWaterfall(svg, at, chosen);
   const terms = at.log_dets.reduce((total, value) => total + value, 0);
-  svg.setAttribute("aria-label", `Waterfall of log p(x) over the flow at step ${at.step}: ActNorm ${nats(at.actnorm)}, ` +
-    `${at.log_dets.length} blocks together ${nats(terms)}, the base ${nats(at.log_normal)}; sum ${nats(at.log_prob)} ` +
-    `${view.scene.loss_unit}. The chosen term: ${termName(at, chosen)}.`);
+  svg.setAttribute(
+    "aria-label",
+    `Waterfall of log p(x) over the flow at step ${at.step}: ActNorm ${nats(at.actnorm)}, ` +
+      `${at.log_dets.length} blocks together ${nats(terms)}, the base ${nats(at.log_normal)}; ` +
+      `sum ${nats(at.log_prob)} ${view.scene.loss_unit}. The chosen term: ${termName(at, chosen)}.`,
+  );
   showTerm(view, term, at, chosen);
 }
 
@@ -193,7 +202,8 @@ function showTerm(view, box, at, chosen) {
       ? `The spectral radius of this A is ${shown(at.radii[block])}. The series converges below 1: use 0.99 or less.`
       : "Check this matrix by hand";
   } else if (chosen) {
-    first.textContent = `The base: log N(z; 0, I) = ${nats(at.log_normal)} at z = (${at.path.at(-1).map(nats).join(", ")}).`;
+    const z = at.path.at(-1).map(nats).join(", ");
+    first.textContent = `The base: log N(z; 0, I) = ${nats(at.log_normal)} at z = (${z}).`;
     second.textContent = "It is larger if z is nearer to 0. Drag along the bars to see a block.";
   } else {
     first.textContent = `ActNorm: its scales add ${nats(at.actnorm)} in total, the same for every x.`;

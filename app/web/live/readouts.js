@@ -1,5 +1,5 @@
-// The component of the large numbers, and of the presenter's buttons beside them. It is a place for the numbers: what stands
-// there comes with the scene of the panes.
+// The component of the large numbers, and of the presenter's buttons beside them. It is a place for the numbers: what
+// stands there comes with the scene of the panes.
 
 import { applyStyle, styleAt } from "../style.js";
 import { showNumbersIn } from "./element.js";

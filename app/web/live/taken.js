@@ -8,8 +8,14 @@ import { COLOURS } from "./theme.js";
 import { goTo, isPast, leavePast, momentsOf, readoutsShown } from "./time.js";
 import { stepReadout } from "./words.js";
 
-const CALLED = { data: "held-out data", samples: "samples of the flow", grid: "grid of straight lines in the data space",
-  batch: "NLL of each batch", "held-out": "held-out NLL ± 2 standard errors", believed: "held-out NLL that training believes in" };
+const CALLED = {
+  data: "held-out data",
+  samples: "samples of the flow",
+  grid: "grid of straight lines in the data space",
+  batch: "NLL of each batch",
+  "held-out": "held-out NLL ± 2 standard errors",
+  believed: "held-out NLL that training believes in",
+};
 const KINDS_IN_LEGEND = ["points", "line"];
 const WAIT_MS = 10; // until it is asked again whether a picture is drawn
 
@@ -23,10 +29,18 @@ function titleOfPane(view, name) {
 }
 
 function legendOf(layers) {
-  return layers.filter(({ kind, name, visible }) => visible !== false && name && KINDS_IN_LEGEND.includes(kind))
-    .flatMap((layer) => (layer.classes
-      ? layer.classes.map((label, k) => ({ label, layers: [{ kind: "points", marker: layer.markers[k] }] }))
-      : [{ label: CALLED[layer.name] ?? layer.name, layers: [layer.markers ? { ...layer, index: [layer.markers.length - 1] } : layer] }]));
+  return layers
+    .filter(({ kind, name, visible }) => visible !== false && name && KINDS_IN_LEGEND.includes(kind))
+    .flatMap((layer) =>
+      layer.classes
+        ? layer.classes.map((label, k) => ({ label, layers: [{ kind: "points", marker: layer.markers[k] }] }))
+        : [
+            {
+              label: CALLED[layer.name] ?? layer.name,
+              layers: [layer.markers ? { ...layer, index: [layer.markers.length - 1] } : layer],
+            },
+          ],
+    );
 }
 
 /** Wait until the planes show this step, or are gone. */
@@ -53,7 +67,8 @@ function filmOfLive(view) {
 const momentLayer = ({ picture: { step } }, { y }, theme) =>
   ({ kind: "line", x: [step, step], y: y.range, colour: theme.ink(0.9), width: 1.5, untold: true });
 
-/** `isStill`: with the waterfall of a pinned point, which only the newest flow has; pictures of a film are all alike. */
+/** `isStill`: with the waterfall of a pinned point, which only the newest flow has; pictures of a film are all
+ * alike. */
 export function figureOfLive(view, isStill = true) {
   if (!view.root.isConnected || !view.scene || !view.picture) return null;
   const theme = paperOf(view);
@@ -63,7 +78,9 @@ export function figureOfLive(view, isStill = true) {
     return { title: titleOfPane(view, name), picture, box };
   });
   const readouts = [stepReadout(view), ...readoutsShown(view)].filter(({ value }) => value);
-  const said = readouts.map(({ label, value, error, unit }) => [label, value, error && `± ${error}`, unit].filter(Boolean).join(" "));
+  const said = readouts.map(({ label, value, error, unit }) =>
+    [label, value, error && `± ${error}`, unit].filter(Boolean).join(" "),
+  );
   const tables = drawn.map(({ title, picture }) => ({ title, text: () => tableOf(picture) }));
   tables.push({ title: "numbers above the picture", text: () => tableOfReadouts(readouts) });
   const fall = isStill && fallTaken(view, theme);

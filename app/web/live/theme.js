@@ -27,7 +27,15 @@ export function dataPoints(view, theme, points, visible, { size, over }) {
     const markers = CLASSES.map(([colour, symbol]) => ({
       size: size + 2, symbol, colour: colour ?? theme.ink(1), edge: { width: 0.6, colour: theme.paper },
     }));
-    return { kind: "points", name: "data", ...points, markers, index: decode(labels.index), classes: labels.names, visible };
+    return {
+      kind: "points",
+      name: "data",
+      ...points,
+      markers,
+      index: decode(labels.index),
+      classes: labels.names,
+      visible,
+    };
   }
   const edge = { width: over ? 0.7 : 0, colour: "rgba(255,255,255,0.55)" };
   const marker = { size, symbol: "circle", colour: over ? "rgba(12,12,24,0.6)" : theme.ink(0.5), edge };

@@ -1,5 +1,6 @@
-// The waterfall below the x-to-z slider: what the log density of a point is made of. It begins at z with the log density of
-// the base; towards x each block adds its log det, one bar a block, and at x all ActNorms add theirs: that is log p(x).
+// The waterfall below the x-to-z slider: what the log density of a point is made of. It begins at z with the log
+// density of the base; towards x each block adds its log det, one bar a block, and at x all ActNorms add theirs: that
+// is log p(x).
 
 const SVG = "http://www.w3.org/2000/svg";
 export const HALF_THUMB = 8; // pixels from an end of the slider to the middle of its thumb there
@@ -8,8 +9,14 @@ export const SIGNS = { more: "#e8811a", less: "#3f87c6" }; // what adds to the d
 
 /** A bar for each stage from x to the last block: {value, from, to}. Each begins where the one to its right ends. */
 export function fallOf({ actnorm, log_dets: logDets, log_normal: logNormal }) {
-  let to = logNormal;
-  return [actnorm, ...logDets].reduceRight((bars, value) => [{ value, from: to, to: (to += value) }, ...bars], []);
+  const bars = [];
+  let from = logNormal;
+  for (const value of [actnorm, ...logDets].reverse()) {
+    const to = from + value;
+    bars.unshift({ value, from, to });
+    from = to;
+  }
+  return bars;
 }
 
 const drawn = (tag, attributes, text = "") => {
@@ -44,7 +51,12 @@ export function drawWaterfall(svg, at, chosen) {
   }));
   const links = bars.map(({ from }, k) =>
     drawn("line", { x1: x(k) + wide / 2, x2: x(k + 1) - wide / 2, y1: y(from), y2: y(from), class: "link" }));
-  const start = drawn("circle", { cx: x(bars.length), cy: y(base), r: 4, class: chosen === bars.length ? "chosen" : "" });
+  const start = drawn("circle", {
+    cx: x(bars.length),
+    cy: y(base),
+    r: 4,
+    class: chosen === bars.length ? "chosen" : "",
+  });
   const [{ to: sum }] = bars;
   const level = drawn("line", { x1: 0, x2: width, y1: y(sum), y2: y(sum), class: "sum" });
   svg.replaceChildren(level, ...links, ...marks, start, ...namesOf(bars, base, chosen, x, y, { width, height, room }));
@@ -60,9 +72,15 @@ function namesOf(bars, base, chosen, x, y, { width, height, room }) {
   const signed = `${value < 0 || chosen === bars.length ? "" : "+"}${nats(value)}`;
   const name = drawn("text", { x: middle, y: isBelow ? end + room : end - room / 3, "text-anchor": "middle" }, signed);
   const isLeft = chosen > bars.length / 2;
-  const total = drawn("text", {
-    x: isLeft ? 0 : width, y: y(sum) > height / 2 ? y(sum) + 0.9 * room : y(sum) - room / 3, "text-anchor": isLeft ? "start" : "end",
-    class: "total",
-  }, `log p(x) = ${nats(sum)}`);
+  const total = drawn(
+    "text",
+    {
+      x: isLeft ? 0 : width,
+      y: y(sum) > height / 2 ? y(sum) + 0.9 * room : y(sum) - room / 3,
+      "text-anchor": isLeft ? "start" : "end",
+      class: "total",
+    },
+    `log p(x) = ${nats(sum)}`,
+  );
   return [total, name];
 }

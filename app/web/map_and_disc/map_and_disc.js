@@ -201,7 +201,9 @@ function drawContour(pen, frame, scene) {
     for (let column = 0; column < n - 1; column++) {
       const i = row * n + column;
       const corners = [i, i + 1, i + n + 1, i + n];
-      const crossed = corners.map((c, k) => [c, corners[(k + 1) % 4]]).filter(([a, b]) => above(a) > 0 !== above(b) > 0);
+      const crossed = corners
+        .map((c, k) => [c, corners[(k + 1) % 4]])
+        .filter(([a, b]) => above(a) > 0 !== above(b) > 0);
       for (let k = 0; k + 1 < crossed.length; k += 2) {
         pen.moveTo(...between(...crossed[k]));
         pen.lineTo(...between(...crossed[k + 1]));
@@ -354,7 +356,7 @@ function listen(view) {
   new ResizeObserver(() => draw(view)).observe(view.root);
 }
 
-/** Both as a figure (`take/js/sheet.js`), and their numbers. */
+/** Both as a figure (`take/sheet.js`), and their numbers. */
 function figureOf(view) {
   const { scene, canvases, root } = view;
   const lit = litNodes(view);
@@ -362,14 +364,36 @@ function figureOf(view) {
   const draws = [drawMap, drawDisc];
   const range = ([low, high], level) => low + (level / 254) * (high - low);
   const line = (cells) => cells.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join();
-  const of = (head, row) => [line(head), ...Array.from(lit, (_, i) => row(i)).filter((_, i) => lit[i]).flat(), ""].join("\r\n");
+  const of = (head, row) =>
+    [
+      line(head),
+      ...Array.from(lit, (_, i) => row(i))
+        .filter((_, i) => lit[i])
+        .flat(),
+      "",
+    ].join("\r\n");
   const rounded = (value) => Number(value.toPrecision(7)); // as fine as float32
   const place = (i) => nodeOf(scene, i).map(rounded);
   const fine = (name, [low, high]) => `${name} (to ${shown((high - low) / 508)})`;
-  const map = () => of([...scene.axes, fine(scene.unit || scene.name, scene.range), "spectral radius"], (i) => [
-    [...place(i), scene.level[i] === INFINITE ? "inf" : rounded(range(scene.range, scene.level[i])), rounded(scene.radius[i] / 65535)].join()]);
-  const disc = () => of([...scene.axes, "Re λ", "Im λ", fine("cut series − log(1 + λ)", scene.error_range)], (i) => [4 * i, 4 * i + 2].map((k) =>
-    [...place(i), ...[scene.eigenvalues[k], scene.eigenvalues[k + 1], range(scene.error_range, scene.error[k / 2])].map(rounded)].join()));
+  const map = () =>
+    of([...scene.axes, fine(scene.unit || scene.name, scene.range), "spectral radius"], (i) => [
+      [
+        ...place(i),
+        scene.level[i] === INFINITE ? "inf" : rounded(range(scene.range, scene.level[i])),
+        rounded(scene.radius[i] / 65535),
+      ].join(),
+    ]);
+  const disc = () =>
+    of([...scene.axes, "Re λ", "Im λ", fine("cut series − log(1 + λ)", scene.error_range)], (i) =>
+      [4 * i, 4 * i + 2].map((k) =>
+        [
+          ...place(i),
+          ...[scene.eigenvalues[k], scene.eigenvalues[k + 1], range(scene.error_range, scene.error[k / 2])].map(
+            rounded,
+          ),
+        ].join(),
+      ),
+    );
   return {
     name: titles[0], title: titles.join(", "), columns: 2,
     panels: canvases.map((canvas, k) => ({

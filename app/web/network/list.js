@@ -1,4 +1,5 @@
-// The list: layer, unit and origin to choose from, and a slider and a field for the value. It does all that pulling does.
+// The list: layer, unit and origin to choose from, and a slider and a field for the value. It does all that pulling
+// does.
 
 import { asked, called, digits, LETTERS, nameOf, origin, parameter, unit } from "./names.js";
 import { bringBack, change, choose, refresh } from "./network.js";
@@ -22,7 +23,11 @@ export function showList(view) {
   options(part("layer"), scene.layers.map((_, k) => [k, `layer ${k + 1}`]), layer);
   options(part("row"), Array.from({ length: scene.sizes[layer + 1] }, (_, k) => [k, unit(scene, layer + 1, k)]), row);
   const origins = Array.from({ length: scene.layers[layer].columns }, (_, k) => [k, origin(scene, layer, k)]);
-  options(part("column"), [...origins, ["bias", "its bias"], ["row", "all its weights"]], kind === "weight" ? column : kind);
+  options(
+    part("column"),
+    [...origins, ["bias", "its bias"], ["row", "all its weights"]],
+    kind === "weight" ? column : kind,
+  );
   const value = asked(view, view.chosen);
   const [range, field] = [root.querySelector("[type=range]"), root.querySelector("[type=text]")];
   const most = Math.max(REACHED[kind], Math.ceil(Math.abs(value ?? 0)));
@@ -46,7 +51,8 @@ function showChanged(view) {
   const list = view.root.querySelector(".changed");
   const names = [...view.changes.keys()].reverse();
   while (list.childElementCount > names.length) list.lastChild.remove();
-  while (list.childElementCount < names.length) list.append(Object.assign(document.createElement("button"), { type: "button" }));
+  while (list.childElementCount < names.length)
+    list.append(Object.assign(document.createElement("button"), { type: "button" }));
   names.forEach((name, k) => {
     const text = `${called(view.scene, name)} = ${digits(view.changes.get(name))}`.replace(", times =", " ×");
     Object.assign(list.children[k], { textContent: text });
@@ -61,7 +67,8 @@ function typedValue(view, text) {
   const plain = text.trim().replace(/−/g, "-").replace(",", ".");
   const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(plain) ? Number(plain) : NaN;
   const shown = text.trim().slice(0, 20) || "nothing";
-  if (Number.isNaN(value)) wrong(view, `“${shown}” is not a number: type one from ${digits(low)} to ${digits(high)}, such as 0.45.`);
+  if (Number.isNaN(value))
+    wrong(view, `“${shown}” is not a number: type one from ${digits(low)} to ${digits(high)}, such as 0.45.`);
   else if (value < low || value > high) wrong(view, `“${shown}”: use a value from ${digits(low)} to ${digits(high)}.`);
   else return value;
   return NaN;
@@ -76,7 +83,9 @@ export function listenToList(view) {
   const [range, field] = [root.querySelector("[type=range]"), root.querySelector("[type=text]")];
   root.querySelector(".list").addEventListener("change", (event) => {
     if (!event.target.dataset.part) return;
-    const [layer, row, from] = ["layer", "row", "column"].map((part) => root.querySelector(`[data-part=${part}]`).value);
+    const [layer, row, from] = ["layer", "row", "column"].map(
+      (part) => root.querySelector(`[data-part=${part}]`).value,
+    );
     const kind = from in LETTERS || ["bias", "row"].includes(from) ? from : "weight";
     const { sizes, layers } = view.scene;
     choose(view, nameOf({

@@ -33,7 +33,9 @@ export function called(scene, name) {
   const { kind, layer, row, column } = parameter(name);
   const into = unit(scene, layer + 1, row);
   if (kind === "weight") return `Weight ${origin(scene, layer, column)} → ${into}, layer ${layer + 1}`;
-  return kind === "bias" ? `Bias of ${into}, layer ${layer + 1}` : `All weights into ${into}, layer ${layer + 1}, times`;
+  return kind === "bias"
+    ? `Bias of ${into}, layer ${layer + 1}`
+    : `All weights into ${into}, layer ${layer + 1}, times`;
 }
 
 /** A number with three digits that matter, and a minus sign as in print. */

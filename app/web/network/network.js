@@ -84,8 +84,13 @@ function take(view, scene) {
     && (found.kind !== "weight" || found.column < scene.layers[found.layer].columns);
   if (!isThere) view.chosen = [...view.changes.keys()].pop() ?? largest(view);
   view.root.classList.toggle("fixed", scene.fixed);
-  const left = scene.layers.map(({ lines, total }, k) => (lines.length < total
-    ? `Layer ${k + 1}: only the ${lines.length} largest of ${total} weights are drawn. The list has all.` : "")).filter(Boolean);
+  const left = scene.layers
+    .map(({ lines, total }, k) =>
+      lines.length < total
+        ? `Layer ${k + 1}: only the ${lines.length} largest of ${total} weights are drawn. The list has all.`
+        : "",
+    )
+    .filter(Boolean);
   view.root.querySelector(".left-out").textContent = left.join(" ");
   Object.assign(view.root.dataset, { heard: scene.heard, changes: scene.changes });
 }

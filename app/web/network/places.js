@@ -45,12 +45,15 @@ function distance([x, y], [x0, y0, x1, y1]) {
 export function nearest(view, place, pointer) {
   const { places, radii } = view.at;
   let [found, least] = [null, Infinity];
-  places.forEach((column, c) => c && column.forEach(([x, y], row) => {
-    const away = Math.hypot(place[0] - x, place[1] - y);
-    if (away <= Math.max(radii[c] + 2, 6) && away < least) {
-      [found, least] = [nameOf({ kind: "bias", layer: c - 1, row }), away];
-    }
-  }));
+  places.forEach((column, c) => {
+    if (c === 0) return;
+    column.forEach(([x, y], row) => {
+      const away = Math.hypot(place[0] - x, place[1] - y);
+      if (away <= Math.max(radii[c] + 2, 6) && away < least) {
+        [found, least] = [nameOf({ kind: "bias", layer: c - 1, row }), away];
+      }
+    });
+  });
   if (found) return found;
   least = REACH[pointer] ?? REACH.mouse;
   for (const [name, line] of view.lines) {

@@ -1,4 +1,4 @@
-// The network as a figure (`take/js/sheet.js`), in the colours of paper, and its weights as a table.
+// The network as a figure (`take/sheet.js`), in the colours of paper, and its weights as a table.
 
 import { sign } from "./drawing.js";
 import { asked, nameOf, unit } from "./names.js";
@@ -32,7 +32,12 @@ function drawNetwork(view, pen, theme) {
     const isChanged = c && changes.has(nameOf({ kind: "bias", layer: c - 1, row }));
     stroke(theme.ink(0.8), isChanged ? 2.6 : 1.4, c && bias < 0 ? [2, 1.5] : []);
     if (c && c < scene.sizes.length - 1) return;
-    Object.assign(pen, { font: `13px ${theme.font}`, fillStyle: theme.ink(1), textAlign: "center", textBaseline: "middle" });
+    Object.assign(pen, {
+      font: `13px ${theme.font}`,
+      fillStyle: theme.ink(1),
+      textAlign: "center",
+      textBaseline: "middle",
+    });
     pen.fillText(unit(scene, c, row), c ? x + 20 : x - 20, y);
   }));
 }
@@ -77,10 +82,16 @@ export function figureOfNetwork(view) {
   ];
   return {
     name, title: name, columns: 1, tables: [{ title: "", text: () => tableOfNetwork(view) }],
-    panels: [{
-      title: name, note: "The wider a line, the larger the weight as the layer uses it.",
-      alt: [sizesSaid(scene), root.querySelector(".left-out").textContent].filter(Boolean).join(" "), width: at.width, height: at.height, legend,
-      draw: (pen, theme) => drawNetwork(view, pen, theme),
-    }],
+    panels: [
+      {
+        title: name,
+        note: "The wider a line, the larger the weight as the layer uses it.",
+        alt: [sizesSaid(scene), root.querySelector(".left-out").textContent].filter(Boolean).join(" "),
+        width: at.width,
+        height: at.height,
+        legend,
+        draw: (pen, theme) => drawNetwork(view, pen, theme),
+      },
+    ],
   };
 }

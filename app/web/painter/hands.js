@@ -92,8 +92,10 @@ function limitReached({ picture, rules, sprayed, dots }, count) {
     return `${has} points would be more than the ${most} that a drawing may have. Erase some, or press Done.`;
   }
   if (sprayed + count > rules.mostSprayed || dots >= rules.mostDots) {
-    return `Painted and erased too often: ${sprayed.toLocaleString("en")} points in ${dots.toLocaleString("en")} dots; ` +
-      `${rules.mostSprayed.toLocaleString("en")} in ${rules.mostDots.toLocaleString("en")} are allowed. Undo, or clear.`;
+    return (
+      `Painted and erased too often: ${sprayed.toLocaleString("en")} points in ${dots.toLocaleString("en")} dots; ` +
+      `${rules.mostSprayed.toLocaleString("en")} in ${rules.mostDots.toLocaleString("en")} are allowed. Undo, or clear.`
+    );
   }
   return "";
 }

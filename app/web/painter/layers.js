@@ -57,7 +57,12 @@ export function drawBrush(view) {
   const [x, y] = cursor.map((along) => unitsOf(view, along * rules.shares));
   pen.beginPath();
   pen.arc(at.x(x), at.y(y), pixels, 0, 7);
-  drawPath(pen, { colour: theme.ink(0.9), width: 1.3, halo: theme.paper, dash: view.kind === rules.eraser ? [4, 3] : [] });
+  drawPath(pen, {
+    colour: theme.ink(0.9),
+    width: 1.3,
+    halo: theme.paper,
+    dash: view.kind === rules.eraser ? [4, 3] : [],
+  });
   pen.beginPath();
   pen.arc(at.x(x), at.y(y), 1.5, 0, 7);
   drawPath(pen, { colour: theme.ink(0.9), width: 1.3, halo: theme.paper });

@@ -17,7 +17,8 @@ const kept = new Map(); // canvas -> what is on it, should its element be built 
 function mountPainter(root, data) {
   const box = root.querySelector(".painter-plane");
   const canvases = {};
-  for (const name of ["ground", "axes", "points", "brush"]) box.append((canvases[name] = document.createElement("canvas")));
+  for (const name of ["ground", "axes", "points", "brush"])
+    box.append((canvases[name] = document.createElement("canvas")));
   const view = {
     root, box, canvases, rules: data.rules, canvas: "", kind: 0, brush: FIRST_BRUSH, cursor: null, pen: null,
     strokes: [], history: [], picture: { x: [], y: [], kind: [] }, sprayed: 0, dots: 0, density: null, full: "",
@@ -60,7 +61,8 @@ function fitPlane(view) {
   const isNarrow = innerWidth <= 640;
   const side = Math.floor(Math.min(width, isNarrow ? width : Math.max(LEAST_SIDE, height - AROUND)));
   view.root.style.setProperty("--side", `${side}px`);
-  for (const canvas of Object.values(view.canvases)) Object.assign(canvas.style, { width: `${side}px`, height: `${side}px` });
+  for (const canvas of Object.values(view.canvases))
+    Object.assign(canvas.style, { width: `${side}px`, height: `${side}px` });
   drawAll(view);
 }
 
@@ -135,7 +137,9 @@ export function showState(view) {
   said.classList.toggle("wrong", Boolean(wrong));
   view.root.querySelector("[data-act=undo]").disabled = !view.strokes.length && !view.history.length;
   view.root.querySelector("[data-act=clear]").disabled = !view.strokes.length;
-  const classes = view.rules.classes.map((name, kind) => `${countOf(view, kind).toLocaleString("en")} of class ${name}`);
+  const classes = view.rules.classes.map(
+    (name, kind) => `${countOf(view, kind).toLocaleString("en")} of class ${name}`,
+  );
   view.box.setAttribute("aria-label", `Plane to paint on, with ${classes.join(" and ")}. Arrow keys move the brush, ` +
     "with Shift faster. Space paints or erases, Backspace undoes the last stroke, Escape ends.");
 }

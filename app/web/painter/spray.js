@@ -1,5 +1,5 @@
-// Strokes to points, in the same whole numbers as `app/drawing/points.py`: parts of a place, 0 to `rules.parts`. A stroke
-// is {kind, brush, dots: [x, y, x, y, ...]}, and a picture {x, y, kind}, a row each.
+// Strokes to points, in the same whole numbers as `app/drawing/points.py`: parts of a place, 0 to `rules.parts`. A
+// stroke is {kind, brush, dots: [x, y, x, y, ...]}, and a picture {x, y, kind}, a row each.
 
 const SECOND = 0x27d4eb2f;
 

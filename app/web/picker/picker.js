@@ -1,7 +1,10 @@
 // Data sets to choose from, each by a picture of its points. A click or Enter chooses; arrow keys only move, because
 // every choice begins a new run. The page says which one is chosen.
 
-const SIGNS = { plus: "M128 72v112M72 128h112", pencil: "M66 190l16-56L158 58a18 18 0 0 1 26 0l14 14a18 18 0 0 1 0 26L122 174zM140 76l40 40" };
+const SIGNS = {
+  plus: "M128 72v112M72 128h112",
+  pencil: "M66 190l16-56L158 58a18 18 0 0 1 26 0l14 14a18 18 0 0 1 0 26L122 174zM140 76l40 40",
+};
 const MOVES = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 const views = new WeakMap(); // root -> {json: of the groups that it shows, choose}
 

@@ -182,7 +182,8 @@ function toldHeat({ heat: { field, range: [low, high], name, unit, log, cut }, w
   return `${name} ${sign}${shown(log ? 10 ** value : value)} ${unit}`.trim();
 }
 
-/** A pane as a panel of a sheet, its plot in its size on the page. It has the legend that the page may have no room for. */
+/** A pane as a panel of a sheet, its plot in its size on the page. It has the legend that the page may have no room
+ * for. */
 export function panelOfPane(pane, picture, theme) {
   const { spec, read, hidden, box } = pane;
   const { title, note, alt } = spec;

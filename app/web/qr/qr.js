@@ -1,4 +1,5 @@
-// A QR code, and the same in a dialog over the whole window. Its modules are whole pixels there, so that none is blurred.
+// A QR code, and the same in a dialog over the whole window. Its modules are whole pixels there, so that none is
+// blurred.
 
 const BESIDE = 44; // pixels of height of the button below it
 
@@ -18,16 +19,16 @@ export default function ({ data, parentElement }) {
   };
   dialog.querySelector("button").onclick = () => dialog.close();
   // Escape closes the dialog, and not what the code stands in, which listens at the document.
-  const escape = (event) => {
+  const onEscape = (event) => {
     if (event.key !== "Escape" || !dialog.open) return;
     event.preventDefault();
     event.stopPropagation();
     dialog.close();
   };
-  addEventListener("keydown", escape, true);
+  addEventListener("keydown", onEscape, true);
   addEventListener("resize", fit);
   return () => {
-    removeEventListener("keydown", escape, true);
+    removeEventListener("keydown", onEscape, true);
     removeEventListener("resize", fit);
   };
 }

@@ -1,5 +1,5 @@
-// What was open and done when the script last ran, and how often the panel is still to move for it (`settling`), kept by
-// the window: Streamlit may build the component anew.
+// What was open and done when the script last ran, and how often the panel is still to move for it (`settling`), kept
+// by the window: Streamlit may build the component anew.
 
 const SETTLES_MS = 250; // Streamlit draws what follows a moment after this
 const SLACK = 4; // pixels
@@ -16,7 +16,8 @@ function place(panel, block) {
   return panel.scrollTop + block.getBoundingClientRect().top - top;
 }
 
-const taskOf = (panel) => panel.querySelector(".st-key-lesson_task")?.closest('[class*="st-key-lesson-"]').parentElement;
+const taskOf = (panel) =>
+  panel.querySelector(".st-key-lesson_task")?.closest('[class*="st-key-lesson-"]').parentElement;
 
 /** Down to what was done and what is said after it, as far as both fit between the top and what lies over the text. */
 function show(panel, block) {
@@ -85,8 +86,8 @@ function listen(panel) {
   }, { passive: true });
 }
 
-/** So whenever it is scrolled, or something in it has another size; and what was done just now stays in sight while what
- *  follows is still being drawn, unless the reader scrolls. */
+/** So whenever it is scrolled, or something in it has another size; and what was done just now stays in sight while
+ * what follows is still being drawn, unless the reader scrolls. */
 function watch(panel) {
   if (!panel) return;
   mark(panel);

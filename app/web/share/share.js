@@ -1,6 +1,6 @@
-// A text, and a button that copies it. Plain http has no clipboard interface, so the older command comes second; the text
-// can be selected by hand in any case. What the browser has written into the address of the page is told to the server,
-// which makes the links.
+// A text, and a button that copies it. Plain http has no clipboard interface, so the older command comes second; the
+// text can be selected by hand in any case. What the browser has written into the address of the page is told to the
+// server, which makes the links.
 
 const TOLD_MS = 1500;
 const LOOK_MS = 500;

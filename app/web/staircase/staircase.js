@@ -1,5 +1,5 @@
-// One draw, piece by piece, and draws as the rows of a staircase whose columns are the terms. Everything is an element of
-// the page, so it can be read aloud; the dots of the sums are one picture beside the rows.
+// One draw, piece by piece, and draws as the rows of a staircase whose columns are the terms. Everything is an element
+// of the page, so it can be read aloud; the dots of the sums are one picture beside the rows.
 
 import { shown } from "../canvas/numbers.js";
 import { isCalm } from "../canvas/page.js";
@@ -151,18 +151,20 @@ class Staircase {
     const heads = one.querySelectorAll(".stair-terms th");
     [heads[1].textContent, heads[2].textContent, heads[3].textContent] = words.heads;
     const weights = this.data.weights;
-    one.querySelector(".stair-terms tbody").replaceChildren(...columns.slice(0, Math.max(row.cells.length, 1)).map((column, k) => {
-      const line = element("tr");
-      const cell = row.cells[k];
-      const seen = cell && this.has("term", k);
-      line.append(
-        element("th", "", String(column.k)),
-        element("td", "", seen ? cell.form : ""),
-        element("td", weights ? "" : "stair-off", seen ? cell.reached : ""),
-        element("td", "", seen ? (weights ? cell.shown : cell.plain) : ""),
-      );
-      return line;
-    }));
+    one.querySelector(".stair-terms tbody").replaceChildren(
+      ...columns.slice(0, Math.max(row.cells.length, 1)).map((column, k) => {
+        const line = element("tr");
+        const cell = row.cells[k];
+        const seen = cell && this.has("term", k);
+        line.append(
+          element("th", "", String(column.k)),
+          element("td", "", seen ? cell.form : ""),
+          element("td", weights ? "" : "stair-off", seen ? cell.reached : ""),
+          element("td", "", seen ? (weights ? cell.shown : cell.plain) : ""),
+        );
+        return line;
+      }),
+    );
     one.querySelector(".stair-sum").textContent = this.has("sum") ? (weights ? row.said : row.plainSaid) : "\u00a0";
   }
 
@@ -170,7 +172,12 @@ class Staircase {
   arrow(v) {
     const axes = [
       drawn("circle", { r: 1, fill: "none", stroke: "currentColor", "stroke-opacity": 0.25, "stroke-width": 0.03 }),
-      drawn("path", { d: "M-1.2 0H1.2M0-1.2V1.2", stroke: "currentColor", "stroke-opacity": 0.25, "stroke-width": 0.03 }),
+      drawn("path", {
+        d: "M-1.2 0H1.2M0-1.2V1.2",
+        stroke: "currentColor",
+        "stroke-opacity": 0.25,
+        "stroke-width": 0.03,
+      }),
     ];
     if (!v) return axes;
     const size = Math.hypot(...v) || 1;
@@ -243,7 +250,13 @@ class Staircase {
     svg.setAttribute("height", height);
     svg.setAttribute("aria-label", alt);
     const end = top + rows.length * ROW;
-    const made = [drawn("text", { x: width / 2, y: 14, "text-anchor": "middle", class: "stair-axis" }, words.sums[width < WIDE ? 1 : 0])];
+    const made = [
+      drawn(
+        "text",
+        { x: width / 2, y: 14, "text-anchor": "middle", class: "stair-axis" },
+        words.sums[width < WIDE ? 1 : 0],
+      ),
+    ];
     for (const value of axis) {
       made.push(drawn("text", {
         x: x(value), y: 32, "text-anchor": value === axis[0] ? "start" : "end", class: "stair-tick",
@@ -256,9 +269,18 @@ class Staircase {
         y: end - (share / most) * (end - top), height: (share / most) * (end - top), fill: BLUE, "fill-opacity": 0.28,
       })));
     }
-    const line = (value, colour, dash) => made.push(drawn("line", {
-      x1: x(value), x2: x(value), y1: top - 6, y2: height - ROW, stroke: colour, "stroke-width": 2, "stroke-dasharray": dash,
-    }));
+    const line = (value, colour, dash) =>
+      made.push(
+        drawn("line", {
+          x1: x(value),
+          x2: x(value),
+          y1: top - 6,
+          y2: height - ROW,
+          stroke: colour,
+          "stroke-width": 2,
+          "stroke-dasharray": dash,
+        }),
+      );
     line(truth, GREEN, "6 4");
     if (inside(cut.value)) line(cut.value, VERMILION, "8 3 2 3");
     rows.forEach((row, i) => {
@@ -266,13 +288,34 @@ class Staircase {
       const isNewest = i === rows.length - 1;
       if (row.goesOn || (isNewest && !whole && !this.has("sum"))) return; // it has no sum, or not yet
       const y = top + (i + 0.5) * ROW;
-      if (inside(value)) made.push(drawn("circle", { cx: x(value), cy: y, r: 4.5, fill: BLUE, class: isNewest ? "stair-fresh" : "" }));
-      else made.push(drawn("text", { x: value < axis[0] ? 2 : width - 2, y: y + 4, "text-anchor": value < axis[0] ? "start" : "end", class: "stair-tick" }, value < axis[0] ? "◂" : "▸"));
+      if (inside(value))
+        made.push(drawn("circle", { cx: x(value), cy: y, r: 4.5, fill: BLUE, class: isNewest ? "stair-fresh" : "" }));
+      else
+        made.push(
+          drawn(
+            "text",
+            {
+              x: value < axis[0] ? 2 : width - 2,
+              y: y + 4,
+              "text-anchor": value < axis[0] ? "start" : "end",
+              class: "stair-tick",
+            },
+            value < axis[0] ? "◂" : "▸",
+          ),
+        );
     });
     if (mean !== null && whole && inside(mean)) {
       const y = end + 0.7 * ROW;
-      made.push(drawn("path", { d: `M${x(mean)} ${y - 8}l7 8l-7 8l-7 -8z`, fill: BLUE, stroke: "var(--st-background-color)" }));
-      made.push(drawn("text", { x: width / 2, y: end + 2.4 * ROW, "text-anchor": "middle", class: "stair-tick" }, this.data.meanSaid));
+      made.push(
+        drawn("path", { d: `M${x(mean)} ${y - 8}l7 8l-7 8l-7 -8z`, fill: BLUE, stroke: "var(--st-background-color)" }),
+      );
+      made.push(
+        drawn(
+          "text",
+          { x: width / 2, y: end + 2.4 * ROW, "text-anchor": "middle", class: "stair-tick" },
+          this.data.meanSaid,
+        ),
+      );
     }
     svg.replaceChildren(...made);
   }

@@ -8,13 +8,17 @@ const DOTS_DASHED = "#D55E00";
 const BAR_WITHIN = [0.15, 0.85]; // of a row
 
 /** Where marks of a kind stand on the track of a row, as shares of its width. */
-const sharesOf = (row, kind) => [...row.querySelectorAll(`.dots-track ${kind}`)].map((one) => parseFloat(one.style.left) / 100);
+const sharesOf = (row, kind) =>
+  [...row.querySelectorAll(`.dots-track ${kind}`)].map((one) => parseFloat(one.style.left) / 100);
 
 /** What is read of the page: rows with their marks, and the words of the axis. */
 function readDots(element) {
   const [low, axis, high] = [...element.querySelector(".dots-axis").children].map((one) => one.textContent);
   const rows = [...element.querySelectorAll(".dots-row")].map((row) => ({
-    name: row.firstElementChild.textContent, dots: sharesOf(row, "i"), bars: sharesOf(row, "u"), dashed: sharesOf(row, "s"),
+    name: row.firstElementChild.textContent,
+    dots: sharesOf(row, "i"),
+    bars: sharesOf(row, "u"),
+    dashed: sharesOf(row, "s"),
   }));
   return { rows, low, axis, high, note: element.querySelector(".dots-note").textContent };
 }
@@ -32,7 +36,12 @@ function strokeUpright(pen, x, from, to, colour, dash = []) {
 function drawDotsRow(pen, row, top, theme) {
   const [left, middle, bottom] = [DOTS_NAMES + DOTS_APART, top + DOTS_ROW / 2, top + DOTS_ROW];
   const at = (share) => left + share * DOTS_TRACK;
-  Object.assign(pen, { font: `12px ${theme.font}`, fillStyle: theme.ink(0.95), textAlign: "left", textBaseline: "middle" });
+  Object.assign(pen, {
+    font: `12px ${theme.font}`,
+    fillStyle: theme.ink(0.95),
+    textAlign: "left",
+    textBaseline: "middle",
+  });
   const lines = wrapped(pen, row.name, DOTS_NAMES);
   lines.forEach((line, k) => pen.fillText(line, 0, middle + (k - (lines.length - 1) / 2) * DOTS_LINE));
   Object.assign(pen, { strokeStyle: theme.ink(0.3), lineWidth: 1 });
@@ -48,7 +57,8 @@ function drawDotsRow(pen, row, top, theme) {
     pen.fill();
   }
   pen.restore();
-  for (const share of row.bars) strokeUpright(pen, at(share), ...BAR_WITHIN.map((part) => top + part * DOTS_ROW), theme.ink(0.95));
+  for (const share of row.bars)
+    strokeUpright(pen, at(share), ...BAR_WITHIN.map((part) => top + part * DOTS_ROW), theme.ink(0.95));
   for (const share of row.dashed) strokeUpright(pen, at(share), top, bottom, DOTS_DASHED, [5, 3]);
 }
 
@@ -62,7 +72,9 @@ function drawDotsAxis(pen, { low, axis, high }, top, theme) {
     pen.fillText(text, x, top);
   }
   pen.textAlign = "center";
-  wrapped(pen, axis, DOTS_TRACK - 2 * ends).forEach((line, k) => pen.fillText(line, left + DOTS_TRACK / 2, top + k * DOTS_LINE));
+  wrapped(pen, axis, DOTS_TRACK - 2 * ends).forEach((line, k) =>
+    pen.fillText(line, left + DOTS_TRACK / 2, top + k * DOTS_LINE),
+  );
 }
 
 /** The rows of dots within the element of this class, or null. */

@@ -35,7 +35,9 @@ function screenOf(canvas, theme) {
 async function isEncoded(recorder) {
   const end = performance.now() + FILM_PATIENCE;
   while (performance.now() < end) {
-    const size = new Promise((done) => { recorder.addEventListener("dataavailable", ({ data }) => done(data.size), { once: true }); });
+    const size = new Promise((done) => {
+      recorder.addEventListener("dataavailable", ({ data }) => done(data.size), { once: true });
+    });
     recorder.requestData();
     if (await size) return true;
     await passed(FILM_POLL);
@@ -62,7 +64,7 @@ export async function recorded(film, theme) {
         recorder.start();
         draw(figure); // only what is drawn from here on is recorded
       }
-      waits &&= await isEncoded(recorder);
+      if (waits) waits = await isEncoded(recorder);
       await passed(Math.max(0, FILM_PACE - (performance.now() - began)));
     }
     await passed(FILM_END);

@@ -1,8 +1,9 @@
 // The menu *Take it with you*: a button, and what can be had of a figure or a run. Pictures and their numbers are made
 // here, of what is seen; other files are asked for at the server, which answers with the component's next message.
 //
-// A message is {files: [{name, title, group}], of, chart, answer: {n, file, mime, base64, problem}}: `of` is the name of a figure
-// that was offered, `chart` class and title of a chart of Vega or of rows of dots, `answer` that to the n-th request of this menu.
+// A message is {files: [{name, title, group}], of, chart, answer: {n, file, mime, base64, problem}}: `of` is the name
+// of a figure that was offered, `chart` class and title of a chart of Vega or of rows of dots, `answer` that to the
+// n-th request of this menu.
 
 import { paperTheme } from "../canvas/page.js";
 import { applyStyle, styleAt } from "../style.js";
@@ -65,12 +66,20 @@ function offered(menu) {
     );
     const { film } = figure;
     if (film) {
-      items.push({ title: "Film of the training (WebM)", group: "Picture", save: () => record(menu, name, film, theme()) });
+      items.push({
+        title: "Film of the training (WebM)",
+        group: "Picture",
+        save: () => record(menu, name, film, theme()),
+      });
     }
     for (const table of figure.tables) {
       const title = table.title ? `CSV: ${table.title}` : "CSV";
       const file = tableName(figure, table);
-      items.push({ title, group: "Numbers", save: () => save(`${file}.csv`, new Blob([table.text()], { type: "text/csv" })) });
+      items.push({
+        title,
+        group: "Numbers",
+        save: () => save(`${file}.csv`, new Blob([table.text()], { type: "text/csv" })),
+      });
     }
   }
   for (const { name, title, group } of menu.files) items.push({ title, group, save: () => request(menu, name) });
@@ -178,7 +187,10 @@ function onMenuKey(menu, event) {
 
 function mountMenu(host) {
   const id = `take-menu-${++menus}`;
-  const [button, list] = [made("button", "take-open", { type: "button", title: TITLE }), made("div", "take-menu", { id })];
+  const [button, list] = [
+    made("button", "take-open", { type: "button", title: TITLE }),
+    made("div", "take-menu", { id }),
+  ];
   button.innerHTML = `${ICON}<span>${TITLE}</span>`;
   button.setAttribute("aria-haspopup", "menu");
   button.setAttribute("aria-expanded", "false");

@@ -1,8 +1,9 @@
 // A sheet of white paper with a figure: its panels in rows as on the page, each with title, note and legend, and below
 // them a caption with the address at which the figure is found again.
 //
-// A figure is {name: of its file, title, columns, panels, caption, tables}. A panel is {title, note, alt, width, height,
-// legend: [{label, draw(pen, theme)}], draw(pen, theme, dense)} and draws in a box of its size at the pen's origin.
+// A figure is {name: of its file, title, columns, panels, caption, tables}. A panel is {title, note, alt, width,
+// height, legend: [{label, draw(pen, theme)}], draw(pen, theme, dense)} and draws in a box of its size at the pen's
+// origin.
 
 import { penOf } from "../canvas/page.js";
 import { SWATCH } from "../canvas/swatch.js";
@@ -61,7 +62,14 @@ function measured(pen, panel, theme) {
   const note = wrapped(pen, panel.note ?? "", panel.width);
   const legend = legendRows(pen, panel.legend ?? [], panel.width);
   const rows = legend.length ? legend.at(-1).row + 1 : 0;
-  return { panel, title, note, legend, above: title.length * HEAD.line + note.length * BODY.line, below: rows * ENTRY_LINE };
+  return {
+    panel,
+    title,
+    note,
+    legend,
+    above: title.length * HEAD.line + note.length * BODY.line,
+    below: rows * ENTRY_LINE,
+  };
 }
 
 /** Everything with its place: {width, height, rows, caption}. */
@@ -114,7 +122,12 @@ export function drawSheet(pen, laid, theme, dense) {
       pen.save();
       pen.translate(x + across, plot + panel.height + row * ENTRY_LINE + 4);
       entry.draw(pen, theme, dense);
-      Object.assign(pen, { font: fontOf(BODY, theme), fillStyle: theme.ink(0.95), textAlign: "left", textBaseline: "middle" });
+      Object.assign(pen, {
+        font: fontOf(BODY, theme),
+        fillStyle: theme.ink(0.95),
+        textAlign: "left",
+        textBaseline: "middle",
+      });
       pen.fillText(entry.label, SWATCH[0] + SWATCH_GAP, SWATCH[1] / 2);
       pen.restore();
     }

@@ -1,5 +1,5 @@
-// A pen that writes SVG: what the pictures here ask of a canvas's 2-D context, with the same names. Lines, areas and texts
-// stay such; what is a picture of pixels, as a density, is embedded as one.
+// A pen that writes SVG: what the pictures here ask of a canvas's 2-D context, with the same names. Lines, areas and
+// texts stay such; what is a picture of pixels, as a density, is embedded as one.
 
 const KEPT = ["fillStyle", "strokeStyle", "lineWidth", "font", "textAlign", "textBaseline", "lineJoin", "globalAlpha",
   "imageSmoothingEnabled", "dash", "matrix", "clipped"];
@@ -12,7 +12,10 @@ const ESCAPES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const xml = (text) => String(text).replace(NOT_XML, "").replace(/[&<>"]/g, (sign) => ESCAPES[sign]);
 const short = (value) => Number(value.toFixed(2));
 const attributes = (values) =>
-  Object.entries(values).filter(([, value]) => value !== null).map(([name, value]) => ` ${name}="${xml(value)}"`).join("");
+  Object.entries(values)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => ` ${name}="${xml(value)}"`)
+    .join("");
 
 /** [colour, opacity] of any CSS colour: programs for drawing know no transparent colours. */
 export function inked(colour) {
@@ -59,7 +62,7 @@ export class VectorPen {
   arc(x, y, radius, from, to) { this.ellipse(x, y, radius, radius, 0, from, to); }
 
   /** Against no clock, and without a turn of its axes: nothing here asks for either. */
-  ellipse(x, y, rx, ry, turn, from, to) {
+  ellipse(x, y, rx, ry, _, from, to) {
     const place = (angle) => `${short(x + rx * Math.cos(angle))} ${short(y + ry * Math.sin(angle))}`;
     const radii = `A${short(rx)} ${short(ry)} 0`;
     this.way += `${this.way ? "L" : "M"}${place(from)}`;
