@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from app.engine.reports import MOVING, ArmReport, Report, State
+from app.engine.reports import MOVING, ArmReport, HandedOut, Report, State
 
 MOST_FRAMES = 12
 
 
 class LatestReport:
-    """Frames are handed over once; the sharp picture, curves and measurements stay until newer ones come."""
+    """Frames are handed over once; the sharp picture, weights, curves and measurements stay until newer ones come."""
 
     def __init__(self, id: str):
         self.report = Report(id, State.LOADING)
@@ -31,6 +31,14 @@ class LatestReport:
             arms = tuple(replace(arm, still=None) for arm in arms)
         self.report = replace(new, arms=arms, rewinds=old.rewinds + rewound, restarts=old.restarts)
 
+    def hand(self, out: HandedOut) -> None:
+        """Merge the weights of arms, which come after the first report of them."""
+        arms = [
+            arm if weights is None else replace(arm, weights=weights)
+            for arm, weights in zip(self.report.arms, out.arms, strict=False)
+        ]
+        self.report = replace(self.report, arms=tuple(arms))
+
     def expect(self, state: State) -> None:
         """Say `state` before the worker does, so that a button's effect shows at once."""
         if self.report.state in MOVING or self.report.state in (State.PAUSED, State.DIVERGED):
@@ -49,6 +57,7 @@ def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
         new,
         frames=frames,
         still=still,
+        weights=old.weights,
         parts=new.parts or (old.parts if old.parts and old.parts.step == new.step else None),
         loss=new.loss or old.loss,
         blocks=new.blocks or old.blocks,

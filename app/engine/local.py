@@ -92,6 +92,8 @@ class LocalEngine(Buttons):
                 self._mailboxes.pop(message.id, None)
             elif message.id in self._mailboxes:
                 mailbox = self._mailboxes[message.id]
-                if not isinstance(message, HandedOut):
+                if isinstance(message, HandedOut):
+                    mailbox.hand(message)
+                else:
                     mailbox.put(message)
                 self._watchers.tell(replace(message, rewinds=mailbox.report.rewinds))

@@ -419,7 +419,9 @@ class WorkerClient:
                     self._dropped.put(message.id, memo)
                     self._keep(memo.name, memo.kept(dropped=True))
             elif memo := self._memos.get(message.id):
-                if not isinstance(message, HandedOut):
+                if isinstance(message, HandedOut):
+                    memo.mailbox.hand(message)
+                else:
                     memo.receive(message)
                 if isinstance(message, Report | HandedOut):
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)

@@ -103,6 +103,7 @@ class ArmReport:
     seconds: float  # spent in training steps, in total
     frames: tuple[Frame | ImageFrame, ...] = ()  # new since the last poll, ascending
     still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
+    weights: bytes | None = None  # the newest that were handed out, from which a browser draws it (`HandedOut`)
     loss: LossCurves | None = None
     blocks: BlockTable | None = None
     parts: StepPicture | None = None  # the newest step that was recorded part by part, as long as it is the last
@@ -178,7 +179,7 @@ def adds_nothing(new: Report, old: Report) -> bool:
 
 
 def _adds_nothing(new: ArmReport, old: ArmReport) -> bool:
-    kept = ("still", "loss", "blocks", "parts")
+    kept = ("still", "weights", "loss", "blocks", "parts")
     return (
         not new.frames
         and new.step == old.step

@@ -3,6 +3,7 @@
 
 import { isCalm } from "../canvas/page.js";
 import { enqueue, momentsOfFrames, play } from "./clock.js";
+import { takeWeights } from "./evaluation.js";
 import { arriveAt } from "./probe.js";
 import { keepMoments } from "./time.js";
 
@@ -24,12 +25,18 @@ function openChannel(view, channel) {
   address.protocol = address.protocol.replace("http", "ws");
   const socket = (channel.socket = new WebSocket(address));
   socket.addEventListener("open", () => {
-    socket.send(JSON.stringify({ run: channel.run }));
+    socket.send(JSON.stringify({ run: channel.run, weights: true, hidden: document.hidden }));
+    if (view.evaluation.isRefused) askByChannel(view, { plain: true });
     if (view.depth.asked !== null) askByChannel(view, { depth: view.depth.asked });
     if (view.probe.x) askByChannel(view, { point: view.probe.x });
     showChannel(view, "open");
   });
-  socket.addEventListener("message", ({ data }) => arrive(view, channel, JSON.parse(data)));
+  socket.binaryType = "arraybuffer";
+  socket.addEventListener("message", ({ data }) => {
+    channel.tries = 0;
+    if (data instanceof ArrayBuffer) takeWeights(view, data);
+    else arrive(view, channel, JSON.parse(data));
+  });
   socket.addEventListener("close", () => {
     if (view.channel !== channel || !view.root.isConnected) return;
     showChannel(view, "closed");
@@ -69,7 +76,6 @@ function arrive(view, channel, { run, frames, at }) {
   if (run === view.scene.run) keepMoments(view, moments);
   if (!frames || run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
   if (!enqueue(view, moments, WAITING)) return;
-  channel.tries = 0;
   channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
   channel.cameAt = now;
   view.spacing = channel.between;

@@ -5,7 +5,7 @@ import { drawPicture } from "../canvas/plane.js";
 import { listenToChannel } from "./channel.js";
 import { adoptDepth, askForDepth, keepDepth, lastStage, showDepth, stepName } from "./depth.js";
 import { fit } from "./element.js";
-import { evaluate, forgetEvaluation, goOn } from "./evaluation.js";
+import { evaluate, forgetEvaluation, goOn, takeWeights, tryAgain } from "./evaluation.js";
 import { showHint } from "./hints.js";
 import { paneLoss } from "./loss.js";
 import { painterOf, receiveParts } from "./parts.js";
@@ -15,7 +15,7 @@ import { arriveAt, keepProbe } from "./probe.js";
 import { readTheme } from "./theme.js";
 import { isPast, keepMoments, measureLine, nameMoment, placeLine, showTime, startTime, takeTime } from "./time.js";
 import { rememberView } from "./view.js";
-import { say, showChoices, showClasses, showReadouts, showStep, tag } from "./words.js";
+import { say, showChoices, showClasses, showReadouts, showRefusals, showStep, tag } from "./words.js";
 
 const QUEUE_LIMIT = 14;
 const WRITTEN_MS = 100; // after a picture its step is an attribute of the page
@@ -46,6 +46,7 @@ export function showWords(view) {
   showClasses(view, readTheme(view.root));
   showDepth(view);
   showHint(view);
+  showRefusals(view);
 }
 
 /** The density of the picture, whose colours end where they were led. */
@@ -53,6 +54,10 @@ const ledDensity = ({ picture: { density }, colourTop }) => ({ ...density, top: 
 
 /** The density of the picture on its way, where its colours end, and what is seen of it closely. */
 export const drawnDensity = (view) => mixedDensity(view.before?.density, ledDensity(view), view.share);
+
+/** The density that training believes in, on its way; null where it is not known. */
+export const drawnBelief = ({ before, picture: { believed }, share }) =>
+  believed && mixedDensity(before?.believed, believed, share);
 
 /** Its samples on their way; null where it has none. */
 export const drawnSamples = ({ before, picture: { samples }, share }) => samples && mixed(before?.samples, samples, share);
@@ -97,6 +102,7 @@ export function show(view, picture) {
   say(view.panes.data.caption, stepName(picture.step));
   showStep(view);
   paintPlanes(view);
+  showRefusals(view);
   if (isPast(view)) nameMoment(view);
   else if (isFirst) showTime(view);
   else placeLine(view);
@@ -165,6 +171,9 @@ function takeUrgent(view, still) {
   return newest;
 }
 
+/** @type {(base64: string) => ArrayBuffer} */
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0)).buffer;
+
 /** Frames of a run as moments. */
 export const momentsOfFrames = (run, frames) => frames.map((frame) => ({ run, step: frame.step, frame }));
 
@@ -172,6 +181,8 @@ export function receive(view, scene) {
   const before = view.scene;
   view.scene = scene;
   if (before?.run !== scene.run) startRun(view, before);
+  if (scene.weights && scene.weights !== before?.weights) takeWeights(view, bytesOf(scene.weights));
+  else if (view.early) takeWeights(view, view.early);
   const frames = momentsOfFrames(scene.run, scene.frames);
   keepMoments(view, frames);
   if (enqueue(view, frames, QUEUE_LIMIT)) view.spacing = scene.poll_ms / view.queue.length;
@@ -180,6 +191,7 @@ export function receive(view, scene) {
   else if (!view.queue.length) paint(view, ["data", "latent"]); // the theme or the data may be new
   fit(view);
   paint(view, ["loss"]);
+  if (view.shows === "believed" && (!scene.belief || view.newest?.frame)) view.shows = "latent";
   if (scene.playing) askForDepth(view);
   listenToChannel(view);
   arriveAt(view, scene.at);
@@ -194,7 +206,8 @@ function startRun(view, before) {
   view.queue.length = 0;
   view.last = -1;
   view.newest = view.picture = view.before = null;
-  forgetEvaluation(view);
+  if (before?.run.split(":")[0] === view.scene.run.split(":")[0]) forgetEvaluation(view);
+  else tryAgain(view);
   view.share = 1;
   for (const { caption } of Object.values(view.panes)) if (caption) caption.textContent = "";
   view.root.dataset.run = view.scene.run;
@@ -203,6 +216,6 @@ function startRun(view, before) {
   if (before) keepDepth(view, before.blocks);
   keepProbe(view, before);
   startTime(view);
-  if (!view.scene.truth) view.shows = "latent";
+  if (!view.scene.truth && view.shows !== "believed") view.shows = "latent";
   if (before) rememberView(view);
 }

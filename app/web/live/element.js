@@ -2,10 +2,10 @@
 
 import { surfaceIn } from "../canvas/plane.js";
 import { offer } from "../take/menu.js";
-import { closeChannel } from "./channel.js";
+import { askByChannel, closeChannel } from "./channel.js";
 import { paint, painters, receive, showWords } from "./clock.js";
 import { askForDepth, choose, halt } from "./depth.js";
-import { goOn, newEvaluation } from "./evaluation.js";
+import { closeEvaluation, goOn, newEvaluation } from "./evaluation.js";
 import { dismissHints } from "./hints.js";
 import { toldLosses } from "./loss.js";
 import { spaceInParts } from "./parts.js";
@@ -103,7 +103,7 @@ function mount(root) {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, shows: "latent", zoom: {},
     // The newest moment, and what is drawn of it or another one; how far that has come from what was drawn before it.
     newest: null, picture: null, before: null, began: 0, share: 1, isCut: false, frames: 0, writing: 0,
-    evaluation: newEvaluation(), channel: null, drawing: 0 /* milliseconds in all */,
+    evaluation: newEvaluation(), early: null, refused: "", channel: null, drawing: 0 /* milliseconds in all */,
     probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined, size: "",
     gone: new AbortController(), time: newTime(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
@@ -141,7 +141,10 @@ function mount(root) {
   view.observer = new ResizeObserver(() => fit(view));
   view.observer.observe(root);
   window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
-  document.addEventListener("visibilitychange", () => goOn(view), { signal: view.gone.signal });
+  document.addEventListener("visibilitychange", () => {
+    askByChannel(view, { hidden: document.hidden });
+    goOn(view);
+  }, { signal: view.gone.signal });
   mountTime(view);
   views.add(view);
   offer({ name: "live", figure: () => figureOfLive(view) });
@@ -155,6 +158,7 @@ function unmount(view) {
   stopReplay(view);
   clearTimeout(view.time.timer);
   closeChannel(view);
+  closeEvaluation(view);
   view.observer.disconnect();
   view.gone.abort();
   views.delete(view);

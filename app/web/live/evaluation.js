@@ -1,15 +1,18 @@
 // The evaluation of flows in this browser. Of the moment that is to be seen it asks for what the panes need, one answer
 // after the other (`wanted.js`), and makes a picture of them: a coarse one at once, and a sharp one where it stays.
 
+import { isCalm } from "../canvas/page.js";
 import { openEvaluator } from "../flow/client.js";
+import { decodeMessage } from "../flow/message.js";
 import { askByChannel } from "./channel.js";
-import { moves, paintPlanes, play, show } from "./clock.js";
+import { moves, paintPlanes, play, show, take as takeMoment } from "./clock.js";
 import { decode } from "./decode.js";
 import { noiseOf } from "./noise.js";
 import { showProbe } from "./probe.js";
 import { topOf } from "./picture.js";
-import { isPast } from "./time.js";
+import { isPast, keepMoments } from "./time.js";
 import { continued, densityOf, missing, SHARP, sharper, wholeOf } from "./wanted.js";
+import { showRefusals } from "./words.js";
 
 /** @typedef {import("../flow/client.js").Evaluator} Evaluator */
 /** @typedef {import("../flow/client.js").PointTerms} PointTerms */
@@ -43,24 +46,50 @@ import { continued, densityOf, missing, SHARP, sharper, wholeOf } from "./wanted
  * @property {Sharpening | null} sharpening
  * @property {boolean} isBusy
  * @property {boolean} isRefused whether the server draws instead
- * @property {number} timer
+ * @property {ReturnType<typeof setTimeout> | undefined} timer
  * @property {number} rest until which time moving pictures wait
  * @property {number} cameAt when the last one came
  */
 
 const APART_MS = 100; // from the beginning of one moving picture to that of the next, at least
+const CALM_APART_MS = 1000; // the same for who wants no motion
 const MOST_SHARE = 0.5; // of a core that evaluates moving pictures
 const SPACING = [60, 500]; // milliseconds between two pictures, at least and at most, as one turns into the next
 const STRIPE_MS = 40; // of a sharp picture, so that a hand does not wait for long
 const SAMPLES = 500;
+const LARGEST = 80; // nats: what float32 holds
 const LINES = 13; // of the grid, in each direction
 export const COARSE = 40; // nodes a side, before it is known what a machine can do
 
 /** @returns {Evaluation} */
 export const newEvaluation = () => ({
-  evaluator: null, moment: null, taken: null, of: null, picture: null, sharpening: null, isBusy: false, isRefused: false,
-  timer: 0, rest: 0, cameAt: 0,
+  evaluator: null,
+  moment: null,
+  taken: null,
+  of: null,
+  picture: null,
+  sharpening: null,
+  isBusy: false,
+  isRefused: false,
+  timer: undefined,
+  rest: 0,
+  cameAt: 0,
 });
+
+/** A message with weights has come. Of an edited flow another may come of the same step. @param {any} view
+ * @param {ArrayBuffer} weights */
+export function takeWeights(view, weights) {
+  const { run, step } = decodeMessage(weights);
+  if (run !== view.scene.run) {
+    view.early = weights; // a scene will say that this run has begun
+    return;
+  }
+  if (step < view.last) return;
+  view.last = step;
+  const moment = { run, step, weights };
+  keepMoments(view, [moment]);
+  takeMoment(view, moment);
+}
 
 /** Let a moment be what is seen, as soon as it is evaluated. @param {any} view @param {Moment} moment */
 export function evaluate(view, moment) {
@@ -95,7 +124,7 @@ export function needsOf(view) {
     side.map((value) => (value - scene.axes[i].centre) / scene.axes[i].scale);
   return {
     window: scene.window, part: zoom.data?.map(toFlow) ?? null, ways: shows === "latent", samples: layers.data.samples,
-    believed: shows === "believed", point: probe.x,
+    believed: shows === "believed" && Boolean(scene.belief), believedBy: JSON.stringify(scene.belief), point: probe.x,
   };
 }
 
@@ -108,6 +137,7 @@ export function goOn(view) {
   clearTimeout(evaluation.timer);
   const needs = needsOf(view);
   const picture = of === moment ? evaluation.picture : null;
+  if (picture && picture.believedBy !== needs.believedBy) picture.believed = null;
   const ability = evaluation.evaluator?.ability();
   const lacks = missing(needs, picture, ability?.moving ?? COARSE);
   const rows = ability ? (STRIPE_MS * COARSE ** 2) / (Math.max(ability.milliseconds, 0.1) * SHARP) : 1;
@@ -135,11 +165,12 @@ async function ask(view, moment, needs, wants) {
       take(view, moment, needs, found);
     }
   } catch (error) {
+    console.error(error);
     refuse(view, /** @type {Error} */ (error).message);
   } finally {
     evaluation.isBusy = false;
     const now = performance.now();
-    evaluation.rest = Math.max(began + APART_MS, now + (now - began) * (1 / MOST_SHARE - 1));
+    evaluation.rest = Math.max(began + (isCalm() ? CALM_APART_MS : APART_MS), now + (now - began) * (1 / MOST_SHARE - 1));
   }
   goOn(view);
 }
@@ -156,8 +187,8 @@ async function foundOf(evaluator, { densities, linePoints, samples, point }, sce
   const lines = linePoints ? gridLines(scene.window, linePoints) : new Float32Array(0);
   const isBelief = (/** @type {Nodes} */ { kind }) => kind.startsWith("believed");
   const [ours, beliefs, stages, drawn, terms] = await Promise.all([
-    inTurn(densities.filter((nodes) => !isBelief(nodes)), (nodes) => evaluator.density(nodes)),
-    inTurn(densities.filter(isBelief), (nodes) => evaluator.belief({ ...nodes, estimator: scene.belief })),
+    inTurn(densities.filter((nodes) => !isBelief(nodes)), (grid) => evaluator.density(grid)),
+    inTurn(densities.filter(isBelief), (grid) => evaluator.belief({ ...grid, estimator: scene.belief })),
     linePoints ? evaluator.stages(joined(data, lines)) : null,
     samples ? evaluator.samples(noiseOf(SAMPLES)) : null,
     point ? evaluator.terms(point) : null,
@@ -174,14 +205,15 @@ async function foundOf(evaluator, { densities, linePoints, samples, point }, sce
 /**
  * One after the other: an evaluator answers the newest request of a kind alone. Null where one has no answer.
  * @param {Nodes[]} all
- * @param {(nodes: Nodes) => Promise<{logProb: Float32Array | Float64Array} | null>} ask
+ * @param {(grid: {window: Window, columns: number, rows: number}) => Promise<{logProb: Float32Array | Float64Array} | null>} ask
  */
 async function inTurn(all, ask) {
   const found = [];
   for (const nodes of all) {
-    const answer = await ask(nodes);
+    const { window, columns, rows } = nodes;
+    const answer = await ask({ window, columns, rows });
     if (!answer) return null;
-    found.push({ nodes, values: Float32Array.from(answer.logProb, Math.exp) });
+    found.push({ nodes, values: densitiesOf(answer.logProb) });
   }
   return found;
 }
@@ -238,6 +270,7 @@ function take(view, moment, needs, found) {
   if (evaluation.of === moment && evaluation.picture) {
     improve(evaluation, evaluation.picture, needs, found);
     if (view.picture !== evaluation.picture) return;
+    showRefusals(view);
     view.colourTop = moves(view) ? view.colourTop : Math.max(evaluation.picture.density.top, Number.MIN_VALUE);
     paintPlanes(view);
     showProbe(view);
@@ -246,7 +279,13 @@ function take(view, moment, needs, found) {
   const field = { values: new Float32Array(0), rows: 0, columns: 0 };
   /** @type {Picture} */
   const picture = {
-    step: moment.step, density: { field, top: 0, part: null }, believed: null, ways: null, samples: null, refusal: "", terms: null,
+    step: moment.step,
+    density: { field, top: 0, part: null },
+    believed: null,
+    ways: null,
+    samples: null,
+    refusal: "",
+    terms: null,
   };
   Object.assign(evaluation, { of: moment, picture, sharpening: null });
   improve(evaluation, picture, needs, found);
@@ -265,7 +304,8 @@ function pace(view) {
 
 /** @param {Evaluation} evaluation @param {Picture} picture @param {Needs} needs @param {Found} found */
 function improve(evaluation, picture, needs, { densities, ways, samples, terms }) {
-  for (const { nodes, values } of densities) {
+  const wholeFirst = (/** @type {{nodes: Nodes}} */ { nodes }) => Number(nodes.kind.endsWith("part"));
+  for (const { nodes, values } of densities.toSorted((one, other) => wholeFirst(one) - wholeFirst(other))) {
     const { kind } = nodes;
     if (nodes.rows === nodes.columns) put(picture, nodes, values);
     else {
@@ -276,6 +316,7 @@ function improve(evaluation, picture, needs, { densities, ways, samples, terms }
       evaluation.sharpening = null;
     }
   }
+  picture.believedBy = needs.believedBy;
   if (ways) picture.ways = { first: 0, linePoints: ways.lines.length / (ways.count * 4 * LINES), ...ways };
   if (samples) Object.assign(picture, { samples: samples.points, refusal: samples.refusal });
   if (terms) picture.terms = { ...terms, x: /** @type {[number, number]} */ (needs.point) };
@@ -288,16 +329,29 @@ function put(picture, { kind, window, rows, columns }, values) {
   const name = kind.startsWith("believed") ? "believed" : "density";
   if (kind.endsWith("part")) {
     const density = densityOf(kind, picture);
-    picture[name] = density && { ...density, part: { window, field } };
+    if (density) picture[name] = { ...density, part: { window, field } };
   } else {
     picture[name] = { field, top: topOf(field), part: densityOf(kind, picture)?.part ?? null };
   }
 }
 
+/** A belief can be infinite, which is no number to draw. @param {Float32Array | Float64Array} logProb */
+const densitiesOf = (logProb) => Float32Array.from(logProb, (value) => (value < LARGEST ? Math.exp(value) : NaN));
+
 /** This browser cannot draw the flow: the server shall. @param {any} view @param {string} why */
 function refuse(view, why) {
-  console.error(why);
   view.evaluation.isRefused = true;
+  view.refused = why;
   forgetEvaluation(view);
   if (!askByChannel(view, { plain: true })) view.setState("plain", true);
+  showRefusals(view);
+}
+
+/** Another flow: this browser may well be able to draw it. @param {any} view */
+export function tryAgain(view) {
+  forgetEvaluation(view);
+  if (!view.evaluation.isRefused) return;
+  view.evaluation.isRefused = false;
+  view.refused = "";
+  if (!askByChannel(view, { plain: false })) view.setState("plain", false);
 }

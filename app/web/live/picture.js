@@ -22,9 +22,12 @@ import { decode, fieldOf } from "./decode.js";
  * @typedef {object} Picture
  * @property {number} step
  * @property {Density} density
+ * @property {Density | null} believed the density that training believes in
+ * @property {string} [believedBy] how it estimates
  * @property {Ways | null} ways
  * @property {Float32Array | null} samples
  * @property {string} refusal why there are no samples
+ * @property {import("./point.js").Terms | null} terms of the pinned point
  */
 
 /**
@@ -72,11 +75,17 @@ export function pictureOfFrame(frame, { window, frame_window: side, blocks }, be
   return {
     step: frame.step,
     density: { field: fieldOf(frame.density, frame.density_largest), top: frame.density_top, part: null },
+    believed: null,
     ways: {
-      first, count, points: pairsOf(latent, [side, side]), lines: pairsOf(grid, [side, side]), linePoints: grid.shape.at(-2),
+      first,
+      count,
+      points: pairsOf(latent, [side, side]),
+      lines: pairsOf(grid, [side, side]),
+      linePoints: grid.shape[grid.shape.length - 2],
     },
     samples: frame.samples ? pairsOf(frame.samples, window) : before?.samples ?? null,
     refusal: "",
+    terms: null,
   };
 }
 
@@ -168,9 +177,14 @@ export function mixedPicture(from, to, share) {
   return {
     ...to,
     density: mixedDensity(from.density, to.density, share),
+    believed: to.believed && mixedDensity(from.believed ?? undefined, to.believed, share),
     samples: to.samples && mixed(from.samples, to.samples, share),
     ways: ways && from.ways && isSame
-      ? { ...ways, points: mixed(from.ways.points, ways.points, share), lines: mixed(from.ways.lines, ways.lines, share) }
+      ? {
+        ...ways,
+        points: mixed(from.ways.points, ways.points, share),
+        lines: mixed(from.ways.lines, ways.lines, share),
+      }
       : ways,
   };
 }

@@ -3,7 +3,7 @@
 
 import { finer, levelsOfMass, valueAt } from "../canvas/field.js";
 import { shown } from "../canvas/numbers.js";
-import { drawnDensity, drawnSamples } from "./clock.js";
+import { drawnBelief, drawnDensity, drawnSamples } from "./clock.js";
 import { decode, fieldOf } from "./decode.js";
 import { lastStage, letterOf, placeOf } from "./depth.js";
 import { placesOf, polyline } from "./picture.js";
@@ -15,6 +15,7 @@ const LATENT_SIDE = 4; // latent space is shown from -4 to 4, and a place on the
 const MASSES = [0.25, 0.5, 0.75, 0.95]; // of a density, that its contours enclose: of what lies in the window
 const WHILE_TRAVELLING = 2; // between two stages every second point of a grid line is enough
 const SHARED = "density, the same colours in both";
+const BELIEVED = "density that training believes in";
 export const truths = new Map(); // data set -> its true density, as `live.mount_truth` brought it
 
 const truthOf = (view) => truths.get(view.scene.truth);
@@ -35,10 +36,10 @@ const massLevels = (field) => memo(field, "levels", () =>
   levelsOfMass(field, MASSES).map((value, k) => ({ value, text: `${100 * MASSES[k]} %` })));
 
 /** Colours and contours of a density over the plane and, finer, over a `part` of it that is looked at closely. */
-export function densityLayers(view, field, plane, top, visible, part = null) {
+export function densityLayers(view, field, plane, top, visible, part = null, name = "density") {
   const covers = coversRange(view, part);
   const coloured = (nodes, window, untold) => ({
-    kind: "field", name: "density", nodes, field: fineOf(nodes), window, range: [0, top], palette: DENSITY, visible, untold,
+    kind: "field", name, nodes, field: fineOf(nodes), window, range: [0, top], palette: DENSITY, visible, untold,
   });
   const layers = [coloured(field, plane, covers)];
   if (part) layers.push(coloured(part.field, part.window, !covers));
@@ -135,6 +136,23 @@ function paneTruth(view, theme) {
   return spacePicture(view, space, layers, bar);
 }
 
+/** What training believes in, in the colours of the flow's density. */
+function paneBelieved(view, theme) {
+  const { picture, layers: { latent: on } } = view;
+  const space = dataSpace(view);
+  const layers = [];
+  let bar = null;
+  const belief = picture && drawnBelief(view);
+  if (belief) {
+    const { field, part } = shownDensity(view, belief, space);
+    const top = drawnDensity(view).top / space.area;
+    layers.push(...densityLayers(view, field, space.plane, top, true, part, BELIEVED));
+    bar = { title: SHARED, range: [0, top], palette: DENSITY };
+  }
+  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
+  return spacePicture(view, space, layers, bar);
+}
+
 /** The true density at the nodes of a field: its own grid where it has as many, else between the nodes of the finest. */
 function trueAt({ rows, columns }, window, truth, space) {
   const unit = truth.largest / space.area;
@@ -213,7 +231,7 @@ function paneLatent(view, theme) {
   return { ...axes, ratio: 1, layers };
 }
 
-const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference };
+const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference, believed: paneBelieved };
 export const paneSecond = (view, theme) => secondPanes[view.shows](view, theme);
 
 /** What stands at a place of a plane, in words. */
@@ -222,7 +240,7 @@ export function told(picture, place) {
   const fields = picture.layers.filter(({ kind, visible }) => kind === "field" && visible !== false).reverse();
   for (const { field, window, name } of fields) { // what is seen closely lies over the rest
     const value = valueAt(field, window, place);
-    if (Number.isFinite(value)) return `${name === "density" ? "density" : "model − truth"} ${shown(value)}`;
+    if (Number.isFinite(value)) return `${name === "difference" ? "model − truth" : name} ${shown(value)}`;
   }
   return "";
 }

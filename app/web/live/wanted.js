@@ -11,10 +11,10 @@ import { isSameWindow } from "./picture.js";
  * @typedef {object} Needs
  * @property {Window} window the whole plane
  * @property {Window | null} part what is looked at closely of it
- * @property {boolean} moves whether another flow follows soon
  * @property {boolean} ways
  * @property {boolean} samples
  * @property {boolean} believed
+ * @property {string} believedBy how training estimates
  * @property {[number, number] | null} point
  */
 
@@ -133,21 +133,5 @@ export function continued(begun, { kind, window }, values) {
 }
 
 /** What a stripe is a part of. @param {Needs} needs @param {Kind} kind */
-export const wholeOf = (needs, kind) => /** @type {{kind: Kind, window: Window}} */ (seen(needs).find((one) => one.kind === kind));
-
-const AIM_MS = 40; // of one answer, so that a hand does not wait for long
-const MOST_MOVING = 80; // nodes a side
-const LEAST_MOVING = 40;
-export const MOST_MS = 250; // that 40 x 40 nodes may take
-
-/**
- * How finely a machine can draw that takes so many milliseconds for a node.
- * @param {number} perNode
- */
-export function reachOf(perNode) {
-  const side = Math.sqrt(AIM_MS / perNode / 2); // half of the time is for all else
-  return {
-    nodes: Math.max(LEAST_MOVING, Math.min(MOST_MOVING, 10 * Math.floor(side / 10))),
-    rows: Math.max(2, Math.min(SHARP, Math.floor(AIM_MS / perNode / SHARP))),
-  };
-}
+export const wholeOf = (needs, kind) =>
+  /** @type {{kind: Kind, window: Window}} */ (seen(needs).find((one) => one.kind === kind));
