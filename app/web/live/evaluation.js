@@ -45,6 +45,7 @@ import { showRefusals } from "./words.js";
  * @property {Picture | null} picture
  * @property {Sharpening | null} sharpening
  * @property {boolean} isBusy
+ * @property {number} slow answers in a row after which the machine was called too slow
  * @property {boolean} isRefused whether the server draws instead
  * @property {ReturnType<typeof setTimeout> | undefined} timer
  * @property {number} rest until which time moving pictures wait
@@ -55,6 +56,7 @@ const APART_MS = 100; // from the beginning of one moving picture to that of the
 const CALM_APART_MS = 1000; // the same for who wants no motion
 const MOST_SHARE = 0.5; // of a core that evaluates moving pictures
 const SPACING = [60, 500]; // milliseconds between two pictures, at least and at most, as one turns into the next
+const MOST_SLOW = 5; // answers in a row: something else may keep a machine busy for a moment
 const STRIPE_MS = 40; // of a sharp picture, so that a hand does not wait for long
 const SAMPLES = 500;
 const LARGEST = 80; // nats: what float32 holds
@@ -70,6 +72,7 @@ export const newEvaluation = () => ({
   picture: null,
   sharpening: null,
   isBusy: false,
+  slow: 0,
   isRefused: false,
   timer: undefined,
   rest: 0,
@@ -160,12 +163,12 @@ async function ask(view, moment, needs, wants) {
     evaluation.taken = moment;
     const found = await foundOf(evaluation.evaluator, wants, view.scene);
     const refusal = evaluation.evaluator.refuses();
-    if (refusal) throw new Error(refusal);
+    evaluation.slow = refusal ? evaluation.slow + 1 : 0;
+    if (evaluation.slow > MOST_SLOW) throw new Error(refusal);
     if (found && evaluation.moment && moment.run === view.scene.run && wasPast === isPast(view)) {
       take(view, moment, needs, found);
     }
   } catch (error) {
-    console.error(error);
     refuse(view, /** @type {Error} */ (error).message);
   } finally {
     evaluation.isBusy = false;
@@ -351,7 +354,7 @@ function refuse(view, why) {
 export function tryAgain(view) {
   forgetEvaluation(view);
   if (!view.evaluation.isRefused) return;
-  view.evaluation.isRefused = false;
+  Object.assign(view.evaluation, { isRefused: false, slow: 0 });
   view.refused = "";
   if (!askByChannel(view, { plain: false })) view.setState("plain", false);
 }

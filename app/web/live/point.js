@@ -1,8 +1,6 @@
 // What is known of the pinned point: what the browser has evaluated of the flow that is drawn, and beside it what the
 // server has measured of the newest one (`encode_point`).
 
-import { isPast } from "./time.js";
-
 /** @typedef {import("../flow/client.js").PointTerms} PointTerms */
 /** @typedef {PointTerms & {x: [number, number]}} Terms */
 
@@ -82,7 +80,7 @@ export function atProbe(view) {
   /** @type {Measured | null} */
   const measured = probe.at && isSame(probe.at.x, probe.x) ? probe.at : null;
   const terms = picture?.terms && isSame(picture.terms.x, probe.x) ? picture.terms : null;
-  const server = isPast(view) ? null : measured; // of the newest flow alone
+  const server = view.time.shown ? null : measured; // of the newest flow alone
   const sum = terms ? sumOf(terms) : server;
   if (!sum) return null;
   if (probe.known?.sum !== sum || probe.known?.server !== server) {
