@@ -74,7 +74,8 @@ function arrive(view, channel, { run, frames, at }) {
   if (run === view.scene.run && at) arriveAt(view, at);
   const moments = momentsOfFrames(run, frames ?? []);
   if (run === view.scene.run) keepMoments(view, moments);
-  if (!frames || run !== view.scene.run || !view.scene.playing || (isCalm() && now < channel.cameAt + view.scene.poll_ms)) return;
+  if (!frames || run !== view.scene.run || !view.scene.playing) return;
+  if (isCalm() && now < channel.cameAt + view.scene.poll_ms) return;
   if (!enqueue(view, moments, WAITING)) return;
   channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
   channel.cameAt = now;

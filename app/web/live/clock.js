@@ -60,7 +60,8 @@ export const drawnBelief = ({ before, picture: { believed }, share }) =>
   believed && mixedDensity(before?.believed, believed, share);
 
 /** Its samples on their way; null where it has none. */
-export const drawnSamples = ({ before, picture: { samples }, share }) => samples && mixed(before?.samples, samples, share);
+export const drawnSamples = ({ before, picture: { samples }, share }) =>
+  samples && mixed(before?.samples, samples, share);
 
 /** What is drawn now, for the next picture to begin from. */
 function drawnNow(view) {

@@ -104,8 +104,8 @@ function mount(root) {
     // The newest moment, and what is drawn of it or another one; how far that has come from what was drawn before it.
     newest: null, picture: null, before: null, began: 0, share: 1, isCut: false, frames: 0, writing: 0,
     evaluation: newEvaluation(), early: null, refused: "", channel: null, drawing: 0 /* milliseconds in all */,
-    probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined, size: "",
-    gone: new AbortController(), time: newTime(),
+    probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined,
+    size: "", gone: new AbortController(), time: newTime(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };

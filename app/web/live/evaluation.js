@@ -16,6 +16,7 @@ import { showRefusals } from "./words.js";
 
 /** @typedef {import("../flow/client.js").Evaluator} Evaluator */
 /** @typedef {import("../flow/client.js").PointTerms} PointTerms */
+/** @typedef {Float32Array | Float64Array} Numbers */
 /** @typedef {import("./film.js").Moment} Moment */
 /** @typedef {import("./picture.js").Density} Density */
 /** @typedef {import("./picture.js").Field} Field */
@@ -143,8 +144,8 @@ export function goOn(view) {
   if (picture && picture.believedBy !== needs.believedBy) picture.believed = null;
   const ability = evaluation.evaluator?.ability();
   const lacks = missing(needs, picture, ability?.moving ?? COARSE);
-  const rows = ability ? (STRIPE_MS * COARSE ** 2) / (Math.max(ability.milliseconds, 0.1) * SHARP) : 1;
-  const wants = lacks ?? (picture && !moves(view) ? sharper(needs, picture, evaluation.sharpening, Math.ceil(rows)) : null);
+  const rows = ability ? Math.ceil((STRIPE_MS * COARSE ** 2) / (Math.max(ability.milliseconds, 0.1) * SHARP)) : 1;
+  const wants = lacks ?? (picture && !moves(view) ? sharper(needs, picture, evaluation.sharpening, rows) : null);
   if (!wants) return;
   const wait = picture || !moves(view) ? 0 : evaluation.rest - performance.now();
   if (wait > 0) evaluation.timer = setTimeout(() => goOn(view), wait);
@@ -173,7 +174,8 @@ async function ask(view, moment, needs, wants) {
   } finally {
     evaluation.isBusy = false;
     const now = performance.now();
-    evaluation.rest = Math.max(began + (isCalm() ? CALM_APART_MS : APART_MS), now + (now - began) * (1 / MOST_SHARE - 1));
+    const apart = isCalm() ? CALM_APART_MS : APART_MS;
+    evaluation.rest = Math.max(began + apart, now + (now - began) * (1 / MOST_SHARE - 1));
   }
   goOn(view);
 }
@@ -208,7 +210,7 @@ async function foundOf(evaluator, { densities, linePoints, samples, point }, sce
 /**
  * One after the other: an evaluator answers the newest request of a kind alone. Null where one has no answer.
  * @param {Nodes[]} all
- * @param {(grid: {window: Window, columns: number, rows: number}) => Promise<{logProb: Float32Array | Float64Array} | null>} ask
+ * @param {(grid: {window: Window, columns: number, rows: number}) => Promise<{logProb: Numbers} | null>} ask
  */
 async function inTurn(all, ask) {
   const found = [];

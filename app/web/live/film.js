@@ -13,7 +13,8 @@ import { decode } from "./decode.js";
 
 /** @typedef {{step: number, [part: string]: unknown}} Texts of one large number at a step */
 
-/** @typedef {{moments: Moment[], numbers: Record<string, Texts[]>, samples: import("./picture.js").Packed | null}} Film */
+/** @typedef {import("./picture.js").Packed} Packed */
+/** @typedef {{moments: Moment[], numbers: Record<string, Texts[]>, samples: Packed | null}} Film */
 
 const MOST_MOMENTS = 200;
 const MOST_BYTES = 3.5e6;
@@ -77,7 +78,7 @@ export function keepMoment(film, moment) {
  * @returns {Frame}
  */
 function keptFrame(film, frame) {
-  const kept = (/** @type {import("./picture.js").Packed} */ packed) =>
+  const kept = (/** @type {Packed} */ packed) =>
     ({ array: decode(packed), shape: packed.shape, dtype: packed.dtype, base64: "" });
   film.samples = frame.samples ? kept(frame.samples) : film.samples;
   const [density, latent, grid] = [frame.density, frame.latent, frame.grid].map(kept);
@@ -130,7 +131,8 @@ function bytesOfFrames({ moments }) {
   const arrays = new Set();
   for (const { frame } of moments) {
     if (!frame) continue;
-    for (const packed of [frame.density, frame.latent, frame.grid, frame.samples]) if (packed) arrays.add(decode(packed));
+    const { density, latent, grid, samples } = frame;
+    for (const packed of [density, latent, grid, samples]) if (packed) arrays.add(decode(packed));
   }
   return [...arrays].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }

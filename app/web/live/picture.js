@@ -160,7 +160,8 @@ export function mixedWayAt(from, to, at, share) {
   if (share >= 1 || !from || from === to) return there;
   const before = wayAt(from, there.at);
   if (before.at !== there.at) return there; // another depth is no beginning
-  return { ...there, points: mixed(before.points, there.points, share), lines: mixed(before.lines, there.lines, share) };
+  const [points, lines] = [mixed(before.points, there.points, share), mixed(before.lines, there.lines, share)];
+  return { ...there, points, lines };
 }
 
 /**

@@ -72,7 +72,7 @@ const fineOf = (field) => memo(field, "finer", () => finer(field));
 const scaled = (field, area) => (area === 1 ? field
   : memo(field, `per ${area}`, () => ({ ...field, values: field.values.map((value) => value / area) })));
 
-/** A density as the axes have it: per unit area of theirs, with a part that is seen closely only where somebody does. */
+/** A density as the axes have it: per unit area of theirs, with a part of it only where somebody looks closely. */
 function shownDensity(view, { field, top, part }, { area }) {
   const { axes } = view.scene;
   const inAxes = (window) => window.map((side, i) => side.map((value) => axes[i].centre + axes[i].scale * value));
@@ -92,7 +92,7 @@ function spacePicture(view, space, layers, bar) {
 }
 
 /** The data's points stand still, and so in front of all that does not: also of samples. */
-function dataLayer(view, theme, space, visible, over) {
+function dataLayer(view, theme, visible, over) {
   const { scene } = view;
   const points = placesOf(decode(scene.points), scene.axes);
   return { ...dataPoints(view, theme, points, visible, { size: 4.5, over }), still: [scene.points, over] };
@@ -117,7 +117,7 @@ export function paneData(view, theme) {
     const points = placesOf(samples, view.scene.axes);
     layers.push({ kind: "points", name: "samples", ...points, marker, visible: on.samples });
   }
-  layers.push(dataLayer(view, theme, space, on.data, picture && on.density), ...probeInData(view));
+  layers.push(dataLayer(view, theme, on.data, picture && on.density), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -132,7 +132,7 @@ function paneTruth(view, theme) {
     layers.push(...densityLayers(view, field, space.plane, top, true));
     bar = { title: SHARED, range: [0, top], palette: DENSITY };
   }
-  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
+  layers.push(dataLayer(view, theme, on.data, true), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -149,11 +149,11 @@ function paneBelieved(view, theme) {
     layers.push(...densityLayers(view, field, space.plane, top, true, part, BELIEVED));
     bar = { title: SHARED, range: [0, top], palette: DENSITY };
   }
-  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
+  layers.push(dataLayer(view, theme, on.data, true), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
-/** The true density at the nodes of a field: its own grid where it has as many, else between the nodes of the finest. */
+/** The true density at the nodes of a field: its own grid where it has as many, else between nodes of the finest. */
 function trueAt({ rows, columns }, window, truth, space) {
   const unit = truth.largest / space.area;
   const own = rows === columns && window === space.plane && truth.grids[rows];
@@ -197,7 +197,7 @@ function paneDifference(view, theme) {
     if (part) layers.push(signed(part.field, part.window, !covers));
     bar = { title: "model − truth, per unit area", range: [-top, top], palette: DIFFERENCE };
   }
-  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
+  layers.push(dataLayer(view, theme, on.data, true), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -217,7 +217,8 @@ function paneLatent(view, theme) {
   if (place) {
     const every = Number.isInteger(place.at) ? 1 : WHILE_TRAVELLING;
     const lines = polyline(place.lines, place.linePoints, every);
-    layers.push({ kind: "line", name: "grid", ...lines, colour: theme.grid, width: 0.9, opacity: 0.6, visible: on.grid });
+    const look = { colour: theme.grid, width: 0.9, opacity: 0.6 };
+    layers.push({ kind: "line", name: "grid", ...lines, ...look, visible: on.grid });
     layers.push(dataPoints(view, theme, points, on.data, { size: 4, over: false }));
   }
   const letter = letterOf(view, place?.at ?? lastStage(view));

@@ -26,8 +26,8 @@
  */
 
 /**
- * All of it. `isOwn`: the sum is the browser's; `server` is what the server has measured of the same point, of this step
- * or another one.
+ * All of it. `isOwn`: the sum is the browser's; `server` is what the server has measured of the same point, of this
+ * step or another one.
  * @typedef {Sum & {isOwn: boolean, server: Measured | null, true_log_prob: number | null}} Known
  */
 
@@ -51,8 +51,10 @@ const sums = new WeakMap();
 function sumOf(terms) {
   const known = sums.get(terms);
   if (known) return known;
-  const groups = (/** @type {ArrayLike<number>} */ numbers, /** @type {number} */ size) =>
-    Array.from({ length: numbers.length / size }, (_, k) => Array.from({ length: size }, (_one, i) => numbers[k * size + i]));
+  const groups = (/** @type {ArrayLike<number>} */ numbers, /** @type {number} */ size) => {
+    const group = (/** @type {number} */ k) => Array.from({ length: size }, (_, i) => numbers[k * size + i]);
+    return Array.from({ length: numbers.length / size }, (_, k) => group(k));
+  };
   const jacobians = groups(terms.jacobians, 4);
   const eigenvalues = jacobians.map(eigenvaluesOf);
   const radius = (/** @type {number[]} */ [p, q, r, s]) => Math.max(Math.hypot(p, q), Math.hypot(r, s));

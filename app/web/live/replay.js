@@ -1,5 +1,5 @@
-// Replay: from the moment that is shown, or from the first, to the newest, in the browser alone. Its steps pass evenly in
-// time, and one picture turns into the next as while training; for who wants no motion they change once a second.
+// Replay: from the moment that is shown, or from the first, to the newest, in the browser alone. Its steps pass evenly
+// in time, and one picture turns into the next as while training; for who wants no motion they change once a second.
 
 import { isCalm } from "../canvas/page.js";
 import { isPast, leavePast, momentShown, momentsOf, showMoment, showTime, tellNow } from "./time.js";

@@ -45,7 +45,8 @@ function legendOf(layers) {
 
 /** Wait until the planes show this step, or are gone. */
 async function untilDrawn(view, step) {
-  while (view.root.isConnected && view.picture?.step !== step) await new Promise((done) => { setTimeout(done, WAIT_MS); });
+  const isDrawn = () => view.picture?.step === step || view.refused || !view.root.isConnected;
+  while (!isDrawn()) await new Promise((done) => { setTimeout(done, WAIT_MS); });
 }
 
 /** The kept moments one after the other; null while there is only one, and while a step is shown in its parts. */

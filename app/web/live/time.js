@@ -162,8 +162,11 @@ function lossAt(view, step) {
 export function altOf(view, name, alt) {
   if (!isPast(view) || (name === "latent" && view.shows === "truth")) return alt;
   const spaces = { data: "Data space: density of the flow", loss: "Loss against steps, with a line" };
-  const others = { difference: "The flow's density minus the true one", believed: "The density that training believed in" };
-  const second = others[view.shows] ?? `${stageName(view, Math.round(placeOf(view)?.at ?? lastStage(view)))}: data and a straight grid`;
+  const others = {
+    difference: "The flow's density minus the true one", believed: "The density that training believed in",
+  };
+  const stage = Math.round(placeOf(view)?.at ?? lastStage(view));
+  const second = others[view.shows] ?? `${stageName(view, stage)}: data and a straight grid`;
   const { step } = view.picture;
   const said = [`${spaces[name] ?? second}, at step ${steps(step)}, an earlier moment of this run`, lossAt(view, step)];
   return `${said.filter(Boolean).join("; ")}.`;
