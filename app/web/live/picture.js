@@ -98,7 +98,7 @@ export function pictureOfFrame(frame, { window, frame_window: side, blocks }, be
 export function mixed(from, to, share) {
   if (share >= 1 || !from || from === to || from.length !== to.length) return to;
   const found = new Float32Array(to.length);
-  for (let i = 0; i < to.length; i++) found[i] = from[i] === from[i] ? from[i] + share * (to[i] - from[i]) : to[i];
+  for (let i = 0; i < to.length; i++) found[i] = Number.isNaN(from[i]) ? to[i] : from[i] + share * (to[i] - from[i]);
   return found;
 }
 
