@@ -21,5 +21,7 @@ test("a picture is reached when the next is expected", () => {
 });
 
 test("densities are per unit area", () => {
-  assert.deepEqual([...densities(Float32Array.of(0, Math.log(3)), 2)].map((p) => Math.round(1e6 * p)), [500000, 1500000]);
+  const [one, three] = densities(Float32Array.of(0, Math.log(3)), 2);
+  assert.equal(one, 0.5);
+  assert.ok(Math.abs(three - 1.5) < 1e-6);
 });

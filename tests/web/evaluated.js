@@ -8,6 +8,9 @@ import { finished, flowOf, logDensities, stages, termsOf } from "../../app/web/f
 import { tapeOf } from "../../app/web/flow/expression.js";
 import { inverseOf } from "../../app/web/flow/inverse.js";
 import { decodeMessage } from "../../app/web/flow/message.js";
+import { branchesInSingle } from "../../app/web/flow/simd.js";
+import { singleRecorder } from "../../app/web/flow/single.js";
+import { laneRun } from "./lanes_run.js";
 
 /** JSON has no number that is not finite: such numbers become texts. @param {unknown} _ @param {unknown} value */
 const plain = (_, value) => {
@@ -16,13 +19,17 @@ const plain = (_, value) => {
 };
 
 /** @param {any} request */
-function answer({ tree, z, message, shape, numbers, points, targets, tolerance, point, estimators }) {
+function answer({ engine, tree, z, message, shape, numbers, points, targets, tolerance, point, estimators }) {
+  const make = engine === "single" ? branchesInSingle : branchesInDouble;
   if (tree !== undefined) {
+    if (engine === "single") return laneRun(tapeOf(tree, singleRecorder()), z);
     const { value, slope } = runner(tapeOf(tree), z.length, true)(Float64Array.from(z), z.length);
     return { value, slope };
   }
   const given = message ? decodeMessage(Uint8Array.from(Buffer.from(message, "base64")).buffer) : { shape, numbers };
-  const flow = flowOf(given.shape, Float64Array.from(given.numbers), branchesInDouble(given.shape));
+  const branches = make(given.shape);
+  if (!branches) throw new Error("Node has WebAssembly.");
+  const flow = flowOf(given.shape, Float64Array.from(given.numbers), branches);
   const x = Float64Array.from(points);
   /** @param {any} from */
   const inverseFrom = (from) => finished(inverseOf(flow, Float64Array.from(targets), from, tolerance));

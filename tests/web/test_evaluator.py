@@ -1,4 +1,5 @@
-"""The evaluator in the browser, in double precision, against the core in float64: the same numbers to 1e-9."""
+"""The evaluator in the browser against the core in float64: the same numbers to 1e-9 in double precision, and to what
+float32 has in single precision."""
 
 import base64
 import json
@@ -30,6 +31,7 @@ from tests.covering import covering, in_turn
 from tests.web.node import node
 
 TOLERANCE = 1e-9
+SINGLE = 1e-4  # of log p, in nats: what a few blocks add up to in float32
 FORMULAS = ["=tanh(3*z)/3 + z/2", "=max(min(z, 1), -asinh(z)/2)", "=sin(pi*z) + (2 + sin(z))^(-3/2)"]
 NAMES = [*ACTIVATIONS, *FORMULAS]
 CASES = [
@@ -84,22 +86,26 @@ X = torch.cat([2 * points(40, 2, seed=3), torch.zeros(1, 2, dtype=torch.float64)
 Z = points(40, 2, seed=4)
 
 
+def request_of(flow: Flow) -> dict:
+    return {
+        "shape": flow_shape(flow),
+        "numbers": folded_numbers(flow, np.float64).tolist(),
+        "points": X.flatten().tolist(),
+        "targets": Z.flatten().tolist(),
+        "point": X[0].tolist(),
+    }
+
+
 @pytest.fixture(scope="module")
 def answers():
     """What Node says of each case, from one process."""
-    requests = []
-    for case in CASES:
-        flow = shaken(config_of(case))
-        requests.append(
-            {
-                "shape": flow_shape(flow),
-                "numbers": folded_numbers(flow, np.float64).tolist(),
-                "points": X.flatten().tolist(),
-                "targets": Z.flatten().tolist(),
-                "tolerance": 1e-12,
-                "point": X[0].tolist(),
-            }
-        )
+    requests = [request_of(shaken(config_of(case))) | {"tolerance": 1e-12} for case in CASES]
+    return dict(zip(map(case_name, CASES), asked(requests), strict=True))
+
+
+@pytest.fixture(scope="module")
+def answers_in_single():
+    requests = [request_of(shaken(config_of(case))) | {"engine": "single"} for case in CASES]
     return dict(zip(map(case_name, CASES), asked(requests), strict=True))
 
 
@@ -129,6 +135,22 @@ def test_the_inverse_is_one(answers, case):
         assert not found["refusal"]
         x = torch.from_numpy(array(found["points"]).reshape(-1, 2))
         assert float((flow(x) - Z).abs().max()) < TOLERANCE
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_name)
+@torch.no_grad()
+def test_single_precision_is_as_good_as_float32(answers_in_single, case):
+    """By WebAssembly that is written for the shape and the activation."""
+    flow, found = shaken(config_of(case)), answers_in_single[case_name(case)]
+    assert np.abs(array(found["logProb"]) - flow.log_prob(X).numpy()).max() < SINGLE
+    stages = array(found["stages"]).reshape(-1, *X.shape)
+    assert np.abs(stages - torch.stack(flow.stages(X)).numpy()).max() < SINGLE / 10
+    jacobians = terms(flow, X[0].numpy()).jacobians.flatten()
+    assert np.abs(array(found["terms"]["jacobians"]) - jacobians).max() < SINGLE / 10
+    for inverse in (found["inverse"], found["again"]):
+        assert not inverse["refusal"]
+        x = torch.from_numpy(array(inverse["points"]).reshape(-1, 2))
+        assert float((flow(x) - Z).abs().max()) < SINGLE / 10
 
 
 @torch.no_grad()
@@ -262,6 +284,24 @@ def test_every_function_has_its_value_and_slope():
     found = asked([{"tree": tree, "z": z.tolist()} for tree in trees])
     for name, derivatives, ours in zip([*texts, *NAMES], known, found, strict=True):
         for order, expected in zip(("value", "slope"), derivatives(z), strict=False):
-            both, ours_here = expected.numpy(), array(ours[order])
-            assert np.array_equal(np.isnan(both), np.isnan(ours_here)), name
-            assert np.allclose(both, ours_here, rtol=1e-12, atol=1e-13, equal_nan=True), (name, order)
+            ours_here = array(ours[order])
+            assert np.allclose(expected.numpy(), ours_here, rtol=1e-12, atol=1e-13, equal_nan=True), (name, order)
+
+
+def test_every_function_has_its_value_and_slope_in_single_precision():
+    """To 5e-7 of what float32 can hold of it, for float32 numbers z."""
+    z = torch.cat([torch.linspace(-40, 40, 4001), torch.linspace(-2, 2, 400), torch.tensor([0.0, 0.2])]).double()
+    z = z.float().double()
+    names = [*(f"{name}(z)" for name in FUNCTIONS), *ACTIVATIONS]
+    known = [FUNCTIONS[name].derivatives for name in FUNCTIONS]
+    known += [closed_form(activation).derivatives for activation in ACTIVATIONS.values()]
+    trees = [json_tree(parse(name, ARITY)) for name in names[: len(FUNCTIONS)]]
+    trees += [activation_tree(closed_form(activation)) for activation in ACTIVATIONS.values()]
+    found = asked([{"tree": tree, "z": z.tolist(), "engine": "single"} for tree in trees])
+    for name, derivatives, ours in zip(names, known, found, strict=True):
+        for order, expected in zip(("value", "slope"), derivatives(z), strict=False):
+            expected = expected.numpy()
+            defined = np.isfinite(expected) & (np.abs(expected) < 1e30)
+            known_there, ours_there = expected[defined], array(ours[order])[defined]
+            error = np.abs(known_there - ours_there) / (1 + np.abs(known_there))
+            assert error.max() < 5e-7, (name, order, error.max())

@@ -7,8 +7,8 @@
  *     if (picture) draw(picture.logProb, picture.step);      // null: a later request took its place
  *     evaluator.close();
  *
- * What is asked in one turn of the page is answered of one and the same step. A request that still waits when another of
- * its kind comes is dropped: its promise resolves to null. So a slow machine skips pictures and does not fall behind.
+ * What is asked in one turn of the page is answered of one and the same step. A request that still waits when another
+ * of its kind comes is dropped: its promise resolves to null. So a slow machine skips pictures and never falls behind.
  */
 
 import { inWorker, onThisThread } from "./host.js";

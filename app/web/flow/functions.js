@@ -50,21 +50,25 @@ export const FUNCTIONS = {
     const below = o.minimum(t, o.number(0));
     return { value: o.whereLess(o.number(0), t, t, o.expm1(below)), slope: o.exp(below) };
   },
-  /** y = t s, s + y (1 - s) = y + s (1 - y) */
+  /** y = t s, and s + y (1 - s) */
   silu(o, t) {
     const s = logistic(o, t);
     const value = o.multiply(t, s);
-    return { value, slope: o.add(value, o.multiply(s, oneMinus(o, value))) };
+    return { value, slope: o.add(s, o.multiply(value, oneMinus(o, s))) };
   },
   gelu(o, t) {
     const below = o.normalCdf(t);
     const density = o.multiply(o.number(ONE_OVER_ROOT_TWO_PI), o.exp(o.multiply(o.number(-0.5), square(o, t))));
     return { value: o.multiply(t, below), slope: o.add(below, o.multiply(t, density)) };
   },
-  /** t w with w = tanh(log(1 + exp t)), and w + t (1 - w^2) s */
+  /** t w, w = tanh(log(1 + e)) = q / (q + 2) with e = exp t and q = e (e + 2); and w + 4 t e (1 + e) / (q + 2)^2 */
   mish(o, t) {
-    const w = o.tanh(softplus(o, t));
-    const slopeOfW = o.multiply(oneMinus(o, square(o, w)), logistic(o, t));
+    const e = o.exp(o.minimum(t, o.number(LINEAR_FROM)));
+    const two = o.number(2);
+    const q = o.multiply(e, o.add(e, two));
+    const r = inverse(o, o.add(q, two));
+    const w = o.multiply(q, r);
+    const slopeOfW = o.multiply(o.multiply(o.number(4), square(o, r)), o.add(e, square(o, e)));
     return { value: o.multiply(t, w), slope: o.add(w, o.multiply(t, slopeOfW)) };
   },
   erf: (o, t) => ({ value: o.erf(t), slope: o.multiply(o.number(TWO_OVER_ROOT_PI), bell(o, t)) }),

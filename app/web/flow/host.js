@@ -1,6 +1,6 @@
 /**
- * Where a page's flows are computed: one worker for all of them or, where the browser gives none, the page's own thread,
- * a few milliseconds at a time.
+ * Where a page's flows are computed: one worker for all of them or, where the browser gives none, the page's own
+ * thread, a few milliseconds at a time.
  */
 
 import { makeService } from "./service.js";

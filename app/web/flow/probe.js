@@ -5,6 +5,7 @@
 
 import { branchesInDouble } from "./branches.js";
 import { flowOf, gridPoints, logDensities } from "./evaluate.js";
+import { branchesInSingle } from "./simd.js";
 
 /** @typedef {import("./branches.js").Branches} Branches */
 /** @typedef {import("./branches.js").Numbers} Numbers */
@@ -16,7 +17,7 @@ import { flowOf, gridPoints, logDensities } from "./evaluate.js";
  * How fast the machine is, and so how fine its pictures may be.
  *
  * @typedef {object} Ability
- * @property {string} engine  what computes: "double"
+ * @property {string} engine  what computes: "single" (WebAssembly) or "double" (JavaScript)
  * @property {number} milliseconds  for a density on 40 x 40 nodes
  * @property {number} moving  nodes a side of a picture of a flow that moves
  * @property {number} still  nodes a side of one that stands still
@@ -127,7 +128,7 @@ function engineOf(name, shape, branches) {
 }
 
 /** @type {Record<string, (shape: Shape) => Branches | null>} */
-const KINDS = { double: branchesInDouble };
+const KINDS = { single: branchesInSingle, double: branchesInDouble };
 
 /**
  * The fastest engine for a flow, or the one with the name `force`. Throws an Error if there is none.
