@@ -121,7 +121,8 @@ class Channel:
 
     def wish(self, run: str, otherwise: Wish) -> Wish:
         """What pages have asked to be shown of this run; `otherwise` where none has."""
-        return self._drawn.get(run, BY_SERVER).of(self._wishes.get(run, otherwise))
+        wish = self._wishes.get(run, otherwise)
+        return self._drawn[run].of(wish) if run in self._drawn else wish
 
     def look(self, run: str, asked: dict[str, Any]) -> None:
         """Let some fields of the wish be others."""

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from app import channel
-from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_point, encode_points
+from app.components.live.encode import (
+    encode_curves,
+    encode_frame,
+    encode_labels,
+    encode_point,
+    encode_points,
+    encode_weights,
+)
 from app.drawing import CLASSES
 from app.engine.commands import ViewRequest
 from app.engine.measurements.point import AtPoint
@@ -16,14 +23,16 @@ from app.metrics import Readout, gap_to_truth, held_out_nll, is_standardised, re
 from app.setup import Setup
 from app.ui.step_parts import parts_of
 from resflow_core.data import Dataset
-from resflow_core.measure import grid_points
+from resflow_core.measure import grid_points, has_belief
+from resflow_core.settings import to_json
 
 POLL_SECONDS = 1.0
 
 
 def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
-    """The scene of a run with one arm: its newest frames, the sharp picture if it stands still, losses and numbers."""
-    dataset = setup.dataset
+    """The scene of a run with one arm: losses, numbers, and what it is drawn from while that does not come by the
+    channel, its weights or frames."""
+    dataset, by_channel = setup.dataset, channel.CHANNEL.is_read(report.id)
     arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
     numbers = readouts(dataset, setup.train.log_det, arm)
     return {
@@ -36,9 +45,11 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "blocks": setup.flow.blocks,
         "truth": dataset.title if dataset.truth else None,
         "channel": channel.path(),
-        "frames": [] if channel.CHANNEL.is_read(report.id) else [encode_frame(frame) for frame in arm.frames],
+        "weights": None if by_channel or not arm.weights else encode_weights(arm.weights, report.timeline),
+        "frames": [] if by_channel else [encode_frame(frame) for frame in arm.frames],
         "still": encode_frame(arm.still) if arm.still else None,
         "at": encode_point(at) if (at := arm.found(AtPoint)) else None,
+        "belief": to_json(setup.train)["log_det"] if has_belief(setup.train.log_det) else None,
         "loss": encode_curves(arm.loss) if arm.loss else None,
         "loss_unit": _unit(dataset),
         "floor": dataset.truth.entropy if dataset.truth else None,
@@ -68,7 +79,7 @@ def _points(dataset: Dataset, n: int, order: tuple[str, ...] = ()) -> dict[str, 
     """The first n held-out points, and their classes where they have some; those of `order` first."""
     labels = getattr(dataset, "held_out_labels", None)
     return {
-        "points": encode_points(dataset.held_out()[:n].numpy(), dataset.window),
+        "points": encode_points(dataset.held_out()[:n].numpy()),
         "labels": encode_labels(labels, n, order) if labels else None,
     }
 
@@ -99,6 +110,8 @@ def _alt(dataset: Dataset, blocks: int, arm: ArmReport, numbers: list[Readout]) 
         f"{entropy}",
         "difference": f"The flow's density {at} minus the true one: orange where the flow has too much, blue where it "
         f"has too little; {summary}.",
+        "believed": f"The density {at} that training believes in, by its own estimate of the log det: in the colours "
+        f"of the flow's density beside it, and grey where it is infinite; {summary}.",
         "loss": f"Loss against steps, {at}: batch and held-out negative log-likelihood in {unit}{_believed(arm)}; "
         f"{summary}.{entropy}",
     }

@@ -1,7 +1,7 @@
 """Measurements of a flow for pictures and tables, as NumPy arrays without gradients."""
 
 from resflow_core.measure.activation import Criteria, Smoothness, Supremum, Tail, Verdict, criteria
-from resflow_core.measure.belief import Beliefs, believed_log_prob, log_prob_bias
+from resflow_core.measure.belief import Beliefs, believed_log_prob, has_belief, log_prob_bias
 from resflow_core.measure.bits import gaussian_bits, held_out_bits
 from resflow_core.measure.blocks import BlockTable, block_table, block_table_in_pieces
 from resflow_core.measure.classification import (

@@ -19,6 +19,17 @@ def believed_log_prob(evaluation: Evaluation, log_det: LogDet) -> Tensor:
     return evaluation.log_prob + (blocks - evaluation.block_log_dets).sum(1)
 
 
+def has_belief(log_det: LogDet) -> bool:
+    """Whether the density that `log_det` makes a flow believe in is not the flow's own, and has a closed form."""
+    if isinstance(log_det, Exact):
+        return False
+    try:
+        believed_log_det(log_det, torch.zeros(1, 2, 2))
+    except ValueError:
+        return False
+    return True
+
+
 def log_prob_bias(evaluation: Evaluation, log_det: LogDet) -> Estimate:
     """The bias in nats of the estimate of log p(x) by `log_det`: the mean over the points, with its standard error.
 

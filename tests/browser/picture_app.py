@@ -57,7 +57,7 @@ def scene(step: int, playing: bool, labels: bool) -> dict:
         "blocks": BLOCKS,
         "channel": None,
         "truth": None if labels else "made",
-        "points": encode_points(POINTS, WINDOW),
+        "points": encode_points(POINTS),
         "labels": encode_labels(["red", "white", "red"], 3) if labels else None,
         "frames": [encode_frame(frame(step, MOVING, live.wish("panes").depth, None))] if playing else [],
         "still": None if playing else encode_frame(frame(step, STILL, None, all_stages)),

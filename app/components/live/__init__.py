@@ -11,9 +11,11 @@ JSON:
     axes           two of {"name", "unit", "centre", "scale"}: shown value = centre + scale * flow value
     blocks         int; residual blocks of the flow
     truth          name of the true density as `mount_truth` was told it, or null where nobody knows it
-    points         `encode_points(data, window)`, constant for a run
+    points         `encode_points(data)`, constant for a run
     labels         `encode_labels(...)` of these points, or null
     channel        where `app.channel` is, or null
+    weights        the newest flow, `encode_weights(...)`, while that does not come by the channel; null where it does,
+                   and of a flow that the server draws
     at             `encode_point(...)` of the point that the picture has asked for, or null
     hints          bool; whether a line says what can be tried next
     checks         bool; whether the matrix of a block can be sent to be checked by hand
@@ -24,10 +26,13 @@ JSON:
     floor          entropy of the data in nats where it is known, or null
     curves         bool; whether the curves of the loss are what is looked at; absent where not
     readouts       large numbers as text: {"name", "label", "help", "value", "error", "unit", "note", "word"}
-    time           what `app.ui.time_line` says of earlier moments: {"checkpoints", "moment", "continues", "glimpse"};
+    belief         the estimator that training uses, as the core writes it, if the density that it makes training
+                   believe in is known in closed form and is not the flow's own; or null
+    time           what `app.ui.time_line` says of earlier moments: {"checkpoints", "moment", "continues"};
                    absent where only the newest is shown
     parts          `encode_step(...)` of the step that the flow stands at, where it was recorded in its parts, or null
-    alt            {"data", "latent", "stage", "truth", "difference", "loss"}: what each view shows, in words
+    alt            {"data", "latent", "stage", "truth", "difference", "believed", "loss"}: what each view shows, in
+                   words
 """
 
 from collections.abc import Callable, Mapping
@@ -95,6 +100,7 @@ def live_panes(
         key=key,
         on_depth_change=lambda: None,
         on_point_change=lambda: None,
+        on_plain_change=lambda: None,
         on_moment_change=lambda: None,
         on_matrix_change=checked,
     )
@@ -121,10 +127,12 @@ def chosen_moment(key: str) -> Any:
 
 
 def wish(key: str) -> Wish:
-    """What the picture mounted as `key` has asked for, where the channel was closed to it."""
+    """What the picture mounted as `key` has asked for, where the channel was closed to it. It draws from weights unless
+    it says that its browser cannot."""
     state = st.session_state.get(key, {})
     asked: dict[str, Any] = {}
     for name, check in FIELDS.items():
         with suppress(ValueError):
             asked[name] = None if state.get(name) is None else check(state[name])
-    return Wish(**asked)
+    by_server = state.get("plain") is True
+    return Wish(**asked, pictures=by_server, weights=not by_server)

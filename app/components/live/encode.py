@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.quantise import TOP_QUANTILE, Window, packed, to_shares, to_u16
+from app.engine.weights import addressed
+from app.quantise import TOP_QUANTILE, packed, to_shares
 
 if TYPE_CHECKING:
     from app.engine.measurements.point import AtPoint
@@ -78,13 +80,14 @@ def _numbers(values: np.ndarray) -> list[Any]:
     return [_numbers(one.ravel()) for one in values]
 
 
-def encode_points(array: np.ndarray, window: Window) -> dict[str, Any]:
-    """Points of the plane, shape (m, 2), as u16 over `window` = ((x0, x1), (y0, y1)).
+def encode_points(array: np.ndarray) -> dict[str, Any]:
+    """Points of the plane, shape (m, 2), as float32: a browser takes them through the flow."""
+    return packed(array.astype(np.float32))
 
-    Coordinates outside the window are clipped to 0 or 65535, which the picture leaves out. Inside, the rounding error
-    is at most half of 1/65535 of the window's side.
-    """
-    return packed(to_u16(array, window))
+
+def encode_weights(message: bytes, run: str) -> str:
+    """What the channel would send of a flow of the timeline `run` (`app.engine.weights`), as base64."""
+    return base64.b64encode(addressed(message, run)).decode("ascii")
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:

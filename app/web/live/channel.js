@@ -1,10 +1,11 @@
-// The channel: while it is open, moving pictures come by a WebSocket as soon as they are drawn. Scenes bring the rest,
-// and pictures too where it is closed.
+// The channel: while it is open, the weights of the flow come by a WebSocket as soon as a turn of training ends, or
+// pictures where the server draws them. Scenes bring the rest, and these too where it is closed.
 
 import { isCalm } from "../canvas/page.js";
-import { enqueue, play } from "./clock.js";
+import { enqueue, momentsOfFrames, play } from "./clock.js";
+import { takeWeights } from "./evaluation.js";
 import { arriveAt } from "./probe.js";
-import { keepPictures } from "./time.js";
+import { keepMoments } from "./time.js";
 
 const AGAIN_SECONDS = [1, 2, 5, 15]; // until it is tried again
 const SPACING = [16, 300]; // milliseconds between two pictures, at least and at most
@@ -24,12 +25,18 @@ function openChannel(view, channel) {
   address.protocol = address.protocol.replace("http", "ws");
   const socket = (channel.socket = new WebSocket(address));
   socket.addEventListener("open", () => {
-    socket.send(JSON.stringify({ run: channel.run }));
+    socket.send(JSON.stringify({ run: channel.run, weights: true, hidden: document.hidden }));
+    if (view.evaluation.isRefused) askByChannel(view, { plain: true });
     if (view.depth.asked !== null) askByChannel(view, { depth: view.depth.asked });
     if (view.probe.x) askByChannel(view, { point: view.probe.x });
     showChannel(view, "open");
   });
-  socket.addEventListener("message", ({ data }) => arrive(view, channel, JSON.parse(data)));
+  socket.binaryType = "arraybuffer";
+  socket.addEventListener("message", ({ data }) => {
+    channel.tries = 0;
+    if (data instanceof ArrayBuffer) takeWeights(view, data);
+    else arrive(view, channel, JSON.parse(data));
+  });
   socket.addEventListener("close", () => {
     if (view.channel !== channel || !view.root.isConnected) return;
     showChannel(view, "closed");
@@ -65,16 +72,11 @@ function showChannel(view, state) {
 function arrive(view, channel, { run, frames, at }) {
   const now = performance.now();
   if (run === view.scene.run && at) arriveAt(view, at);
-  if (run === view.scene.run && frames) keepPictures(view, frames);
-  if (
-    !frames ||
-    run !== view.scene.run ||
-    !view.scene.playing ||
-    (isCalm() && now < channel.cameAt + view.scene.poll_ms)
-  )
-    return;
-  if (!enqueue(view, frames, WAITING)) return;
-  channel.tries = 0;
+  const moments = momentsOfFrames(run, frames ?? []);
+  if (run === view.scene.run) keepMoments(view, moments);
+  if (!frames || run !== view.scene.run || !view.scene.playing) return;
+  if (isCalm() && now < channel.cameAt + view.scene.poll_ms) return;
+  if (!enqueue(view, moments, WAITING)) return;
   channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
   channel.cameAt = now;
   view.spacing = channel.between;

@@ -1,22 +1,24 @@
-// The clock: scenes come once a second, their frames are shown one by one in between.
+// The clock: what comes of a flow is shown one picture after the other, and each turns into the next.
 
 import { isCalm } from "../canvas/page.js";
 import { drawPicture } from "../canvas/plane.js";
 import { listenToChannel } from "./channel.js";
-import { decode, fieldOf, mixed } from "./decode.js";
-import { adoptDepth, askForDepth, keepDepth, showDepth, stepName } from "./depth.js";
+import { adoptDepth, askForDepth, keepDepth, lastStage, showDepth, stepName } from "./depth.js";
 import { fit } from "./element.js";
+import { evaluate, forgetEvaluation, goOn, takeWeights, tryAgain } from "./evaluation.js";
 import { showHint } from "./hints.js";
 import { paneLoss } from "./loss.js";
 import { painterOf, receiveParts } from "./parts.js";
+import { mixedDensity, mixed, mixedPicture, pictureOfFrame } from "./picture.js";
 import { paneData, paneSecond } from "./planes.js";
 import { arriveAt, keepProbe } from "./probe.js";
 import { readTheme } from "./theme.js";
-import { hold, isPast, keepPictures, measureLine, placeLine, showTime, startTime, takeTime } from "./time.js";
+import { isPast, keepMoments, measureLine, nameMoment, placeLine, showTime, startTime, takeTime } from "./time.js";
 import { rememberView } from "./view.js";
-import { say, showChoices, showClasses, showReadouts, showStep } from "./words.js";
+import { say, showChoices, showClasses, showReadouts, showRefusals, showStep, tag } from "./words.js";
 
 const QUEUE_LIMIT = 14;
+const WRITTEN_MS = 100; // after a picture its step is an attribute of the page
 const EASE = 0.2; // share of the way the colour range goes to its target with each frame
 export const painters = { data: paneData, latent: paneSecond, loss: paneLoss };
 
@@ -44,58 +46,80 @@ export function showWords(view) {
   showClasses(view, readTheme(view.root));
   showDepth(view);
   showHint(view);
+  showRefusals(view);
 }
 
-/** Positions of the newest picture by name, on their way from where they were when it came. */
-export function shownRaw(view, name) {
-  const to = decode(name === "samples" ? view.samples : view.picture[name]);
-  return mixed(view.before?.[name], to, view.share);
+/** The density of the picture, whose colours end where they were led. */
+const ledDensity = ({ picture: { density }, colourTop }) => ({ ...density, top: colourTop });
+
+/** The density of the picture on its way, where its colours end, and what is seen of it closely. */
+export const drawnDensity = (view) => mixedDensity(view.before?.density, ledDensity(view), view.share);
+
+/** The density that training believes in, on its way; null where it is not known. */
+export const drawnBelief = ({ before, picture: { believed }, share }) =>
+  believed && mixedDensity(before?.believed, believed, share);
+
+/** Its samples on their way; null where it has none. */
+export const drawnSamples = ({ before, picture: { samples }, share }) =>
+  samples && mixed(before?.samples, samples, share);
+
+/** What is drawn now, for the next picture to begin from. */
+function drawnNow(view) {
+  const { picture, before, share } = view;
+  if (!picture || !moves(view) || isCalm()) return null;
+  return mixedPicture(before, { ...picture, density: ledDensity(view) }, share);
 }
 
-/** The density of the picture on its way, in units of `area`. */
-export function shownDensity(view, area = 1) {
-  const { density, density_largest: largest } = view.picture;
-  const to = view.arrived.field ??= fieldOf(density, largest);
-  const values = mixed(view.before?.density, to.values, view.share);
-  if (area === 1) return values === to.values ? to : { ...to, values };
-  return { ...to, values: values.map((v) => v / area) };
-}
+/** Whether one picture follows the other. */
+export const moves = (view) => Boolean(isPast(view) ? view.time.replay : view.scene.playing);
 
-export const shownTop = ({ before, colourTop, share }) =>
-  (before ? before.top * (colourTop / before.top) ** share : colourTop);
-
-/** What is drawn now, for the next picture to begin from; positions at another depth are no beginning. */
-function drawnNow(view, next) {
-  const { picture } = view;
-  if (!picture || !view.scene.playing || isCalm()) return null;
-  const isSame = picture.depth === next.depth;
-  return {
-    density: shownDensity(view).values, top: shownTop(view), samples: view.samples && shownRaw(view, "samples"),
-    latent: isSame ? shownRaw(view, "latent") : null, grid: isSame ? shownRaw(view, "grid") : null,
-  };
-}
-
-export function show(view, frame) {
-  if (isPast(view)) {
-    hold(view, frame);
+/** Let a moment be what is drawn: a frame at once, weights as soon as they are evaluated. */
+export function draw(view, moment) {
+  if (moment.weights) {
+    evaluate(view, moment);
     return;
   }
-  const target = Math.max(frame.density_top, Number.MIN_VALUE);
+  forgetEvaluation(view);
+  const { frame } = moment;
+  if (isPast(view)) view.depth.wanted = view.depth.at = frame.depth ?? lastStage(view); // it has no other
+  show(view, pictureOfFrame(frame, view.scene, view.picture));
+}
+
+/** A newer moment has come; an earlier one that is shown stays. */
+export function take(view, moment) {
+  view.newest = moment;
+  if (isPast(view)) showTime(view);
+  else draw(view, moment);
+}
+
+/** Let a picture take the place of the one before. Where the colours end follows slowly. */
+export function show(view, picture) {
+  const before = view.isCut ? null : drawnNow(view);
   const isFirst = !view.picture;
-  const before = drawnNow(view, frame);
-  const eased = view.picture && view.scene.playing;
-  view.colourTop = eased ? view.colourTop * (target / view.colourTop) ** EASE : target;
-  if (view.depth.wanted === null) adoptDepth(view, frame);
-  Object.assign(view, { before, picture: frame, arrived: {}, began: performance.now(), share: before ? 0 : 1 });
-  view.samples = frame.samples ?? view.samples;
-  say(view.panes.data.caption, stepName(frame.step));
+  const target = Math.max(picture.density.top, Number.MIN_VALUE);
+  view.colourTop = before ? before.density.top * (target / before.density.top) ** EASE : target;
+  if (view.depth.wanted === null) adoptDepth(view);
+  Object.assign(view, { before, picture, began: performance.now(), share: before ? 0 : 1, isCut: false });
+  say(view.panes.data.caption, stepName(picture.step));
   showStep(view);
   paintPlanes(view);
-  if (isFirst) showTime(view);
+  showRefusals(view);
+  if (isPast(view)) nameMoment(view);
+  else if (isFirst) showTime(view);
   else placeLine(view);
   showDepth(view);
-  view.root.dataset.step = frame.step;
-  view.root.dataset.frames = Number(view.root.dataset.frames) + 1;
+  view.frames += 1;
+  writeLater(view);
+}
+
+/** Streamlit's style sheets have attributes of the page within `:has`: written with each picture they take most of the
+ * time. */
+function writeLater(view) {
+  view.writing ||= setTimeout(() => {
+    view.writing = 0;
+    tag(view.root, "data-step", view.picture?.step ?? "");
+    tag(view.root, "data-frames", view.frames);
+  }, WRITTEN_MS);
 }
 
 /** What moves with the flow. */
@@ -106,7 +130,7 @@ export function paintPlanes(view) {
 
 /** One animation frame of the clock: runs while frames wait or one turns into the next, rests otherwise. */
 function tick(view) {
-  if ((!view.queue.length && (view.share >= 1 || isPast(view))) || !view.root.isConnected) {
+  if ((!view.queue.length && view.share >= 1) || !view.root.isConnected) {
     view.ticking = false;
     return;
   }
@@ -115,8 +139,8 @@ function tick(view) {
   if (now < view.rest) return;
   if (view.queue.length && now >= view.due) {
     view.due = Math.max(view.due + view.spacing, now);
-    show(view, view.queue.shift());
-  } else if (view.share < 1 && !isPast(view)) {
+    take(view, view.queue.shift());
+  } else if (view.share < 1) {
     view.share = Math.min(1, (now - view.began) / view.spacing);
     paintPlanes(view);
   }
@@ -129,9 +153,9 @@ export function play(view) {
   tick(view);
 }
 
-/** Let frames that were not seen yet wait for their turn, at most so many, and say whether there are such. */
-export function enqueue(view, frames, most) {
-  const fresh = frames.filter((frame) => frame.step > view.last);
+/** Let moments that were not seen yet wait for their turn, at most so many, and say whether there are such. */
+export function enqueue(view, moments, most) {
+  const fresh = moments.filter(({ step }) => step > view.last);
   if (!fresh.length) return false;
   view.last = fresh.at(-1).step;
   view.queue.push(...(isCalm() ? fresh.slice(-1) : fresh));
@@ -140,39 +164,51 @@ export function enqueue(view, frames, most) {
 }
 
 /** What must be shown without waiting its turn: a paused flow's sharp picture or last frame, or a first picture. */
-function takeUrgent(view) {
-  const { playing, still } = view.scene;
-  if (playing) return view.picture || view.queue.length ? null : still;
+function takeUrgent(view, still) {
+  if (view.scene.playing) return view.picture || view.queue.length ? null : still;
   const newest = still ?? view.queue.at(-1);
   view.queue.length = 0;
   view.last = newest?.step ?? view.last;
   return newest;
 }
 
+/** @type {(base64: string) => ArrayBuffer} */
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0)).buffer;
+
+/** Frames of a run as moments. */
+export const momentsOfFrames = (run, frames) => frames.map((frame) => ({ run, step: frame.step, frame }));
+
 export function receive(view, scene) {
   const before = view.scene;
   view.scene = scene;
   if (before?.run !== scene.run) startRun(view, before);
-  keepPictures(view, scene.frames);
-  if (enqueue(view, scene.frames, QUEUE_LIMIT)) view.spacing = scene.poll_ms / view.queue.length;
-  const urgent = takeUrgent(view);
-  if (urgent) show(view, urgent);
+  if (scene.weights && scene.weights !== before?.weights) takeWeights(view, bytesOf(scene.weights));
+  else if (view.early) takeWeights(view, view.early);
+  const frames = momentsOfFrames(scene.run, scene.frames);
+  keepMoments(view, frames);
+  if (enqueue(view, frames, QUEUE_LIMIT)) view.spacing = scene.poll_ms / view.queue.length;
+  const urgent = takeUrgent(view, scene.still && momentsOfFrames(scene.run, [scene.still])[0]);
+  if (urgent) take(view, urgent);
   else if (!view.queue.length) paint(view, ["data", "latent"]); // the theme or the data may be new
   fit(view);
   paint(view, ["loss"]);
+  if (view.shows === "believed" && (!scene.belief || view.newest?.frame)) view.shows = "latent";
   if (scene.playing) askForDepth(view);
   listenToChannel(view);
   arriveAt(view, scene.at);
   showWords(view);
   takeTime(view);
   receiveParts(view);
+  goOn(view);
   play(view);
 }
 
 function startRun(view, before) {
   view.queue.length = 0;
   view.last = -1;
-  view.picture = view.samples = view.before = null;
+  view.newest = view.picture = view.before = null;
+  if (before?.run.split(":")[0] === view.scene.run.split(":")[0]) forgetEvaluation(view);
+  else tryAgain(view);
   view.share = 1;
   for (const { caption } of Object.values(view.panes)) if (caption) caption.textContent = "";
   view.root.dataset.run = view.scene.run;
@@ -181,6 +217,6 @@ function startRun(view, before) {
   if (before) keepDepth(view, before.blocks);
   keepProbe(view, before);
   startTime(view);
-  if (!view.scene.truth) view.shows = "latent";
+  if (!view.scene.truth && view.shows !== "believed") view.shows = "latent";
   if (before) rememberView(view);
 }

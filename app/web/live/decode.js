@@ -1,5 +1,4 @@
-// Packed arrays -> numbers. Positions stay raw (0 ... 65535 over a window) until they are drawn, so that a place
-// between two stages can be mixed from both, and clipped ones glide in from the border.
+// Packed arrays -> numbers.
 
 import { unpacked } from "../canvas/unpack.js";
 
@@ -36,32 +35,9 @@ export function pointsOf(raw, [[x0, x1], [y0, y1]]) {
   return { x, y };
 }
 
-/** Lines of `points` raw pairs each as one polyline, a gap after each; of each line every so many-th point. */
-export function linesOf(raw, points, plane, every = 1) {
-  const { x, y } = pointsOf(raw, plane);
-  const lines = { x: [], y: [] };
-  for (let start = 0; start < x.length; start += points) {
-    for (let i = 0; i < points; i += every) {
-      lines.x.push(x[start + i]);
-      lines.y.push(y[start + i]);
-    }
-    lines.x.push(NaN);
-    lines.y.push(NaN);
-  }
-  return lines;
-}
-
 /** A packed grid of shares of its largest value as a field. */
 export function fieldOf(packed, largest) {
   const [rows, columns] = packed.shape;
   const unit = largest / 65535;
   return { values: Float32Array.from(decode(packed), (v) => v * unit), rows, columns };
-}
-
-/** `share` of the way from some numbers to others, where there are as many. */
-export function mixed(from, to, share) {
-  if (share >= 1 || from?.length !== to.length) return to;
-  const found = new Float32Array(to.length);
-  for (let i = 0; i < to.length; i++) found[i] = from[i] + share * (to[i] - from[i]);
-  return found;
 }

@@ -1,14 +1,13 @@
-// Depth: how far into the flow the second pane looks. Stage 0 is x, stage k is after block k, the last is z. A still
-// picture holds all stages, and the browser goes through them; a moving one is drawn by Python at the depth it is asked
-// for (the component's state "depth": a number of blocks, or null for z).
+// Depth: how far into the flow the second pane looks. Stage 0 is x, stage k is after block k, the last is z. What the
+// browser has evaluated has all stages. A moving frame of the server's is drawn at the depth that it is asked for (the
+// component's state "depth": a number of blocks, or null for z).
 
 import { isCalm } from "../canvas/page.js";
 import { askByChannel } from "./channel.js";
-import { paint, shownRaw } from "./clock.js";
-import { decodeStage } from "./decode.js";
-import { refinedGrid } from "./film.js";
+import { paint } from "./clock.js";
+import { mixedWayAt } from "./picture.js";
 import { showProbe } from "./probe.js";
-import { altOf, askForGlimpse, isPast } from "./time.js";
+import { altOf } from "./time.js";
 import { depthInAddress, rememberView } from "./view.js";
 import { say, tag } from "./words.js";
 
@@ -19,21 +18,13 @@ export const lastStage = (view) => view.scene.blocks + 1;
 /** What a stage is called in a formula: the ends x and z, hidden ones h. */
 export const letterOf = (view, at) => (at === 0 ? "x" : at === lastStage(view) ? "z" : "h");
 
-/** What the second pane shows of the flow: raw positions and the stage, which is whole except on the move. */
-export function placeOf(view) {
-  const { depth, picture } = view;
-  if (!picture) return null;
-  const own = picture.depth ?? lastStage(view);
-  const { stages } = picture;
-  const { at } = depth;
-  if (!stages || at === own) {
-    const [latent, grid, points] = [shownRaw(view, "latent"), shownRaw(view, "grid"), picture.grid.shape[1]];
-    if (picture.isThin) return { latent, grid: refinedGrid(grid, points), linePoints: 2 * points - 1, at: own };
-    return { latent, grid, linePoints: points, at: own };
-  }
-  const [latent, grid] = [stages.latent, stages.grid].map((packed) => decodeStage(packed, at));
-  return { latent, grid, linePoints: stages.grid.shape[2], at };
+/** What the second pane shows of the flow, and the stage, which is whole except on the move; null where it has none. */
+export function placeOf({ before, picture, share, depth }) {
+  return picture?.ways ? mixedWayAt(before?.ways, picture.ways, depth.at, share) : null;
 }
+
+/** Whether the picture has all stages. */
+const hasStages = (view) => view.picture?.ways?.count === lastStage(view) + 1;
 
 export const stepName = (step) => `step ${step.toLocaleString("en")}`;
 
@@ -101,31 +92,31 @@ export function choose(view) {
   const { depth } = view;
   depth.wanted = Math.round(view.slider.value);
   rememberView(view);
-  if (view.picture?.stages && !isCalm()) {
+  if (hasStages(view) && !isCalm()) {
     glide(view);
   } else {
     halt(view);
     paint(view, ["latent"]);
   }
-  if (isPast(view) && depth.wanted !== placeOf(view).at) askForGlimpse(view);
   showDepth(view);
 }
 
-/** Ask for moving pictures at the chosen depth. Where the channel is closed that costs a poll, so it is said only while
+/** Ask for moving frames at the chosen depth. Where the channel is closed that costs a poll, so it is said only while
  * they are drawn. */
 export function askForDepth(view) {
-  const { depth } = view;
+  const { depth, newest } = view;
+  if (!newest?.frame) return;
   const wish = depth.wanted === lastStage(view) ? null : depth.wanted;
   if (wish === depth.asked) return;
   depth.asked = wish;
   if (!askByChannel(view, { depth: wish })) view.setState("depth", wish);
 }
 
-/** The first picture says what Python was asked for before this element was there; the address may name another
- * depth. */
-export function adoptDepth(view, frame) {
-  view.depth.asked = frame.depth;
-  view.depth.wanted = view.depth.at = depthInAddress(view) ?? frame.depth ?? lastStage(view);
+/** The first frame says what Python was asked for before this element was there; the address may name another depth. */
+export function adoptDepth(view) {
+  const { depth, newest } = view;
+  depth.asked = newest?.frame?.depth ?? null;
+  depth.wanted = depth.at = depthInAddress(view) ?? depth.asked ?? lastStage(view);
   if (view.scene.playing) askForDepth(view);
 }
 

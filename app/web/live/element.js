@@ -2,9 +2,10 @@
 
 import { surfaceIn } from "../canvas/plane.js";
 import { offer } from "../take/menu.js";
-import { closeChannel } from "./channel.js";
+import { askByChannel, closeChannel } from "./channel.js";
 import { paint, painters, receive, showWords } from "./clock.js";
 import { askForDepth, choose, halt } from "./depth.js";
+import { closeEvaluation, goOn, newEvaluation } from "./evaluation.js";
 import { dismissHints } from "./hints.js";
 import { toldLosses } from "./loss.js";
 import { spaceInParts } from "./parts.js";
@@ -15,7 +16,7 @@ import { stopReplay } from "./replay.js";
 import { steer } from "./steer.js";
 import { figureOfLive } from "./taken.js";
 import { COLOURS } from "./theme.js";
-import { askForGlimpse, mountTime, newTime } from "./time.js";
+import { mountTime, newTime } from "./time.js";
 import { recallView, rememberView } from "./view.js";
 import { placeNumbers, showReadouts } from "./words.js";
 
@@ -38,7 +39,7 @@ export function zoom(view, name, ranges) {
   if (space === null) return [];
   view.zoom[space] = ranges;
   rememberView(view);
-  if (space !== "loss" && ranges) askForGlimpse(view);
+  if (space === "data") goOn(view);
   return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
 }
 
@@ -84,6 +85,7 @@ function toggle(view, pane, button) {
   setLayer(view, pane, button);
   rememberView(view);
   paint(view, [pane]);
+  goOn(view);
 }
 
 /** Show the latent space, the truth or the difference in the second pane. */
@@ -93,35 +95,18 @@ function look(view, shows) {
   rememberView(view);
   paint(view, ["data", "latent"]);
   showWords(view);
+  goOn(view);
 }
 
 function mount(root) {
   const view = {
-    root,
-    scene: null,
-    queue: [],
-    due: 0,
-    rest: 0,
-    spacing: 125,
-    picture: null,
-    shows: "latent",
-    zoom: {},
-    // How far the newest picture has come from what was drawn before it.
-    before: null,
-    arrived: {},
-    began: 0,
-    share: 1,
-    channel: null,
-    drawing: 0 /* milliseconds in all */,
-    probe: { x: null, at: null, drawn: [] },
-    slow: null /* a step in its parts, while it is shown */,
-    theme: undefined,
-    size: "",
-    gone: new AbortController(),
-    time: newTime(),
-    panes: {},
-    layers: {},
-    depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
+    root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, shows: "latent", zoom: {},
+    // The newest moment, and what is drawn of it or another one; how far that has come from what was drawn before it.
+    newest: null, picture: null, before: null, began: 0, share: 1, isCut: false, frames: 0, writing: 0,
+    evaluation: newEvaluation(), early: null, refused: "", channel: null, drawing: 0 /* milliseconds in all */,
+    probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined,
+    size: "", gone: new AbortController(), time: newTime(),
+    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
     slider: root.querySelector(".live-depth input"),
   };
   for (const section of root.querySelectorAll("[data-pane]")) {
@@ -156,6 +141,10 @@ function mount(root) {
   view.observer = new ResizeObserver(() => fit(view));
   view.observer.observe(root);
   window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
+  document.addEventListener("visibilitychange", () => {
+    askByChannel(view, { hidden: document.hidden });
+    goOn(view);
+  }, { signal: view.gone.signal });
   mountTime(view);
   views.add(view);
   offer({ name: "live", figure: () => figureOfLive(view) });
@@ -169,6 +158,7 @@ function unmount(view) {
   stopReplay(view);
   clearTimeout(view.time.timer);
   closeChannel(view);
+  closeEvaluation(view);
   view.observer.disconnect();
   view.gone.abort();
   views.delete(view);

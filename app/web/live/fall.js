@@ -1,22 +1,22 @@
 // The waterfall of the pinned point on paper: a picture with axes, and its terms in numbers.
 
 import { csvOf, panelOf } from "../canvas/panel.js";
-import { atProbe, toShown } from "./probe.js";
+import { atProbe } from "./point.js";
+import { toShown } from "./probe.js";
 import { fallOf, nats, SIGNS } from "./waterfall.js";
 
 const FALL_ON_PAPER = { least: 360, most: 760, height: 190, bar: 11 }; // pixels
 
 /** The terms of a point's log density from x to z: {name, value} each, of a block with what training estimates. */
-const fallTerms = ({ actnorm, log_dets: logDets, log_normal: base, means, deviations }) => [
+const fallTerms = ({ step, actnorm, log_dets: logDets, log_normal: base, server }) => [
   { name: "ActNorm", value: actnorm },
-  ...logDets.map((value, k) => ({
-    name: `block ${k + 1}: log det(I + A)`,
-    value,
-    mean: means[k],
-    deviation: deviations[k],
-  })),
+  ...logDets.map((value, k) => ({ name: `block ${k + 1}: log det(I + A)`, value, ...estimated(step, server, k) })),
   { name: "log N(z; 0, I)", value: base },
 ];
+
+/** What training estimates of a block at this step. */
+const estimated = (step, server, k) =>
+  (server?.step === step ? { mean: server.means[k], deviation: server.deviations[k] } : {});
 
 /** From x at the left to z at the right. Each bar begins where the one to its right ends. */
 function fallPicture(at, unit, theme) {
@@ -56,7 +56,7 @@ export function fallTaken(view, theme) {
   const place = toShown(view, view.probe.x).map((value) => Number(value.toPrecision(6)));
   const [title, { loss_unit: unit }] = ["log p(x) of the chosen point", view.scene];
   const rows = [...terms, { name: "log p(x)", value: at.log_prob }];
-  const estimated = ({ mean = null, deviation = null }) => [mean ?? "", deviation ?? ""];
+  const cells = ({ mean = null, deviation = null }) => [mean ?? "", deviation ?? ""];
   const head = ["term", `value (${unit})`, "mean of training's estimate", "its standard deviation"];
   return {
     panel: panelOf({
@@ -69,6 +69,6 @@ export function fallTaken(view, theme) {
       height: FALL_ON_PAPER.height,
       legend: [],
     }),
-    table: { title, text: () => csvOf(head, rows.map((term) => [term.name, term.value, ...estimated(term)])) },
+    table: { title, text: () => csvOf(head, rows.map((term) => [term.name, term.value, ...cells(term)])) },
   };
 }

@@ -1,112 +1,116 @@
-// The film of a run: what is kept of its pictures and of its large numbers, evenly over the steps. A run that goes back
-// (`rewinds`) begins another film; one that goes on from a moment of another run begins with the film up to there.
+// The film of a run: its moments, and its large numbers as they were measured, evenly over the steps. A moment is the
+// flow itself, by its weights, or a frame where the server draws. A run that goes back (`rewinds`) begins another film;
+// one that goes on from a moment of another run begins with the film up to there.
 
 import { decode } from "./decode.js";
 
-const MOST_PICTURES = 200;
-const MOST_FILM_BYTES = 1.9e6; // what is not counted has room below 2 MB
-const PICTURE_BYTES = 100; // of its small numbers
+/** @typedef {import("./picture.js").Frame} Frame */
+
+/**
+ * A flow at a step of a run: its weights as they came, or a frame.
+ * @typedef {{run: string, step: number, weights?: ArrayBuffer, frame?: Frame}} Moment
+ */
+
+/** @typedef {{step: number, [part: string]: unknown}} Texts of one large number at a step */
+
+/** @typedef {import("./picture.js").Packed} Packed */
+/** @typedef {{moments: Moment[], numbers: Record<string, Texts[]>, samples: Packed | null}} Film */
+
+const MOST_MOMENTS = 200;
+const MOST_BYTES = 3.5e6;
+const MOST_FRAME_BYTES = 1.9e6; // of these
+const MOMENT_BYTES = 100; // of its small numbers
 const MOST_FILMS = 3; // those that were shown last: undo goes back to them
-const KEPT_EVERY = 2; // of the points of a grid line
+/** @type {Map<string, Film>} */
 const films = new Map(); // by the names of timelines; another screen does not lose them
 
-export const newFilm = () => ({ pictures: [], numbers: {}, samples: null });
+/** @returns {Film} */
+export const newFilm = () => ({ moments: [], numbers: {}, samples: null });
 
-/** The film of a timeline, which may be the continuation of another one: {run, step}. */
+/**
+ * The film of a timeline, which may be the continuation of another one.
+ * @param {string} run
+ * @param {{run: string, step: number} | null} [continues]
+ */
 export function filmOf(run, continues) {
-  const film = films.get(run) ?? continued(films.get(continues?.run), continues?.step);
+  const film = films.get(run) ?? (continues ? continued(films.get(continues.run), continues.step) : newFilm());
   films.delete(run);
   films.set(run, film); // at the end: the first was not shown for longest
-  while (films.size > MOST_FILMS) films.delete(films.keys().next().value);
+  for (const name of films.keys()) if (films.size > MOST_FILMS) films.delete(name);
   return film;
 }
 
-/** A film up to a step. Pictures are never changed, so both share them. */
+/**
+ * A film up to a step. Moments are never changed, so both share them.
+ * @param {Film | undefined} film
+ * @param {number} step
+ * @returns {Film}
+ */
 function continued(film, step) {
   if (!film) return newFilm();
+  /** @type {<T extends {step: number}>(list: T[]) => T[]} */
   const upTo = (list) => list.filter((one) => one.step <= step);
   const numbers = Object.fromEntries(Object.entries(film.numbers).map(([name, list]) => [name, upTo(list)]));
-  return { pictures: upTo(film.pictures), numbers, samples: null };
+  return { moments: upTo(film.moments), numbers, samples: null };
 }
 
-/** Keep a moving picture, if it is of a later step than all others. Sharp ones are too large; one that moves comes
- * with each of them. */
-export function keepPicture(film, frame) {
-  const { samples } = frame;
-  film.samples = samples ? packedOf(decode(samples), samples.shape) : film.samples; // they stay for some pictures
-  if ((film.pictures.at(-1)?.step ?? -1) >= frame.step) return;
-  film.pictures.push({
-    step: frame.step, depth: frame.depth, density_largest: frame.density_largest, density_top: frame.density_top,
-    density: packedOf(decode(frame.density), frame.density.shape),
-    latent: packedOf(decode(frame.latent), frame.latent.shape), grid: thinnedGrid(frame.grid), samples: film.samples,
-    stages: null, isThin: true,
-  });
-  thin(film.pictures, MOST_PICTURES);
-  while (bytesOf(film) > MOST_FILM_BYTES && film.pictures.length > 2) {
-    film.pictures.splice(leastMissed(film.pictures), 1);
-  }
+/**
+ * Keep a moment, if it is not of an earlier step than another. Where one of the same step is kept, it takes its place:
+ * somebody has changed the flow by hand.
+ * @param {Film} film
+ * @param {Moment} moment
+ */
+export function keepMoment(film, moment) {
+  const last = film.moments.at(-1)?.step ?? -1;
+  const frame = moment.frame && keptFrame(film, moment.frame);
+  if (moment.step < last) return;
+  if (moment.step === last) film.moments.pop();
+  film.moments.push(frame ? { ...moment, frame } : moment);
+  thin(film.moments, MOST_MOMENTS);
+  while (film.moments.length > 2 && isTooLarge(film)) film.moments.splice(leastMissed(film.moments), 1);
 }
 
-/** Numbers as what `decode` reads, without the text that they came as. */
-const packedOf = (array, shape) => ({ array, shape });
-
-function thinnedGrid(packed) {
-  const [lines, points] = packed.shape;
-  const from = decode(packed);
-  const kept = Math.ceil(points / KEPT_EVERY);
-  const to = new from.constructor(2 * lines * kept);
-  for (let line = 0; line < lines; line++) {
-    for (let k = 0; k < kept; k++) {
-      const at = 2 * (line * points + k * KEPT_EVERY);
-      to[2 * (line * kept + k)] = from[at];
-      to[2 * (line * kept + k) + 1] = from[at + 1];
-    }
-  }
-  return packedOf(to, [lines, kept, 2]);
+/**
+ * A frame without the texts that it came as. One that stands still is too large to be kept with all its stages.
+ * Samples stay for some frames.
+ * @param {Film} film
+ * @param {Frame} frame
+ * @returns {Frame}
+ */
+function keptFrame(film, frame) {
+  const kept = (/** @type {Packed} */ packed) =>
+    ({ array: decode(packed), shape: packed.shape, dtype: packed.dtype, base64: "" });
+  film.samples = frame.samples ? kept(frame.samples) : film.samples;
+  const [density, latent, grid] = [frame.density, frame.latent, frame.grid].map(kept);
+  return { ...frame, density, latent, grid, samples: film.samples, stages: null };
 }
 
-/** Lines with the points between those that are kept: cubic, and straight beside an end or a gap. */
-export function refinedGrid(raw, points) {
-  const lines = raw.length / (2 * points);
-  const all = 2 * points - 1;
-  const to = new Float32Array(2 * lines * all);
-  const isGap = (value) => value === 0 || value === 65535;
-  for (let line = 0; line < lines; line++) {
-    for (let axis = 0; axis < 2; axis++) {
-      const at = (k) => raw[2 * (line * points + k) + axis];
-      for (let k = 0; k < points; k++) {
-        to[2 * (line * all + 2 * k) + axis] = at(k);
-        if (k === points - 1) continue;
-        const [before, from, next, after] = [at(k - (k > 0)), at(k), at(k + 1), at(k + 1 + (k < points - 2))];
-        const isEnd = k === 0 || k === points - 2;
-        const between = isEnd || [before, from, next, after].some(isGap)
-          ? (isGap(from) || isGap(next) ? 0 : (from + next) / 2)
-          : (9 * (from + next) - before - after) / 16;
-        to[2 * (line * all + 2 * k + 1) + axis] = between;
-      }
-    }
-  }
-  return to;
-}
-
-/** Keep what was measured, each with its step; the words of their help are those of now. */
+/**
+ * Keep what was measured, each with its step; the words of their help are those of now.
+ * @param {Film} film
+ * @param {{name: string, step?: number | null, help: string, value: string, [part: string]: unknown}[]} readouts
+ */
 export function keepNumbers(film, readouts) {
-  for (const { name, step, help, ...texts } of readouts) {
+  for (const { name, step, help: _, ...texts } of readouts) {
     if (!texts.value || typeof step !== "number") continue;
     const list = (film.numbers[name] ??= []);
     const last = list.at(-1)?.step ?? -1;
     if (step < last) continue;
     if (step === last) list.pop();
     list.push({ step, ...texts });
-    thin(list, MOST_PICTURES);
+    thin(list, MOST_MOMENTS);
   }
 }
 
+/** @param {{step: number}[]} list @param {number} most */
 function thin(list, most) {
   while (list.length > most) list.splice(leastMissed(list), 1);
 }
 
-/** Neither the first nor the last, but the one that leaves the smallest gap. */
+/**
+ * Neither the first nor the last, but the one that leaves the smallest gap.
+ * @param {{step: number}[]} list
+ */
 function leastMissed(list) {
   let [best, least] = [1, Infinity];
   for (let i = 1; i < list.length - 1; i++) {
@@ -116,21 +120,40 @@ function leastMissed(list) {
   return best;
 }
 
-/** All that a film keeps: numbers of pictures, each array once, and two bytes for each character of the rest. */
-function bytesOf(film) {
+/** @param {Film} film */
+function isTooLarge(film) {
+  const frames = bytesOfFrames(film);
+  return frames > MOST_FRAME_BYTES || frames + bytesOfRest(film) > MOST_BYTES;
+}
+
+/** The numbers of frames, each array once. @param {Film} film */
+function bytesOfFrames({ moments }) {
   const arrays = new Set();
-  for (const { density, latent, grid, samples } of film.pictures) {
+  for (const { frame } of moments) {
+    if (!frame) continue;
+    const { density, latent, grid, samples } = frame;
     for (const packed of [density, latent, grid, samples]) if (packed) arrays.add(decode(packed));
   }
-  let bytes = PICTURE_BYTES * film.pictures.length;
-  for (const array of arrays) bytes += array.byteLength;
-  for (const list of Object.values(film.numbers)) {
-    for (const texts of list) for (const text of Object.values(texts)) bytes += 2 * String(text ?? "").length;
+  return [...arrays].reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** Weights, and two bytes for each character of texts. @param {Film} film */
+function bytesOfRest({ moments, numbers }) {
+  let bytes = moments.reduce((sum, { weights }) => sum + MOMENT_BYTES + (weights?.byteLength ?? 0), 0);
+  for (const texts of Object.values(numbers).flat()) {
+    for (const text of Object.values(texts)) bytes += 2 * String(text ?? "").length;
   }
   return bytes;
 }
 
-/** Of a list in ascending step the place of the one nearest to a step; -1 where it is empty. */
+/** All that a film keeps. @param {Film} film */
+export const bytesOf = (film) => bytesOfFrames(film) + bytesOfRest(film);
+
+/**
+ * Of a list in ascending step the place of the one nearest to a step; -1 where it is empty.
+ * @param {{step: number}[]} list
+ * @param {number} step
+ */
 export function nearest(list, step) {
   let best = -1;
   list.forEach((one, i) => {

@@ -9,7 +9,7 @@ import { leaveProbe } from "./probe.js";
 import { element } from "./words.js";
 
 const LETTERS = "resflow.letters"; // "off" in localStorage: keys that are characters do nothing
-const VIEWS = { 1: "latent", 2: "truth", 3: "difference" };
+const VIEWS = { 1: "latent", 2: "truth", 3: "difference", 4: "believed" };
 
 /** Each key of the page, as the list shows it: `codes`, or a `key` where its place differs between keyboards.
  * `isCharacter`: it can be switched off; `repeats`: it may be held down. `act` returns whether it did something. */
@@ -26,8 +26,8 @@ const KEYS = [
   { names: ["Page Up"], does: "one block back", codes: ["PageUp"], repeats: true, act: () => goDeeper(-1) },
   { names: [".", ","], does: "the same two, with character keys", codes: ["Period", "Comma"], isCharacter: true,
     repeats: true, act: (code) => goDeeper(code === "Period" ? 1 : -1) },
-  { names: ["1", "2", "3"], does: "latent space, true density, difference", isCharacter: true,
-    codes: Object.keys(VIEWS).flatMap((digit) => [`Digit${digit}`, `Numpad${digit}`]),
+  { names: ["1", "2", "3", "4"], does: "latent space, true density, difference, what training believes",
+    isCharacter: true, codes: Object.keys(VIEWS).flatMap((digit) => [`Digit${digit}`, `Numpad${digit}`]),
     act: (code) => chooseView(VIEWS[code.at(-1)]) },
   { names: ["F"], does: "the presenter's view, and back", codes: ["KeyF"], isCharacter: true,
     act: () => togglePresenter() },

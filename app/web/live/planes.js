@@ -3,9 +3,10 @@
 
 import { finer, levelsOfMass, valueAt } from "../canvas/field.js";
 import { shown } from "../canvas/numbers.js";
-import { shownDensity, shownRaw, shownTop } from "./clock.js";
-import { decode, fieldOf, linesOf, pointsOf } from "./decode.js";
+import { drawnBelief, drawnDensity, drawnSamples } from "./clock.js";
+import { decode, fieldOf } from "./decode.js";
 import { lastStage, letterOf, placeOf } from "./depth.js";
+import { placesOf, polyline } from "./picture.js";
 import { probeInData, probeInFlow, probeReach } from "./probe.js";
 import { COLOURS, dataPoints, DENSITY, DIFFERENCE } from "./theme.js";
 
@@ -14,6 +15,7 @@ const LATENT_SIDE = 4; // latent space is shown from -4 to 4, and a place on the
 const MASSES = [0.25, 0.5, 0.75, 0.95]; // of a density, that its contours enclose: of what lies in the window
 const WHILE_TRAVELLING = 2; // between two stages every second point of a grid line is enough
 const SHARED = "density, the same colours in both";
+const BELIEVED = "density that training believes in";
 export const truths = new Map(); // data set -> its true density, as `live.mount_truth` brought it
 
 const truthOf = (view) => truths.get(view.scene.truth);
@@ -29,42 +31,55 @@ export function dataSpace({ scene: { axes, window } }) {
   };
 }
 
-const levels = new WeakMap();
+/** Where the contours of a density run: of its mass in the whole window. Worked out once for each. */
+const massLevels = (field) => memo(field, "levels", () =>
+  levelsOfMass(field, MASSES).map((value, k) => ({ value, text: `${100 * MASSES[k]} %` })));
 
-/** Where the contours of a density run; worked out once for each. */
-function massLevels(field) {
-  if (!levels.has(field)) {
-    const values = levelsOfMass(field, MASSES);
-    levels.set(field, values.map((value, k) => ({ value, text: `${100 * MASSES[k]} %` })));
-  }
-  return levels.get(field);
+/** Colours and contours of a density over the plane and, finer, over a `part` of it that is looked at closely. */
+export function densityLayers(view, field, plane, top, visible, part = null, name = "density") {
+  const covers = coversRange(view, part);
+  const coloured = (nodes, window, untold) => ({
+    kind: "field", name, nodes, field: fineOf(nodes), window, range: [0, top], palette: DENSITY, visible, untold,
+  });
+  const layers = [coloured(field, plane, covers)];
+  if (part) layers.push(coloured(part.field, part.window, !covers));
+  const { field: fine, window } = layers[covers ? 1 : 0];
+  layers.push({
+    kind: "contours", field: fine, window, levels: massLevels(field), visible,
+    series: "contour that encloses", colour: "rgba(255,255,255,0.55)", width: 0.9, named: !view.scene.playing,
+  });
+  return layers;
 }
 
-export function densityLayers(view, field, plane, top, visible) {
-  const fine = finer(field);
-  return [
-    {
-      kind: "field",
-      name: "density",
-      nodes: field,
-      field: fine,
-      window: plane,
-      range: [0, top],
-      palette: DENSITY,
-      visible,
-    },
-    {
-      kind: "contours",
-      field: fine,
-      window: plane,
-      levels: massLevels(field),
-      visible,
-      series: "contour that encloses",
-      colour: "rgba(255,255,255,0.55)",
-      width: 0.9,
-      named: !view.scene.playing,
-    },
-  ];
+/** Whether all that is looked at closely is known closely. */
+const coversRange = (view, part) => Boolean(part && view.zoom.data) && view.zoom.data.every(([low, high], i) => {
+  const [from, to] = part.window[i];
+  const spare = 1e-6 * (high - low);
+  return from <= low + spare && to >= high - spare;
+});
+
+const made = new WeakMap(); // field -> what was worked out of it, by its name
+
+function memo(field, name, make) {
+  if (!made.has(field)) made.set(field, new Map());
+  const known = made.get(field);
+  if (!known.has(name)) known.set(name, make());
+  return known.get(name);
+}
+
+const fineOf = (field) => memo(field, "finer", () => finer(field));
+
+const scaled = (field, area) => (area === 1 ? field
+  : memo(field, `per ${area}`, () => ({ ...field, values: field.values.map((value) => value / area) })));
+
+/** A density as the axes have it: per unit area of theirs, with a part of it only where somebody looks closely. */
+function shownDensity(view, { field, top, part }, { area }) {
+  const { axes } = view.scene;
+  const inAxes = (window) => window.map((side, i) => side.map((value) => axes[i].centre + axes[i].scale * value));
+  return {
+    field: scaled(field, area), top: top / area,
+    part: part && view.zoom.data ? { field: scaled(part.field, area), window: inAxes(part.window) } : null,
+  };
 }
 
 function spacePicture(view, space, layers, bar) {
@@ -77,9 +92,9 @@ function spacePicture(view, space, layers, bar) {
 }
 
 /** The data's points stand still, and so in front of all that does not: also of samples. */
-function dataLayer(view, theme, space, visible, over) {
+function dataLayer(view, theme, visible, over) {
   const { scene } = view;
-  const points = pointsOf(decode(scene.points), space.plane);
+  const points = placesOf(decode(scene.points), scene.axes);
   return { ...dataPoints(view, theme, points, visible, { size: 4.5, over }), still: [scene.points, over] };
 }
 
@@ -90,17 +105,19 @@ export function paneData(view, theme) {
   const layers = [];
   let bar = null;
   if (picture) {
-    const top = (shared ? shared.shown : shownTop(view)) / space.area;
-    layers.push(...densityLayers(view, shownDensity(view, space.area), space.plane, top, on.density));
+    const { field, top: own, part } = shownDensity(view, drawnDensity(view), space);
+    const top = shared ? shared.shown / space.area : own;
+    layers.push(...densityLayers(view, field, space.plane, top, on.density, part));
     bar = { title: shared ? SHARED : "density per unit area", range: [0, top], palette: DENSITY };
   }
-  if (view.samples) {
+  const samples = picture && drawnSamples(view);
+  if (samples) {
     const edge = { width: 0.6, colour: "rgba(12,12,24,0.7)" };
     const marker = { size: 5.5, symbol: "diamond", colour: COLOURS.samples, edge };
-    const points = pointsOf(shownRaw(view, "samples"), space.plane);
+    const points = placesOf(samples, view.scene.axes);
     layers.push({ kind: "points", name: "samples", ...points, marker, visible: on.samples });
   }
-  layers.push(dataLayer(view, theme, space, on.data, picture && on.density), ...probeInData(view));
+  layers.push(dataLayer(view, theme, on.data, picture && on.density), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -110,32 +127,77 @@ function paneTruth(view, theme) {
   const layers = [];
   let bar = null;
   if (truth) {
-    const finest = truth.grids[Math.max(...Object.keys(truth.grids))];
     const top = truth.shown / space.area;
-    layers.push(...densityLayers(view, fieldOf(finest, truth.largest / space.area), space.plane, top, true));
+    const field = fieldOf(finestOf(truth), truth.largest / space.area);
+    layers.push(...densityLayers(view, field, space.plane, top, true));
     bar = { title: SHARED, range: [0, top], palette: DENSITY };
   }
-  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
+  layers.push(dataLayer(view, theme, on.data, true), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
+}
+
+/** What training believes in, in the colours of the flow's density. */
+function paneBelieved(view, theme) {
+  const { picture, layers: { latent: on } } = view;
+  const space = dataSpace(view);
+  const layers = [];
+  let bar = null;
+  const belief = picture && drawnBelief(view);
+  if (belief) {
+    const { field, part } = shownDensity(view, belief, space);
+    const top = drawnDensity(view).top / space.area;
+    layers.push(...densityLayers(view, field, space.plane, top, true, part, BELIEVED));
+    bar = { title: SHARED, range: [0, top], palette: DENSITY };
+  }
+  layers.push(dataLayer(view, theme, on.data, true), ...probeInData(view));
+  return spacePicture(view, space, layers, bar);
+}
+
+/** The true density at the nodes of a field: its own grid where it has as many, else between nodes of the finest. */
+function trueAt({ rows, columns }, window, truth, space) {
+  const unit = truth.largest / space.area;
+  const own = rows === columns && window === space.plane && truth.grids[rows];
+  if (own) return fieldOf(own, unit).values;
+  const finest = fieldOf(finestOf(truth), unit);
+  const [[x0, x1], [y0, y1]] = window;
+  const values = new Float32Array(rows * columns);
+  for (let r = 0; r < rows; r++) {
+    const y = y0 + ((y1 - y0) * r) / (rows - 1);
+    for (let c = 0; c < columns; c++) {
+      values[r * columns + c] = valueAt(finest, space.plane, [x0 + ((x1 - x0) * c) / (columns - 1), y]);
+    }
+  }
+  return values;
+}
+
+const finestOf = ({ grids }) => grids[Math.max(...Object.keys(grids))];
+
+/** Beyond the window, where nobody has asked for the truth, it is no number. */
+function minusTruth(field, window, truth, space) {
+  const true_ = trueAt(field, window, truth, space);
+  return { ...field, values: field.values.map((p, i) => p - true_[i]) };
 }
 
 function paneDifference(view, theme) {
   const { picture, layers: { latent: on } } = view;
   const space = dataSpace(view);
-  const truth = truthOf(view)?.grids[picture?.density.shape[0]];
+  const truth = truthOf(view);
   const layers = [];
   let bar = null;
-  if (truth) {
-    const [model, true_] = [shownDensity(view, space.area), fieldOf(truth, truthOf(view).largest / space.area)];
-    const field = { ...model, values: model.values.map((p, i) => p - true_.values[i]) };
-    const top = truthOf(view).shown / space.area;
-    layers.push({
-      kind: "field", name: "difference", nodes: field, field: finer(field), window: space.plane, range: [-top, top],
-      palette: DIFFERENCE,
-    });
+  if (truth && picture) {
+    const { field: model, part } = shownDensity(view, drawnDensity(view), space);
+    const top = truth.shown / space.area;
+    const covers = coversRange(view, part);
+    const signed = (nodes, window, untold) => {
+      const field = memo(nodes, `minus ${view.scene.truth}`, () => minusTruth(nodes, window, truth, space));
+      return { kind: "field", name: "difference", nodes: field, field: fineOf(field), window, range: [-top, top],
+        palette: DIFFERENCE, untold };
+    };
+    layers.push(signed(model, space.plane, covers));
+    if (part) layers.push(signed(part.field, part.window, !covers));
     bar = { title: "model − truth, per unit area", range: [-top, top], palette: DIFFERENCE };
   }
-  layers.push(dataLayer(view, theme, space, on.data, true), ...probeInData(view));
+  layers.push(dataLayer(view, theme, on.data, true), ...probeInData(view));
   return spacePicture(view, space, layers, bar);
 }
 
@@ -148,23 +210,15 @@ export function reach({ x, y }) {
 
 function paneLatent(view, theme) {
   const { scene, layers: { latent: on } } = view;
-  const plane = [scene.frame_window, scene.frame_window];
   const place = placeOf(view);
-  const points = place && pointsOf(place.latent, plane);
-  const side = place ? Math.max(reach(points), 1.1 * probeReach(view)) : LATENT_SIDE;
+  const points = place && placesOf(place.points);
+  const side = place ? Math.min(scene.frame_window[1], Math.max(reach(points), 1.1 * probeReach(view))) : LATENT_SIDE;
   const layers = [];
   if (place) {
     const every = Number.isInteger(place.at) ? 1 : WHILE_TRAVELLING;
-    const lines = linesOf(place.grid, place.linePoints, plane, every);
-    layers.push({
-      kind: "line",
-      name: "grid",
-      ...lines,
-      colour: theme.grid,
-      width: 0.9,
-      opacity: 0.6,
-      visible: on.grid,
-    });
+    const lines = polyline(place.lines, place.linePoints, every);
+    const look = { colour: theme.grid, width: 0.9, opacity: 0.6 };
+    layers.push({ kind: "line", name: "grid", ...lines, ...look, visible: on.grid });
     layers.push(dataPoints(view, theme, points, on.data, { size: 4, over: false }));
   }
   const letter = letterOf(view, place?.at ?? lastStage(view));
@@ -178,13 +232,16 @@ function paneLatent(view, theme) {
   return { ...axes, ratio: 1, layers };
 }
 
-const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference };
+const secondPanes = { latent: paneLatent, truth: paneTruth, difference: paneDifference, believed: paneBelieved };
 export const paneSecond = (view, theme) => secondPanes[view.shows](view, theme);
 
 /** What stands at a place of a plane, in words. */
 export function told(picture, place) {
   if (picture.says) return picture.says(place);
-  const layer = picture.layers.find(({ kind, visible }) => kind === "field" && visible !== false);
-  const value = layer && valueAt(layer.field, layer.window, place);
-  return Number.isFinite(value) ? `${layer.name === "density" ? "density" : "model − truth"} ${shown(value)}` : "";
+  const fields = picture.layers.filter(({ kind, visible }) => kind === "field" && visible !== false).reverse();
+  for (const { field, window, name } of fields) { // what is seen closely lies over the rest
+    const value = valueAt(field, window, place);
+    if (Number.isFinite(value)) return `${name === "difference" ? "model − truth" : name} ${shown(value)}`;
+  }
+  return "";
 }

@@ -1,5 +1,5 @@
 // The probe: a point x of the data space that somebody has pinned. Its path through the flow is drawn, and below the
-// x-to-z slider what its log density is made of. Python measures it while it is pinned (`encode_point`).
+// x-to-z slider what its log density is made of (`point.js`).
 
 import { viewInAddress } from "../canvas/address.js";
 import { shown } from "../canvas/numbers.js";
@@ -7,9 +7,11 @@ import { askByChannel } from "./channel.js";
 import { paint } from "./clock.js";
 import { lastStage } from "./depth.js";
 import { spaceOf, views } from "./element.js";
+import { goOn } from "./evaluation.js";
 import { showHint } from "./hints.js";
 import { chooseView, isChord } from "./keys.js";
 import { dataSpace } from "./planes.js";
+import { atProbe } from "./point.js";
 import { focusPlane } from "./present.js";
 import { ARROWS } from "./steer.js";
 import { isPast } from "./time.js";
@@ -22,15 +24,9 @@ const PROBE = { path: "#CC79A7", halo: "rgba(255,255,255,0.85)" };
 const NUDGE = 0.02; // of what is shown, for each press of Shift and an arrow
 const ESTIMATORS = {
   exact: () => "Training uses it.",
-  truncated: (mean, off, terms) => `With ${terms} terms, as in training: ${mean} ± ${off}.`,
-  roulette: (mean, off) => `With roulette, as in training: ${mean} ± ${off}.`,
+  truncated: (mean, off, when, terms) => `With ${terms} terms, as in training${when}: ${mean} ± ${off}.`,
+  roulette: (mean, off, when) => `With roulette, as in training${when}: ${mean} ± ${off}.`,
 };
-
-/** What is known of the point that is pinned now: of the newest flow alone. */
-export function atProbe(view) {
-  const { probe: { x, at } } = view;
-  return x && at && !isPast(view) && at.x.every((one, i) => one === x[i]) ? at : null;
-}
 
 const toFlow = ({ scene: { axes } }, place) => place.map((value, i) => (value - axes[i].centre) / axes[i].scale);
 export const toShown = ({ scene: { axes } }, point) => point.map((value, i) => axes[i].centre + axes[i].scale * value);
@@ -44,6 +40,7 @@ function pin(view, point) {
   paint(view, ["data", "latent"]);
   showProbe(view);
   showHint(view);
+  goOn(view);
 }
 
 /** A click, at a place in the units of the axes: with as many digits as a pixel deserves, so that the address has
@@ -132,7 +129,7 @@ export function showProbe(view) {
   const { root, probe } = view;
   const at = atProbe(view);
   const [sum, svg, term] = [".live-sum", ".live-fall", ".live-term"].map((part) => root.querySelector(part));
-  const hasNone = !probe.x || isPast(view) || (!at && !probe.at);
+  const hasNone = !probe.x || (!at && (isPast(view) || !probe.at));
   for (const part of [sum, svg, term]) part.toggleAttribute("hidden", hasNone);
   root.dataset.probe = hasNone ? "" : at ? "known" : "asked";
   if (hasNone || !at) return;
@@ -156,9 +153,11 @@ function showSum(view, box, at) {
   const { scene } = view;
   const blocks = at.log_dets.reduce((total, value) => total + value, 0);
   const terms = [
-    ["", "log p(x)", nats(at.log_prob)], ["=", "log N(z; 0, I)", nats(at.log_normal)],
+    ["", at.isOwn ? "log p(x), drawn by your browser" : "log p(x)", nats(at.log_prob)],
+    ["=", "log N(z; 0, I)", nats(at.log_normal)],
     ["+", "Σ log det(I + A)", nats(blocks)], ["+", "ActNorm", nats(at.actnorm)],
   ];
+  if (at.isOwn && at.server) terms.push(...byServer(at, at.server));
   if (at.true_log_prob !== null) terms.push(["", "true log p(x)", nats(at.true_log_prob)]);
   const area = Math.abs(dataSpace(view).area);
   box.title = `In ${scene.loss_unit}, at step ${at.step.toLocaleString("en")}. The density there is ` +
@@ -168,6 +167,14 @@ function showSum(view, box, at) {
     column.append(element("span", "", name), element("b", "", value));
     return sign ? [element("span", "live-sign", sign), column] : [column];
   }));
+}
+
+/** The server's value beside the browser's: their difference where both are of one step. */
+function byServer(at, { step, log_prob: value }) {
+  if (step !== at.step) return [["", `by the server, at step ${step.toLocaleString("en")}`, nats(value)]];
+  const isKnown = value !== null && at.log_prob !== null;
+  const apart = isKnown ? Math.abs(at.log_prob - value).toExponential(0).replace("-", "−") : "–";
+  return [["", "by the server", nats(value)], ["", "difference", apart]];
 }
 
 const termName = (at, chosen) => {
@@ -189,8 +196,7 @@ function showTerm(view, box, at, chosen) {
     matrix.replaceChildren(...entries.map((value) => element("span", "", nats(value))));
     matrix.setAttribute("aria-label", `A of block ${chosen}, row by row: ${entries.map(nats).join(", ")}`);
     first.textContent = `A of block ${chosen} has the eigenvalues ${eigenvaluesOf(at.eigenvalues[block])}.`;
-    second.textContent = `True log det(I + A): ${nats(at.log_dets[block])}. ` +
-      (ESTIMATORS[at.estimator]?.(nats(at.means[block]), deviation(at.deviations[block]), at.terms) ?? "");
+    second.textContent = `True log det(I + A): ${nats(at.log_dets[block])}. ${estimateOf(at, block)}`;
     check.disabled = !(at.radii[block] < 0.99);
     check.title = check.disabled
       ? `The spectral radius of this A is ${shown(at.radii[block])}. The series converges below 1: use 0.99 or less.`
@@ -203,6 +209,14 @@ function showTerm(view, box, at, chosen) {
     first.textContent = `ActNorm: its scales add ${nats(at.actnorm)} in total, the same for every x.`;
     second.textContent = "Drag along the bars to see a block.";
   }
+}
+
+/** What training's estimate of a log det is, by the server. */
+function estimateOf({ step, server }, block) {
+  if (!server) return "";
+  const when = server.step === step ? "" : ` at step ${server.step.toLocaleString("en")}`;
+  const [mean, off] = [nats(server.means[block]), deviation(server.deviations[block])];
+  return ESTIMATORS[server.estimator]?.(mean, off, when, server.terms) ?? "";
 }
 
 const deviation = (value) => (value === null ? "∞" : nats(value));

@@ -1,12 +1,10 @@
-// Replay: from the moment that is shown, or from the first, to the newest picture, in the browser alone. Its steps pass
-// evenly in time, and one picture turns into the next as while training; for who wants no motion they change once a
-// second.
+// Replay: from the moment that is shown, or from the first, to the newest, in the browser alone. Its steps pass evenly
+// in time, and one picture turns into the next as while training; for who wants no motion they change once a second.
 
 import { isCalm } from "../canvas/page.js";
-import { decode, fieldOf } from "./decode.js";
 import { isPast, leavePast, momentShown, momentsOf, showMoment, showTime, tellNow } from "./time.js";
 
-const PER_SECOND = 10; // kept pictures, at speed 1
+const PER_SECOND = 10; // kept moments, at speed 1
 
 export function replay(view) {
   const moments = momentsOf(view);
@@ -14,7 +12,7 @@ export function replay(view) {
   const begins = isPast(view) ? momentShown(view, moments) : 0;
   showMoment(view, moments[begins]);
   clearTimeout(view.time.timer);
-  view.time.replay = { at: moments[begins].step, time: performance.now(), shownAt: -Infinity, rest: 0, request: 0 };
+  view.time.replay = { at: moments[begins].step, time: performance.now(), shownAt: -Infinity, request: 0 };
   showTime(view);
   advanceReplay(view);
 }
@@ -25,44 +23,26 @@ function advanceReplay(view) {
   if (!replay || !view.root.isConnected) return;
   replay.request = requestAnimationFrame(() => advanceReplay(view));
   const now = performance.now();
-  if (now < replay.rest) return;
   const moments = momentsOf(view);
   const [first, last] = [moments[0].step, moments.at(-1).step];
-  const speed = Number(time.bar.speed.value);
+  const perSecond = PER_SECOND * Number(time.bar.speed.value);
   const passed = Math.min(now - replay.time, 200); // a page in the background stands still
-  replay.at += (passed / 1000) * speed * PER_SECOND * ((last - first) / (moments.length - 1));
   replay.time = now;
+  if (view.picture.step < first) return; // the first moment is still on its way
+  replay.at += (passed / 1000) * perSecond * ((last - first) / (moments.length - 1));
   if (replay.at >= last) {
     leavePast(view);
     return;
   }
   const next = moments.findIndex(({ step }) => step > replay.at);
-  const [from, to] = [moments[next - 1], moments[next]];
   if (isCalm()) {
-    if (now < replay.shownAt + 1000 || from === time.shown) return;
+    if (now < replay.shownAt + 1000) return;
     replay.shownAt = now;
-    showMoment(view, from);
-  } else if (next === moments.length - 1) {
-    showMoment(view, from); // the newest may be sharp: nothing turns into it
-  } else {
-    showMoment(view, to, beginning(view, from, to), (replay.at - from.step) / (to.step - from.step));
+    showMoment(view, moments[next - 1]);
+  } else if (next < moments.length - 1) { // nothing turns into the newest, which may be sharp
+    view.spacing = 1000 / perSecond;
+    showMoment(view, moments[next]);
   }
-  replay.rest = 2 * performance.now() - now; // drawing gets at most half of the time
-}
-
-/** A kept picture as what another one begins from. */
-function beginning(view, from, to) {
-  const { replay } = view.time;
-  if (replay.from !== from) {
-    const isSame = from.depth === to.depth;
-    replay.from = from;
-    replay.before = {
-      density: fieldOf(from.density, from.density_largest).values, top: Math.max(from.density_top, Number.MIN_VALUE),
-      samples: from.samples && decode(from.samples), latent: isSame ? decode(from.latent) : null,
-      grid: isSame ? decode(from.grid) : null,
-    };
-  }
-  return replay.before;
 }
 
 export function stopReplay(view) {
@@ -71,10 +51,9 @@ export function stopReplay(view) {
   view.time.replay = null;
 }
 
-/** It stands at the picture that it has come to. */
+/** It stands at the moment that it has come to. */
 export function pauseReplay(view) {
   stopReplay(view);
-  showMoment(view, view.time.shown);
   showTime(view);
   tellNow(view);
 }

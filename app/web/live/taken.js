@@ -17,6 +17,7 @@ const CALLED = {
   believed: "held-out NLL that training believes in",
 };
 const KINDS_IN_LEGEND = ["points", "line"];
+const WAIT_MS = 10; // until it is asked again whether a picture is drawn
 
 const paperOf = (view) => ({ ...paperTheme(view.root), grid: COLOURS.gridLight });
 
@@ -42,14 +43,21 @@ function legendOf(layers) {
     );
 }
 
-/** The kept pictures one after the other; null while there is only one, and while a step is shown in its parts. */
+/** Wait until the planes show this step, or are gone. */
+async function untilDrawn(view, step) {
+  const isDrawn = () => view.picture?.step === step || view.refused || !view.root.isConnected;
+  while (!isDrawn()) await new Promise((done) => { setTimeout(done, WAIT_MS); });
+}
+
+/** The kept moments one after the other; null while there is only one, and while a step is shown in its parts. */
 function filmOfLive(view) {
   const moments = momentsOf(view);
   if (moments.length < 2 || view.slow) return null;
   return {
     count: moments.length,
-    figure(k) {
+    async figure(k) {
       goTo(view, k, moments);
+      await untilDrawn(view, moments[k].step);
       return figureOfLive(view, false);
     },
     done: () => leavePast(view),

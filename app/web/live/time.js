@@ -1,15 +1,15 @@
 // Time: the loss is the time line of the run. A hand drags the line over it, or the loss itself as long as the whole of
 // it is shown, and the planes show what is kept of that step (`film.js`); arrows and Home and End do the same. What is
-// shown then is a moment: `view.time.shown`, null for the newest picture, which comes in meanwhile and waits.
+// shown then is an earlier moment: `view.time.shown`, null for the newest, which comes in meanwhile and waits.
 //
 // The server is told of a moment when a hand has come to rest ("moment", the component's state): it pauses the run, and
-// lets Play go on from there. It is asked for the flow itself where somebody wants what the film does not have: another
-// depth, or a part of a plane. `scene.time.glimpse` is the answer.
+// lets Play go on from there.
 
-import { paint, paintPlanes, show, showWords } from "./clock.js";
-import { halt, lastStage, placeOf, showDepth, stageName, stepName } from "./depth.js";
+import { draw, paint, showWords } from "./clock.js";
+import { halt, lastStage, placeOf, stageName } from "./depth.js";
 import { zoom } from "./element.js";
-import { filmOf, keepNumbers, keepPicture, nearest, newFilm } from "./film.js";
+import { adopt } from "./evaluation.js";
+import { filmOf, keepMoment, keepNumbers, nearest, newFilm } from "./film.js";
 import { buttonsOf, isChord, press } from "./keys.js";
 import { pauseReplay, replay, stopReplay } from "./replay.js";
 import { rememberView } from "./view.js";
@@ -17,35 +17,30 @@ import { say, showReadouts, tag } from "./words.js";
 
 const REST_MS = 400; // of a hand, until the server is told
 const DRAG = 4; // pixels that a press may move and not be a drag
-const WRITTEN_MS = 100; // after the last picture its step is an attribute of the page
 const PAGE = 10; // pictures that Page Up and Page Down go
 
 /** What a view knows of time; the elements are added where it is mounted. */
 export const newTime = () => ({
-  shown: null, // the earlier picture; null: the newest
-  at: 0, // the step that was asked for: of a glimpse that could not be had, another is shown
-  now: null, // the newest picture while an earlier one is shown, and its samples
-  film: newFilm(), replay: null, told: null /* to the server */, timer: 0, writing: 0,
-  wish: null, glimpsed: null, // the step of which more is asked for, and what the server has found
+  shown: null, // the earlier moment; null: the newest
+  now: null, // while an earlier one is shown: the newest moment that there is a picture of, and that
+  film: newFilm(), replay: null, told: null /* to the server */, timer: 0,
 });
 
 /** Whether an earlier moment is shown. */
 export const isPast = (view) => view.time.shown !== null;
 const steps = (step) => step.toLocaleString("en");
 
-/** The newest picture, whatever is shown. */
-const newestOf = (view) => (isPast(view) ? view.time.now.picture : view.picture);
-
-/** The kept pictures before the newest, and it. */
-export function momentsOf(view) {
-  const newest = newestOf(view);
-  if (!newest) return [];
-  return [...view.time.film.pictures.filter(({ step }) => step < newest.step), newest];
+/** The kept moments before the newest, and it. */
+export function momentsOf({ newest, time }) {
+  return newest ? [...time.film.moments.filter(({ step }) => step < newest.step), newest] : [];
 }
+
+/** The step at which the line stands; the picture of it may still be on its way. */
+const stepShown = ({ time: { shown }, picture }) => (shown ?? picture).step;
 
 /** The place among these of what is shown. */
 export function momentShown(view, moments = momentsOf(view)) {
-  return isPast(view) ? nearest(moments.slice(0, -1), view.time.at) : moments.length - 1;
+  return isPast(view) ? nearest(moments.slice(0, -1), view.time.shown.step) : moments.length - 1;
 }
 
 /** A scene of another timeline begins. */
@@ -53,27 +48,19 @@ export function startTime(view) {
   stopReplay(view);
   clearTimeout(view.time.timer);
   const film = filmOf(view.scene.run, view.scene.time?.continues);
-  Object.assign(view.time, { film, shown: null, now: null, told: null, wish: null, glimpsed: null });
+  Object.assign(view.time, { film, shown: null, now: null, told: null });
   view.root.dataset.time = "now";
 }
 
-/** A scene has been taken up: what it measured is kept, and what was asked for is shown. */
+/** A scene has been taken up: what it measured is kept. */
 export function takeTime(view) {
   keepNumbers(view.time.film, view.scene.readouts);
   nameTheViews(view);
   // The server still knows of a moment that a picture before this one had shown.
   if (!view.time.told && Number.isInteger(view.scene.time?.moment)) tellMoment(view, null);
-  const glimpse = view.scene.time?.glimpse;
-  if (glimpse && isPast(view) && view.time.wish === glimpse.asked) showGlimpse(view, glimpse);
 }
 
-export const keepPictures = (view, frames) => frames.forEach((frame) => keepPicture(view.time.film, frame));
-
-/** A newer picture while an earlier one is shown. */
-export function hold(view, frame) {
-  view.time.now = { picture: frame, samples: frame.samples ?? view.time.now.samples };
-  showTime(view);
-}
+export const keepMoments = (view, moments) => moments.forEach((moment) => keepMoment(view.time.film, moment));
 
 /** Show the moment at a place among `moments`; the last is the newest. */
 export function goTo(view, place, moments = momentsOf(view)) {
@@ -87,53 +74,40 @@ export function goTo(view, place, moments = momentsOf(view)) {
 function enterPast(view, step) {
   const waiting = view.queue.splice(0).at(-1);
   halt(view);
-  const now = { picture: view.picture, samples: view.samples };
-  Object.assign(view.time, { now, depth: view.depth.wanted, at: step });
-  if (waiting) view.time.now.picture = waiting;
+  const { picture, evaluation: { of }, depth: { wanted } } = view;
+  view.time.now = { picture, moment: of ?? view.newest, depth: wanted };
+  Object.assign(view, { newest: waiting ?? view.newest, before: null, share: 1 });
   tellMoment(view, { run: view.scene.run, step, asks: false }); // at once: the run is paused by it
 }
 
-/** Draw a kept picture, or what leads to it: `before`, and the `share` of the way. */
-export function showMoment(view, picture, before = null, share = 1) {
-  if (!isPast(view)) enterPast(view, picture.step);
-  const isNew = view.time.shown !== picture;
-  Object.assign(view.time, { shown: picture, at: picture.step, wish: null, glimpsed: null });
-  drawMoment(view, picture, before, share);
-  if (isNew && !view.time.replay) tellLater(view);
+/** Draw a kept moment. */
+export function showMoment(view, moment) {
+  const { time } = view;
+  if (!isPast(view)) enterPast(view, moment.step);
+  if (time.shown === moment) return;
+  time.shown = moment;
+  draw(view, moment);
+  showTime(view);
+  if (!time.replay) tellLater(view);
 }
 
-function drawMoment(view, picture, before, share) {
-  const isNew = view.picture !== picture;
-  const own = picture.depth ?? lastStage(view);
-  Object.assign(view, { picture, before, share, samples: picture.samples ?? null });
-  view.colourTop = Math.max(picture.density_top, Number.MIN_VALUE);
-  if (isNew) {
-    view.arrived = {};
-    if (!picture.stages) view.depth.wanted = view.depth.at = own;
-    say(view.panes.data.caption, stepName(picture.step));
-    showReadouts(view);
-  }
-  paintPlanes(view);
-  if (isNew) {
-    showDepth(view);
-    nameTheViews(view);
-    showTime(view);
-    // Streamlit's style sheets have this attribute within `:has`: written with each picture it takes most of the time.
-    clearTimeout(view.time.writing);
-    view.time.writing = setTimeout(() => tag(view.root, "data-step", view.picture?.step ?? ""), WRITTEN_MS);
-  }
+/** The picture of an earlier moment has come: what stands around the planes speaks of it. */
+export function nameMoment(view) {
+  showReadouts(view);
+  nameTheViews(view);
+  showTime(view);
 }
 
-/** Back to the newest picture. */
+/** Back to the newest moment. */
 export function leavePast(view) {
   if (!isPast(view)) return;
   stopReplay(view);
-  const { now, depth } = view.time;
-  Object.assign(view.time, { shown: null, now: null, wish: null, glimpsed: null });
-  view.depth.wanted = view.depth.at = depth;
-  Object.assign(view, { samples: now.samples, before: null });
-  view.picture = null; // nothing glides from the past to the newest
-  show(view, now.picture);
+  const { time: { now }, newest } = view;
+  Object.assign(view.time, { shown: null, now: null });
+  Object.assign(view, { before: null, share: 1, isCut: true }); // nothing glides from the past to the newest
+  if (!newest.weights) view.depth.wanted = view.depth.at = now.depth; // which a frame has changed
+  if (newest === now.moment) adopt(view, newest, now.picture);
+  else draw(view, newest);
   showWords(view);
   nameTheViews(view);
   showTime(view);
@@ -157,40 +131,17 @@ function tellLater(view) {
 export function tellNow(view) {
   const { time, scene, root } = view;
   if (!isPast(view) || !root.isConnected) return;
-  const moment = { run: scene.run, step: time.at, asks: time.wish !== null };
+  const moment = { run: scene.run, step: time.shown.step, asks: false };
   if (JSON.stringify(moment) !== JSON.stringify(time.told)) tellMoment(view, moment);
-}
-
-/** Somebody wants what the film does not have. */
-export function askForGlimpse(view) {
-  if (!isPast(view) || view.time.wish !== null) return;
-  stopReplay(view);
-  view.time.wish = view.time.at;
-  tellLater(view);
-  showTime(view);
-}
-
-/** Show the flow that the server has found for a moment, as far as it is known. */
-function showGlimpse(view, glimpse) {
-  const isNew = !view.time.glimpsed?.still && glimpse.still;
-  view.time.glimpsed = glimpse;
-  if (isNew) {
-    view.time.shown = glimpse.still;
-    drawMoment(view, glimpse.still, null, 1);
-  }
-  showReadouts(view);
-  showTime(view);
 }
 
 /** The large numbers of what is shown: those measured nearest to it, each with its step where that is another. */
 export function readoutsShown(view) {
   const { scene, time, picture } = view;
   if (!isPast(view)) return scene.readouts;
-  const found = time.glimpsed?.still ? time.glimpsed.readouts : [];
   return scene.readouts.map((now) => {
     const list = time.film.numbers[now.name] ?? [];
-    const own = found.find(({ name, value }) => name === now.name && value);
-    const then = own ?? list[nearest(list, picture.step)];
+    const then = list[nearest(list, picture.step)];
     const { name, help, label } = now;
     if (!then) return { name, help, label, value: "", error: "", unit: "", word: "", note: "not kept for this moment" };
     return { ...then, name, help, label: then.step === picture.step ? label : `${label}, step ${steps(then.step)}` };
@@ -211,8 +162,11 @@ function lossAt(view, step) {
 export function altOf(view, name, alt) {
   if (!isPast(view) || (name === "latent" && view.shows === "truth")) return alt;
   const spaces = { data: "Data space: density of the flow", loss: "Loss against steps, with a line" };
-  const second = view.shows === "difference" ? "The flow's density minus the true one"
-    : `${stageName(view, Math.round(placeOf(view).at))}: data and a straight grid`;
+  const others = {
+    difference: "The flow's density minus the true one", believed: "The density that training believed in",
+  };
+  const stage = Math.round(placeOf(view)?.at ?? lastStage(view));
+  const second = others[view.shows] ?? `${stageName(view, stage)}: data and a straight grid`;
   const { step } = view.picture;
   const said = [`${spaces[name] ?? second}, at step ${steps(step)}, an earlier moment of this run`, lossAt(view, step)];
   return `${said.filter(Boolean).join("; ")}.`;
@@ -226,32 +180,19 @@ function nameTheViews(view) {
 
 /** What stands beside the time line, as sentences. */
 function timeSaid(view, isMovable) {
-  const { time, scene } = view;
-  const newest = newestOf(view)?.step ?? 0;
+  const { scene, newest } = view;
   if (!isPast(view)) {
     const from = scene.time?.continues;
     const branch = from ? `This run goes on from step ${steps(from.step)} of an earlier one. ` : "";
     return ["", branch + (isMovable ? "Drag the line over the loss to go back in time." : "")];
   }
-  const step = view.picture.step;
-  const first = `Step ${steps(step)} of ${steps(newest)}`;
+  const step = stepShown(view);
+  const first = `Step ${steps(step)} of ${steps(newest.step)}`;
   const rest = scene.playing ? "" : "Training is paused. ";
-  if (time.wish !== null) return [first, glimpseSaid(time)];
   const before = (scene.time?.checkpoints ?? [0]).filter((one) => one <= step).at(-1) ?? 0;
   const again = before === step ? ""
     : ` The steps after ${before ? `the checkpoint at step ${steps(before)}` : "step 0"} are trained again.`;
   return [first, `${rest}“Continue from here” starts a new branch, and “Undo” brings this run back.${again}`];
-}
-
-function glimpseSaid({ glimpsed, wish }) {
-  if (!glimpsed?.still) {
-    return `The stored picture is coarse and shows one depth. The flow of step ${steps(wish)} is being loaded …`;
-  }
-  const { step, since } = glimpsed;
-  const from = since ? `the checkpoint at step ${steps(since)}` : "step 0";
-  if (since === step && step === wish) return `Shown from ${from}.`;
-  if (step === wish) return `Computed again from ${from}, so it is sharp and has all depths.`;
-  return `Shown from ${from}, the nearest one to step ${steps(wish)}.`;
 }
 
 /** Bring the line, the slider and the words beside it up to date. */
@@ -261,7 +202,7 @@ export function showTime(view) {
   const moments = momentsOf(view);
   const isMovable = moments.length > 1;
   const newest = moments.at(-1).step;
-  const { step } = view.picture;
+  const step = stepShown(view);
   const { line, bar } = time;
   tag(root, "data-time", isPast(view) ? "past" : "now");
   tag(root, "data-drags", dragsTime(view) ? "time" : "loss");
@@ -299,7 +240,7 @@ export function placeLine(view) {
   line.hidden = !at || !picture;
   future.hidden = line.hidden || !isPast(view);
   if (line.hidden) return;
-  const x = scale * (Math.max(at.left, Math.min(at.left + at.width, at.x(picture.step))) - at.left);
+  const x = scale * (Math.max(at.left, Math.min(at.left + at.width, at.x(stepShown(view)))) - at.left);
   line.style.transform = `translateX(${x}px)`;
   future.style.clipPath = `inset(0 0 0 ${x}px)`;
 }

@@ -40,7 +40,7 @@ function zoomInAddress() {
 /** Once, when the picture is mounted; the depth is taken up with the first picture. */
 export function recallView(view) {
   const second = viewInAddress(SECOND);
-  if (["truth", "difference"].includes(second)) view.shows = second;
+  if (["truth", "difference", "believed"].includes(second)) view.shows = second;
   view.toggled = new Set();
   for (const name of (viewInAddress(LAYERS) ?? "").split(" ")) {
     const [pane, layer] = name.split(".");

@@ -74,13 +74,24 @@ export function showStep(view) {
   if (box) write(box, stepReadout(view));
 }
 
-/** Where nobody knows the truth the second pane has nothing but the latent space to show. */
-export function showChoices({ root, scene, shows }) {
+/** Where nobody knows the truth the second pane cannot show it, nor a belief where training has none of its own, or the
+ * server draws. */
+export function showChoices({ root, scene, shows, newest }) {
   root.querySelector("[data-layer=believed]").hidden = !scene.loss?.held_believed;
+  const has = { latent: true, truth: scene.truth, difference: scene.truth, believed: scene.belief && newest?.weights };
   for (const button of root.querySelectorAll("[data-view]")) {
-    button.hidden = !scene.truth && button.dataset.view !== "latent";
+    button.hidden = !has[button.dataset.view];
     button.setAttribute("aria-pressed", button.dataset.view === shows);
   }
+}
+
+/** What this browser cannot draw, and why. */
+export function showRefusals({ root, layers, picture, refused }) {
+  const [samples, all] = [".live-refusal", ".live-plain"].map((one) => root.querySelector(one));
+  samples.hidden = !layers.data.samples || !picture?.refusal;
+  all.hidden = !refused;
+  say(samples, samples.hidden ? "" : `No samples are drawn. ${picture.refusal}`);
+  say(all, refused ? `The server draws this flow. ${refused}` : "");
 }
 
 export function showClasses(view, theme) {

@@ -1,7 +1,7 @@
 // A film as a file (WebM): sheets one after the other, recorded by the browser at the pace at which they are shown.
 //
-// A film is {count, figure(k), done()}: `figure(k)` shows its k-th picture on the page and returns it as a figure, null
-// if that has gone.
+// A film is {count, figure(k), done()}: `figure(k)` shows its k-th picture on the page and returns it as a figure, or a
+// promise of it; null if that has gone.
 
 import { penOf } from "../canvas/page.js";
 import { drawSheet, laidOut, SMALL } from "./sheet.js";
@@ -55,7 +55,7 @@ export async function recorded(film, theme) {
   try {
     for (let k = 0; k < film.count; k++) {
       const began = performance.now();
-      const figure = film.figure(k);
+      const figure = await film.figure(k);
       if (!figure) throw new Error("the picture has left the page. Stay on it while the film is recorded.");
       draw(figure, !recorder);
       if (!recorder) {

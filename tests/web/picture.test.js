@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  mixed, mixedDensity, mixedPicture, mixedWayAt, pairsOf, pictureOfFrame, placesOf, polyline, topOf, wayAt,
+} from "../../app/web/live/picture.js";
+
+const packed = (/** @type {number[]} */ numbers, /** @type {number[]} */ shape) => {
+  const bytes = Buffer.from(Uint16Array.from(numbers).buffer);
+  return { dtype: /** @type {const} */ ("uint16"), shape, base64: bytes.toString("base64") };
+};
+const field = (/** @type {number[]} */ values) => ({ values: Float32Array.from(values), rows: 2, columns: 2 });
+const density = (/** @type {number[]} */ values, top = 1) => ({ field: field(values), top, part: null });
+const ways = (/** @type {number} */ first, /** @type {number[]} */ points, count = 1) =>
+  ({ first, count, points: Float32Array.from(points), lines: new Float32Array(4 * count), linePoints: 2 });
+
+test("packed places have the numbers of their window, and none outside it", () => {
+  const found = pairsOf(packed([32768, 1, 0, 5, 65535, 65534, 1, 65534], [4, 2]), [[-1, 1], [0, 10]]);
+  assert.ok(Math.abs(found[0]) < 1e-4 && Math.abs(found[1] - 10 / 65535) < 1e-4);
+  assert.deepEqual([...found.slice(2, 6)], [NaN, NaN, NaN, NaN]);
+  assert.ok(found[6] > -1 && found[7] < 10);
+});
+
+test("between two pictures the mass is that of both, and what comes from nowhere is there at once", () => {
+  const [from, to] = [Float32Array.of(1, NaN, 3), Float32Array.of(3, 2, 1)];
+  assert.deepEqual([...mixed(from, to, 0.25)], [1.5, 2, 2.5]);
+  assert.equal(mixed(from, to, 1), to);
+  assert.equal(mixed(Float32Array.of(1), to, 0.5), to, "other numbers than before");
+  const between = mixedDensity(density([0, 1, 2, 3], 4), density([6, 3, 0, 3], 1), 0.5);
+  assert.deepEqual([...between.field.values], [3, 2, 1, 3]);
+  assert.equal(between.top, 2);
+});
+
+test("a part of the window turns into the same part alone", () => {
+  const part = (/** @type {number} */ low, /** @type {number[]} */ values) =>
+    ({ window: /** @type {[[number, number], [number, number]]} */ ([[low, 1], [0, 1]]), field: field(values) });
+  const from = { ...density([0, 0, 0, 0]), part: part(0, [0, 0, 0, 0]) };
+  assert.deepEqual(
+    [...mixedDensity(from, { ...density([1, 1, 1, 1]), part: part(0, [2, 2, 2, 2]) }, 0.5).part?.field.values ?? []],
+    [1, 1, 1, 1],
+  );
+  const other = part(0.5, [2, 2, 2, 2]);
+  assert.equal(mixedDensity(from, { ...density([1, 1, 1, 1]), part: other }, 0.5).part, other);
+});
+
+test("every depth is between its stages, and those that are not known are the nearest that is", () => {
+  const all = ways(0, [0, 0, 2, 4, 10, 10], 3);
+  assert.deepEqual([...wayAt(all, 0.5).points], [1, 2]);
+  assert.deepEqual([...wayAt(all, 2).points], [10, 10]);
+  assert.deepEqual([wayAt(all, 7).at, ...wayAt(all, 7).points], [2, 10, 10]);
+  const own = ways(3, [5, 6]);
+  assert.deepEqual([wayAt(own, 0).at, ...wayAt(own, 0).points], [3, 5, 6]);
+  assert.deepEqual([...mixedWayAt(ways(3, [1, 2]), own, 3, 0.5).points], [3, 4]);
+  assert.deepEqual([...mixedWayAt(ways(2, [1, 2]), own, 3, 0.5).points], [5, 6], "another depth is no beginning");
+});
+
+test("what is drawn between two pictures is a picture for the next one to begin from", () => {
+  const one = (/** @type {number} */ step, /** @type {number} */ value) => ({
+    step, density: density([value, value, value, value], value), believed: null, ways: ways(0, [value, value]),
+    samples: Float32Array.of(value, value), refusal: "", terms: null,
+  });
+  const between = mixedPicture(one(1, 1), one(2, 4), 0.5);
+  assert.deepEqual([between.step, between.density.top, between.density.field.values[0]], [2, 2, 2.5]);
+  assert.deepEqual([between.ways?.points[0], between.samples?.[0]], [2.5, 2.5]);
+  const last = one(2, 4);
+  assert.equal(mixedPicture(one(1, 1), last, 1), last);
+});
+
+test("a frame of the server's becomes a picture, with the samples of an earlier one", () => {
+  const scene = { window: /** @type {[[number, number], [number, number]]} */ ([[-1, 1], [-1, 1]]),
+    frame_window: /** @type {[number, number]} */ ([-16, 16]), blocks: 2 };
+  const frame = {
+    step: 7, density: packed([0, 65535, 0, 0], [2, 2]), density_largest: 0.5, density_top: 0.4,
+    latent: packed([32768, 32768], [1, 2]), grid: packed([32768, 32768, 49152, 32768], [1, 2, 2]),
+    samples: packed([65000, 32768], [1, 2]), depth: null, stages: null,
+  };
+  const first = pictureOfFrame(frame, scene, null);
+  assert.deepEqual([first.density.field.values[1], first.density.top], [0.5, 0.4]);
+  assert.deepEqual([first.ways?.first, first.ways?.count, first.ways?.linePoints], [3, 1, 2]);
+  assert.ok(Math.abs((first.ways?.lines[2] ?? 0) - 8) < 1e-3);
+  const second = pictureOfFrame({ ...frame, step: 8, samples: null, depth: 1 }, scene, first);
+  assert.equal(second.samples, first.samples);
+  assert.equal(second.ways?.first, 1);
+  const stages = { latent: packed([1, 1, 2, 2, 3, 3, 4, 4], [4, 1, 2]), grid: packed(Array(16).fill(9), [4, 1, 2, 2]) };
+  assert.deepEqual([pictureOfFrame({ ...frame, stages }, scene, null).ways?.count], [4]);
+});
+
+test("colours end at a quantile of what is finite", () => {
+  const values = Float32Array.from({ length: 1001 }, (_, i) => (i === 1000 ? Infinity : i));
+  assert.ok(Math.abs(topOf({ values, rows: 1, columns: 1001 }) - 0.995 * 999) < 1e-2);
+  assert.equal(topOf({ values: Float32Array.of(NaN), rows: 1, columns: 1 }), 0);
+});
+
+test("places are in the units of axes, and lines have gaps between them", () => {
+  const { x, y } = placesOf(Float32Array.of(1, 2), [{ centre: 10, scale: 2 }, { centre: 0, scale: 0.5 }]);
+  assert.deepEqual([x[0], y[0]], [12, 1]);
+  const lines = polyline(Float32Array.from({ length: 12 }, (_, i) => i), 3);
+  assert.deepEqual([...lines.x], [0, 2, 4, NaN, 6, 8, 10, NaN]);
+  assert.deepEqual([...polyline(Float32Array.from({ length: 12 }, (_, i) => i), 3, 2).y], [1, 5, NaN, 7, 11, NaN]);
+});
