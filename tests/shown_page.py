@@ -1,5 +1,6 @@
 """What a browser knows of one page: its elements, its clocks, its widgets' values and the messages it keeps."""
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from streamlit.proto.NewSession_pb2 import NewSession
 from streamlit.proto.NumberInput_pb2 import NumberInput
 from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+from app.engine.weights import decode
 
 Path = tuple[int, ...]
 STEP = re.compile(r"step \*\*([\d,]+)\*\*")
@@ -196,6 +199,8 @@ class ShownPage:
         steps = [int(found[1].replace(",", "")) for text in self.texts() if (found := STEP.search(text))]
         for scene in self.scenes:
             steps += [frame["step"] for frame in (*scene["frames"], scene["still"]) if frame]
+            if scene["weights"]:
+                steps.append(decode(base64.b64decode(scene["weights"]))[0]["step"])
         if not steps:
             raise Unexpected(f"A line with a step, or a live picture, was expected; the page says: {self.texts()}")
         return max(steps)

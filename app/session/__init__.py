@@ -73,7 +73,7 @@ from app.session.lesson import (
     unjudged,
 )
 from app.session.memory import follow_survey, go_on_with_survey, measures, stop_survey, survey, survey_anew
-from app.session.moments import Moment, as_it_was, branch, checkpoints, continues, glimpse, moment, rest
+from app.session.moments import Moment, branch, checkpoints, continues, moment, rest
 from app.session.page import Resumed, attached, clocks, entry, is_new, keeps, note, noted, settle, show, token
 from app.session.plan import shareable
 from app.session.returning import arrive_in_browser, come_back, to_store

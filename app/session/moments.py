@@ -1,22 +1,17 @@
-"""Earlier moments of the page's run: the one that the picture shows, its flow from a stored checkpoint, and the way on
-from it, as another run."""
+"""Earlier moments of the page's run: the one that the picture shows, and the way on from it, as another run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app import engine
-from app.engine.measurements.masses import Masses
 from app.engine.reports import MOVING, Report
 from app.session.kept import remember
-from app.session.page import Continues, Glimpse, current
+from app.session.page import Continues, current
 from app.session.plan import shareable
-from app.session.run import VIEW_REQUEST, edited, last_report, pause, play, start
+from app.session.run import last_report, pause, play, start
 from app.setup import Setup, changed
 from resflow_core.training.trainer import TrainConfig
-
-GLIMPSE_SECONDS = 3.0
-"""So long may the steps between a checkpoint and a moment take, for the very flow of that moment to be shown."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +19,6 @@ class Moment:
     """A step of the page's run before its newest."""
 
     step: int
-    asks: bool = False  # for more than the browser has of it: its flow at another depth, or sharp
 
 
 def moment(said: Any) -> Moment | None:
@@ -33,10 +27,10 @@ def moment(said: Any) -> Moment | None:
     report = last_report()
     if not isinstance(said, Mapping) or said.get("run") != report.timeline or not report.arms:
         return None
-    step, asks = said.get("step"), said.get("asks")
-    if type(step) is not int or type(asks) is not bool or not 0 <= step < report.arms[0].step:
+    step = said.get("step")
+    if type(step) is not int or not 0 <= step < report.arms[0].step:
         return None
-    return Moment(step, asks)
+    return Moment(step)
 
 
 def rest(said: Any) -> None:
@@ -53,7 +47,7 @@ def checkpoints() -> tuple[int, ...]:
     return (0, *engine.get_engine().checkpoints(shareable().experiment(), report.arms[0].step, _made_by(report)))
 
 
-def as_it_was(step: int) -> Setup:
+def _as_it_was(step: int) -> Setup:
     """What repeats the page's run up to `step`, with all that is planned by its link and without what somebody changed
     later."""
     planned = current().link.setup.changes
@@ -71,7 +65,7 @@ def branch(at: Moment, steps: int = 0) -> None:
     """
     page = current()
     remember()
-    timeline, began, made_by = page.report.timeline, as_it_was(at.step), _made_by(page.report)
+    timeline, began, made_by = page.report.timeline, _as_it_was(at.step), _made_by(page.report)
     if (change := _untried(page.report)) is not None:
         began = changed(began, at.step, change)
     page.plays = False
@@ -89,49 +83,6 @@ def _untried(report: Report) -> TrainConfig | None:
     """The settings that took over at the newest step, if they did."""
     arm = report.arms[0] if report.arms else None
     return arm.changes[-1][1] if arm and arm.changes and arm.changes[-1][0] == arm.step else None
-
-
-def glimpse(at: Moment | None) -> Glimpse | None:
-    """The flow of an earlier moment that the browser asks for, or of the checkpoint next to it if the steps in between
-    take long; what is known of it so far."""
-    page = current()
-    timeline = page.report.timeline
-    asked = at.step if at and at.asks else None
-    if page.glimpse and (page.glimpse.timeline, page.glimpse.asked) != (timeline, asked):
-        engine.get_engine().close(page.glimpse.run)
-        page.glimpse = None
-    if asked is None:
-        return None
-    if page.glimpse is None:
-        page.glimpse = _open(timeline, asked)
-    if page.glimpse.run:
-        _follow(page.glimpse)
-    return page.glimpse
-
-
-def _open(timeline: str, asked: int) -> Glimpse:
-    page, training = current(), engine.get_engine()
-    experiment, made_by = as_it_was(asked).experiment(), _made_by(page.report)
-    since = training.stored(experiment, asked, made_by)
-    step = asked
-    if (asked - since) * page.report.step_seconds > GLIMPSE_SECONDS:
-        step = min(checkpoints(), key=lambda one: abs(one - asked))
-        experiment = as_it_was(step).experiment()
-        since = step
-    run = training.create(experiment, since, made_by)
-    if step > since:
-        training.step(run, step - since)
-    return Glimpse(timeline, asked, step, since, run)
-
-
-def _follow(glimpse: Glimpse) -> None:
-    """Until all is known of it."""
-    report = engine.get_engine().poll(glimpse.run, replace(VIEW_REQUEST, edited=edited()))
-    if report.arms and report.arms[0].step == glimpse.step:
-        glimpse.report = report
-        if report.arms[0].still and report.arms[0].found(Masses):
-            engine.get_engine().close(glimpse.run)
-            glimpse.run = ""
 
 
 def continues() -> Continues | None:

@@ -65,18 +65,6 @@ class Continues:
     step: int
 
 
-@dataclass
-class Glimpse:
-    """The flow of an earlier moment of the page's run, in a run of its own until all is known of it."""
-
-    timeline: str  # of the page's run
-    asked: int  # the step of that moment
-    step: int  # of the flow that is shown
-    since: int  # of the checkpoint that it comes from
-    run: str  # "": it is over
-    report: Report | None = None  # at that step
-
-
 @dataclass(frozen=True)
 class Place:
     """Where somebody is in a lesson, and whether the page has the settings of that step."""
@@ -163,7 +151,6 @@ class Page(Training):
     resumed: Resumed | None = None  # until another step is opened
     began: bool = False  # whether a lesson was opened without a step, by somebody of whom nothing was known
     continues: Continues | None = None
-    glimpse: Glimpse | None = None
     wanted: int = 0  # the step to which the run is brought, because a link says so; 0: none
     brings: bool = False  # whether it is on its way there
     screen: str = ""  # that is shown, by its address

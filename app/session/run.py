@@ -314,9 +314,7 @@ def start(began: Setup, step: int = 0, made_by: tuple[str, ...] = ()) -> int:
         if new != shown:
             show(new)
     launch(page, experiment, at, made_by)
-    if page.glimpse:
-        engine.get_engine().close(page.glimpse.run)
-    page.glimpse = page.continues = None
+    page.continues = None
     page.link, page.setup = replace(page.link, setup=began), now
     page.wanted, page.brings = step if at < step else 0, False
     if step:

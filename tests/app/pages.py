@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from app.engine import weights
 from app.lessons.shelf import shelf
 from app.link import VIEW
 
@@ -98,6 +99,11 @@ def decode(packed):
     """What unpack.js does: little-endian bytes, row-major."""
     dtype = np.dtype(packed["dtype"]).newbyteorder("<")
     return np.frombuffer(base64.b64decode(packed["base64"]), dtype).reshape(packed["shape"])
+
+
+def weights_of(scene):
+    """What a live picture is told to draw a flow from: the header of the message, and the numbers."""
+    return weights.decode(base64.b64decode(scene["weights"]))
 
 
 def curves(chart):

@@ -1,16 +1,26 @@
 """The live picture's JSON: what NumPy holds is what a browser decodes, and it is small."""
 
+import base64
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from app.components.live.encode import encode_curves, encode_frame, encode_labels, encode_points, encode_truth
+from app.components.live.encode import (
+    encode_curves,
+    encode_frame,
+    encode_labels,
+    encode_points,
+    encode_truth,
+    encode_weights,
+)
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
 from app.engine.frames import GRID_LINES, GRID_POINTS, STAGE_STRIDE, STILL_GRID_POINTS
 from app.engine.job import Job
+from app.engine.weights import Weights, encode
+from app.engine.weights import decode as decode_message
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
@@ -68,18 +78,19 @@ def test_a_playing_frame_stays_below_sixteen_kilobytes():
     assert max(sizes) < 16_000
 
 
-def test_points_return_within_half_a_step_of_the_window():
-    window = ((-4.0, 4.0), (10.0, 12.0))
+def test_points_return_in_single_precision():
     points = np.random.default_rng(1).uniform((-4, 10), (4, 12), (200, 2))
-    unit = decode(encode_points(points, window)) / 65535
-    back = np.array([-4.0, 10.0]) + unit * np.array([8.0, 2.0])
-    assert np.all(np.abs(back - points) <= 0.5001 / 65535 * np.array([8.0, 2.0]))
+    packed = encode_points(points)
+    assert (packed["dtype"], packed["shape"]) == ("float32", [200, 2])
+    assert (decode(packed) == points.astype(np.float32)).all()
 
 
-def test_points_outside_the_window_are_clipped_to_its_ends():
-    packed = encode_points(np.array([[-9.0, 0.0], [9.0, 0.0], [-4.0, 4.0]]), ((-4.0, 4.0), (-4.0, 4.0)))
-    assert decode(packed)[:, 0].tolist() == [0, 65535, 0]
-    assert packed["shape"] == [3, 2]
+def test_weights_return_with_the_name_of_their_run():
+    numbers = np.array([0.5, -1.25], np.float32)
+    message = encode(Weights(7, '{"blocks": 2}', numbers))
+    header, found = decode_message(base64.b64decode(encode_weights(message, "run:1")))
+    assert header == {"run": "run:1", "arm": 0, "step": 7, "flow": {"blocks": 2}}
+    assert (found == numbers).all()
 
 
 def test_curves_are_short_numbers_and_gaps_are_null():

@@ -1,4 +1,4 @@
-"""Earlier moments of a run: which one a page shows, its flow, and another run that goes on from it."""
+"""Earlier moments of a run: which one a page shows, and another run that goes on from it."""
 
 import json
 
@@ -9,9 +9,8 @@ from app.components import live
 from app.engine.commands import ViewRequest
 from app.engine.reports import State
 from app.engine.stored import Stored
-from app.session import moments
 from app.session.page import Continues
-from tests.app.pages import decode, own, press, run
+from tests.app.pages import own, press, run
 from tests.app.test_undo import opened
 
 pytestmark = pytest.mark.thorough
@@ -24,8 +23,8 @@ class Browser:
 
     said = None
 
-    def looks_at(self, page, step, asks=False):
-        self.said = {"run": own(page).report.timeline, "step": step, "asks": asks}
+    def looks_at(self, page, step):
+        self.said = {"run": own(page).report.timeline, "step": step}
         return run(page)
 
 
@@ -70,9 +69,8 @@ def play_label(page):
 
 
 WRONG = [
-    None, "5", [], {}, {"step": 5}, {"run": "other:0", "step": 5, "asks": False}, {"step": "5", "asks": False},
-    {"step": -1, "asks": False}, {"step": NEWEST, "asks": False}, {"step": 1e9, "asks": False},
-    {"step": True, "asks": False}, {"step": 5, "asks": 1}, {"step": float("nan"), "asks": True},
+    None, "5", [], {}, {"step": None}, {"run": "other:0", "step": 5}, {"step": "5"}, {"step": -1}, {"step": NEWEST},
+    {"step": 1e9}, {"step": True}, {"step": float("nan")},
 ]  # fmt: skip
 
 
@@ -161,7 +159,7 @@ def test_what_was_changed_while_one_looked_back_holds_from_the_moment_on(page, b
         assert page.select_slider(key="learning_rate").value == rate
 
 
-def the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_engine):
+def test_the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_engine):
     setup, arm = own(page).setup, own(page).report.arms[0]
     experiment, made_by = setup.experiment(), (arm.fingerprint,)
     found = local_engine.checkpoints(experiment, NEWEST, made_by)
@@ -173,28 +171,3 @@ def the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_e
     other = local_engine.create(experiment, EARLIER, made_by)
     assert local_engine.poll(other, ViewRequest(frames=False)).arms[0].step == EARLIER
     local_engine.close(other)
-
-
-def test_the_flow_of_an_earlier_moment_is_trained_again_from_a_checkpoint(page, browser, local_engine, monkeypatch):
-    the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_engine)
-    there = own(page).run
-    with monkeypatch.context() as patch:
-        patch.setattr(moments, "GLIMPSE_SECONDS", -1.0)  # where the steps take long the nearest checkpoint is shown
-        for asked, nearest in ((31, EARLIER), (45, NEWEST), (5, 0)):
-            page = run(browser.looks_at(page, asked, asks=True))
-            found = scene(page)["time"]["glimpse"]
-            assert (found["asked"], found["step"], found["still"]["step"]) == (asked, nearest, nearest)
-    page = run(browser.looks_at(page, 31, asks=True))
-    found = scene(page)["time"]["glimpse"]
-    assert (found["asked"], found["step"], found["since"], found["still"]["step"]) == (31, 31, EARLIER, 31)
-    assert found["still"]["stages"] is not None
-    assert {number["step"] for number in found["readouts"]} == {31}
-    assert (own(page).run, own(page).report.arms[0].step) == (there, NEWEST)
-    assert own(page).glimpse.run == ""  # all is known
-    assert len(local_engine._scheduler._runs) == 1, "the run of a glimpse ends with it"
-    other = to(opened(), local_engine, 31)
-    assert (decode(scene(other)["still"]["density"]) == decode(found["still"]["density"])).all()
-    page = browser.looks_at(page, 31)
-    assert scene(page)["time"]["glimpse"] is None
-    assert own(page).glimpse is None
-    assert len(local_engine._scheduler._runs) == 2  # the page's and the other one's

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from app import channel
 from app.engine.commands import ViewRequest
 from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, LossCurves, Report, State
+from app.engine.weights import Weights, encode
 from app.metrics import (
     NOT_YET,
     held_out_nll,
@@ -26,10 +28,10 @@ from app.setup import CsvChoice, OwnData, Setup
 from app.ui.scene import scene_of, truth_of
 from resflow_core.data import DATASETS, Table
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Truncated
+from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import Mass, mass
 from resflow_core.training.trainer import TrainConfig
-from tests.app.pages import named
+from tests.app.pages import named, weights_of
 from tests.app.requests import reported
 
 BIASED = Setup(train=TrainConfig(log_det=Truncated()))
@@ -66,6 +68,31 @@ def shown(setup=None, step=1200, measured=(), **arm):
 
 def readout(told, name):
     return next(r for r in told["readouts"] if r["name"] == name)
+
+
+def test_a_scene_has_the_weights_where_no_channel_brings_them(monkeypatch):
+    message = encode(Weights(1200, '{"blocks": 2}', np.array([0.5, 2.0], np.float32)))
+    header, numbers = weights_of(shown(weights=message))
+    assert (header["run"], header["step"], numbers.tolist()) == ("run:0", 1200, [0.5, 2.0])
+    assert shown()["weights"] is None
+    monkeypatch.setattr(channel.CHANNEL, "is_read", {"run"}.__contains__)
+    assert shown(weights=message)["weights"] is None
+
+
+@pytest.mark.parametrize(
+    ("log_det", "belief"),
+    [
+        (Exact(), None),
+        (Truncated(7), {"is": "truncated", "n_terms": 7}),
+        (Roulette(), {"is": "roulette", "n_draws": 1, "probe": "gaussian"}),
+        (Roulette(n_draws=2), None),
+    ],
+)
+def test_what_training_believes_in_is_offered_where_it_has_a_closed_form_of_its_own(log_det, belief):
+    told = shown(Setup(train=TrainConfig(log_det=log_det)))
+    assert (told["belief"] is None) is (belief is None)
+    assert (belief or {}).items() <= (told["belief"] or {}).items()
+    assert len(told["alt"]["believed"]) > 30
 
 
 def test_the_gap_to_the_truth_is_the_newest_kl_with_its_standard_error():

@@ -121,7 +121,7 @@ def readouts(*, key: str) -> None:
 
 
 def chosen_moment(key: str) -> Any:
-    """What the picture mounted as `key` says of the earlier moment that it shows, unchecked: {"run", "step", "asks"};
+    """What the picture mounted as `key` says of the earlier moment that it shows, unchecked: {"run", "step"};
     None: it shows the newest."""
     return st.session_state.get(key, {}).get("moment")
 

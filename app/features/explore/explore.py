@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import channel, session
 from app.components import live
-from app.engine.reports import ArmReport, Frame, Report
+from app.engine.reports import ArmReport, Frame
 from app.estimates.settings import Bench, matrix_problem
 from app.features.explore import canvas
 from app.ui import block_table, heading, matrices, notices, opening, transport
@@ -46,7 +46,7 @@ def run() -> None:
     if draws:
         canvas.show(scene)
     else:
-        picture(scene, report, here)
+        picture(scene, here)
     if session.turns():
         st.rerun()
     if (own := session.setup().own) and own.drawing:
@@ -58,18 +58,10 @@ def run() -> None:
         blocks(report.arms[0].blocks, report.arms[0].step if here else None)
 
 
-def picture(scene: dict[str, Any], report: Report, here: session.Moment | None) -> None:
+def picture(scene: dict[str, Any], here: session.Moment | None) -> None:
     """The live picture, with what it is offered and the time line of its run."""
     scene |= {"checks": matrices.offered(), "hints": opening.is_due(), "curves": session.is_about_curves()}
-    scene["time"] = time_line(
-        session.as_it_was(report.arms[0].step if report.arms else 0),
-        session.checkpoints(),
-        here.step if here else None,
-        session.continues(),
-        session.glimpse(here),
-    )
-    if scene["time"]["glimpse"]:
-        scene["still"] = None  # of the newest: the browser has it
+    scene["time"] = time_line(session.checkpoints(), here.step if here else None, session.continues())
     live.live_panes(scene, key="panes", checked=check_by_hand)
 
 

@@ -153,11 +153,9 @@ function showSum(view, box, at) {
   const { scene } = view;
   const blocks = at.log_dets.reduce((total, value) => total + value, 0);
   const terms = [
-    ["", at.isOwn ? "log p(x), drawn by your browser" : "log p(x)", nats(at.log_prob)],
-    ["=", "log N(z; 0, I)", nats(at.log_normal)],
+    ["", "log p(x)", nats(at.log_prob)], ["=", "log N(z; 0, I)", nats(at.log_normal)],
     ["+", "Σ log det(I + A)", nats(blocks)], ["+", "ActNorm", nats(at.actnorm)],
   ];
-  if (at.isOwn && at.server) terms.push(...byServer(at, at.server));
   if (at.true_log_prob !== null) terms.push(["", "true log p(x)", nats(at.true_log_prob)]);
   const area = Math.abs(dataSpace(view).area);
   box.title = `In ${scene.loss_unit}, at step ${at.step.toLocaleString("en")}. The density there is ` +
@@ -167,14 +165,20 @@ function showSum(view, box, at) {
     column.append(element("span", "", name), element("b", "", value));
     return sign ? [element("span", "live-sign", sign), column] : [column];
   }));
+  if (at.isOwn) box.append(drawnBy(at));
 }
 
-/** The server's value beside the browser's: their difference where both are of one step. */
-function byServer(at, { step, log_prob: value }) {
-  if (step !== at.step) return [["", `by the server, at step ${step.toLocaleString("en")}`, nats(value)]];
-  const isKnown = value !== null && at.log_prob !== null;
-  const apart = isKnown ? Math.abs(at.log_prob - value).toExponential(0).replace("-", "−") : "–";
-  return [["", "by the server", nats(value)], ["", "difference", apart]];
+/** The server's value of log p(x) beside the browser's: their difference if both are of one step. */
+function drawnBy({ step, log_prob: own, server }) {
+  const line = element("span", "live-by", "Drawn by your browser");
+  if (!server) return line;
+  const { step: of, log_prob: value } = server;
+  const told = [`; by the server${of === step ? "" : ` at step ${of.toLocaleString("en")}`}: `, element("b", "", nats(value))];
+  if (of === step && value !== null && own !== null) {
+    told.push(", difference ", element("b", "", Math.abs(own - value).toExponential(0).replace("-", "−")));
+  }
+  line.append(...told);
+  return line;
 }
 
 const termName = (at, chosen) => {

@@ -77,7 +77,7 @@ function enterPast(view, step) {
   const { picture, evaluation: { of }, depth: { wanted } } = view;
   view.time.now = { picture, moment: of ?? view.newest, depth: wanted };
   Object.assign(view, { newest: waiting ?? view.newest, before: null, share: 1 });
-  tellMoment(view, { run: view.scene.run, step, asks: false }); // at once: the run is paused by it
+  tellMoment(view, { run: view.scene.run, step }); // at once: the run is paused by it
 }
 
 /** Draw a kept moment. */
@@ -131,7 +131,7 @@ function tellLater(view) {
 export function tellNow(view) {
   const { time, scene, root } = view;
   if (!isPast(view) || !root.isConnected) return;
-  const moment = { run: scene.run, step: time.shown.step, asks: false };
+  const moment = { run: scene.run, step: time.shown.step };
   if (JSON.stringify(moment) !== JSON.stringify(time.told)) tellMoment(view, moment);
 }
 
