@@ -69,6 +69,10 @@ class Stages:
     grid: np.ndarray  # (blocks + 2, 2*lines, points, 2) uint16
 
 
+Picture = Frame | bytes
+"""A flow as a page shows it: drawn by the server, or the weights (`weights.encode`) from which the browser draws it."""
+
+
 def _nothing() -> np.ndarray:
     return np.empty(0, np.float32)
 

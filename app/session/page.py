@@ -12,7 +12,7 @@ from app.csv_file import CsvFile
 from app.drawing import Drawing
 from app.engine.experiment import Experiment
 from app.engine.measurements.jacobians import Jacobians
-from app.engine.reports import Frame, Report, State
+from app.engine.reports import Picture, Report, State
 from app.estimates.sample import Sample
 from app.lessons.progress import Progress
 from app.link import DRAWING, OWN_DATA, Link
@@ -39,7 +39,8 @@ class Comparison(Training):
 
     experiment: Experiment
     own: OwnData | None  # what the arms learn that have no data set's name
-    pictures: tuple[Frame | None, ...] = ()  # the newest of each arm
+    pictures: tuple[Picture | None, ...] = ()  # the newest of each arm
+    plain: bool = False  # whether the browser cannot draw them, so that the server does
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,18 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypedDict
 
 import numpy as np
 import streamlit as st
 
 from app import session
-from app.components.planes import Chart, Heat, Pane, Path, planes
+from app.components.planes import Chart, Density, Heat, Pane, Path, planes
 from app.components.planes.panes import DASHES, Dash
 from app.engine.experiment import Arm
 from app.engine.measurements.masses import Masses
-from app.engine.reports import MOVING, ArmReport, Frame, Report
+from app.engine.reports import MOVING, ArmReport, Frame, Picture, Report
 from app.metrics import gap_to_truth, held_out_nll, with_error
 from app.text import markdown_table, signed
 from app.ui import opening, takeaway, transport
@@ -58,7 +59,7 @@ def show(name: str, arms: dict[str, Arm], about: str, first: Opening, further: C
     }
     files = takeaway.comparison(name, name, arms, found)
     files += takeaway.behind_arms(name, arms, (session.setup().seed,), report)
-    planes(panes, key=f"{name}.panes", columns=columns(len(panes)), files=files)
+    planes(panes, key=f"{name}.panes", columns=columns(len(panes)), files=files, **of_flows(name, report))
     st.caption("All densities share one colour scale.")
     st.markdown(_table(dataset, labels, arms, report.arms))
     offer(name, {label: k for k, label in enumerate(labels)}, "Use one of these flows on all screens:")
@@ -98,7 +99,7 @@ def trained(
     steps: int | None = None,
     lasting: Collection[str] = (),
     **wanted: Any,
-) -> tuple[Report, Sequence[Frame]]:
+) -> tuple[Report, Sequence[Picture]]:
     """The comparison `name` of these arms, its buttons and messages: its report and the newest picture of every arm, or
     of those at `pictured`; none before there is one of each. Play ends after so many `steps`; the settings of training
     that are `lasting` hold from step 0 on. `wanted` are fields of the `ViewRequest` that differ from what most
@@ -116,6 +117,11 @@ def trained(
         transport.waits(report, "The flows are being built")
         return report, ()
     return report, pictures
+
+
+def of_flows(name: str, report: Report) -> dict[str, Any]:
+    """What `planes` must know of the flows of the comparison `name` that it shows."""
+    return {"moving": report.state in MOVING, "refused": partial(session.draw_by_server, name)}
 
 
 def offer(name: str, arms: Mapping[str, int], words: str) -> None:
@@ -151,11 +157,17 @@ def named(message: str, labels: list[str]) -> str:
     return re.sub(r"^Arm (\d+):", lambda found: f"{labels[int(found[1]) - 1]}:", message)
 
 
-def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], frames: Sequence[Frame]) -> list[Pane]:
+def density_of(picture: Picture) -> Density | np.ndarray:
+    """What colours a plane with the density of a flow."""
+    if isinstance(picture, Frame):
+        return picture.density / 65535 * picture.density_largest
+    return Density(picture)
+
+
+def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], drawn: Sequence[Picture]) -> list[Pane]:
     """The truth, where it is known, and every flow, in the same colours."""
-    pictures = [frame.density / 65535 * frame.density_largest for frame in frames]
+    pictures, top = [density_of(one) for one in drawn], None
     notes = [f"{fit(dataset, arm)}{_mass(arm)}" for arm in arms]
-    top = max(frame.density_top for frame in frames)
     if dataset.truth:
         truth = true_density(dataset, STILL_GRID)
         top = float(truth.max())
@@ -169,7 +181,7 @@ def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], fr
             y,
             dataset.window,
             f"Density in the plane of the data, {title}. {note}",
-            heat=Heat(picture, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
+            heat=Heat(picture, "density", "", 0.0, top, smooth=True, bar=False),
             note=note,
             legend=False,
         )

@@ -56,8 +56,19 @@ def sentence(page, begins):
 
 
 def panes(page):
+    return [pane for data in _components(page) for pane in data.get("panes") or ()]
+
+
+def drawn_flows(page):
+    """Header and numbers of all flows that the browser draws in panes, by the names that these call them."""
+    flows = [flow for data in _components(page) for flow in (data.get("flows") or {}).items()]
+    return {name: weights.decode(base64.b64decode(text)) for name, text in flows}
+
+
+def _components(page):
+    """The data of all that have some."""
     found = [json.loads(e.proto.json or "null") for e in page.main if e.type == "bidi_component"]
-    return [pane for data in found if isinstance(data, dict) for pane in data.get("panes") or ()]
+    return [data for data in found if isinstance(data, dict)]
 
 
 def metrics(page):

@@ -57,7 +57,8 @@ def show() -> None:
         bands.curves(dataset, groups, by_time=False),
         bands.curves(dataset, groups, by_time=True),
     ]
-    planes(panes, key="consequences", columns=side_by_side.columns(len(panes)))
+    shown = side_by_side.of_flows(NAME, report)
+    planes(panes, key="consequences", columns=side_by_side.columns(len(panes)), **shown)
     with st.expander("All numbers: a row for each activation, and as files", key=f"{NAME}.numbers"):
         st.markdown(_table(dataset, groups))
         contents = {"Curves": lambda: _by_step(groups, setup.seed)}

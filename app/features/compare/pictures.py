@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from app.components.planes import Dots, Heat, Pane, Path
+from app.components.planes import Dots, Heat, Pane, Path, Samples
 from app.engine.measurements.derivatives import Derivatives
-from app.engine.reports import ArmReport, Frame
+from app.engine.reports import ArmReport, Frame, Picture
 from app.features.compare.numbers import bias_at
 from app.quantise import from_u16
 from app.text import signed
@@ -25,25 +25,35 @@ MOST_ERROR = 0.5
 ROUNDING = 1e-6
 
 
-def samples(dataset: Dataset, labels: Sequence[str], arms: Sequence[ArmReport], frames: Sequence[Frame]) -> list[Pane]:
+def samples(
+    dataset: Dataset, labels: Sequence[str], arms: Sequence[ArmReport], pictures: Sequence[Picture]
+) -> list[Pane]:
     """Held-out points, and as many draws from each flow."""
     x, y = (axis.name for axis in dataset.axes)
 
-    def pane(title: str, points: np.ndarray, note: str, colour: str | None) -> Pane:
-        dots = (Dots(points, title, colour, size=3.5, opacity=0.6),) if len(points) else ()
-        alt = f"{len(points)} points in the plane of the data, {title}. {note}"
+    def pane(title: str, points: np.ndarray | Samples, note: str, colour: str | None) -> Pane:
+        count = points.count if isinstance(points, Samples) else len(points)
+        dots = (Dots(points, title, colour, size=3.5, opacity=0.6),) if count else ()
+        alt = f"{count} points in the plane of the data, {title}. {note}"
         return Pane(title, x, y, dataset.window, alt, dots=dots, note=note, legend=False)
 
     points = dataset.held_out()[:POINTS].numpy()
     data = pane("Data", points, f"{len(points)} held-out points.", None)
     return [data] + [
-        pane(label, _drawn(dataset, frame)[: len(points)], frame.refusal or fit(dataset, arm), style(k)["colour"])
-        for k, (label, arm, frame) in enumerate(zip(labels, arms, frames, strict=True))
+        pane(label, _drawn(dataset, picture, len(points)), _refusal(picture) or fit(dataset, arm), style(k)["colour"])
+        for k, (label, arm, picture) in enumerate(zip(labels, arms, pictures, strict=True))
     ]
 
 
-def _drawn(dataset: Dataset, frame: Frame) -> np.ndarray:
-    return np.empty((0, 2)) if frame.samples is None else from_u16(frame.samples, dataset.window)
+def _drawn(dataset: Dataset, picture: Picture, count: int) -> np.ndarray | Samples:
+    if not isinstance(picture, Frame):
+        return Samples(picture, count)
+    return np.empty((0, 2)) if picture.samples is None else from_u16(picture.samples[:count], dataset.window)
+
+
+def _refusal(picture: Picture) -> str:
+    """Why the server has no samples; a browser says so itself."""
+    return picture.refusal if isinstance(picture, Frame) else ""
 
 
 def spectra(

@@ -1,5 +1,6 @@
 """The arms while they train: pictures, fits as bands, belief beside truth, and the numbers."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -8,7 +9,7 @@ from app import session
 from app.components.planes import Pane, planes
 from app.engine.experiment import Arm
 from app.engine.measurements.derivatives import Derivatives
-from app.engine.reports import ArmReport, Frame
+from app.engine.reports import ArmReport, Picture
 from app.features.compare import charts, pictures, stored, table, words
 from app.features.compare.arms import Contender, contenders
 from app.features.compare.numbers import compared
@@ -88,7 +89,8 @@ def show() -> None:
     discs = sum(one.budget is not None for one in found)
     if view == "spectra" and not discs:
         st.info("Only residual flows have a series and eigenvalues to draw. Choose a residual flow for A, B, C or D.")
-    planes(shown, key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)))
+    about = side_by_side.of_flows(NAME, report)
+    planes(shown, key=f"{NAME}.planes", columns=max(LEAST_IN_A_ROW, len(shown)), **about)
     if view == "layers":
         _layers(found, [report.arms[k] for k in firsts])
     planes(others, key=f"{NAME}.charts", columns=2)
@@ -103,7 +105,7 @@ def show() -> None:
 
 
 def panes(
-    shown: str, dataset: Dataset, found: list[Contender], firsts: list[ArmReport], frames: list[Frame]
+    shown: str, dataset: Dataset, found: list[Contender], firsts: list[ArmReport], frames: Sequence[Picture]
 ) -> list[Pane]:
     """The chosen pictures of the first seed of each arm."""
     labels = [one.label for one in found]

@@ -86,7 +86,8 @@
 /**
  * What panes and charts have in common.
  *
- * @typedef {{title: string, x: string, y: string, note: string, alt: string, legend: boolean, paths: PathSpec[]}} Common
+ * @typedef {{title: string, x: string, y: string, note: string, alt: string, legend: boolean}} Words
+ * @typedef {Words & {paths: PathSpec[]}} Common
  *
  * @typedef {object} OfPane
  * @property {"pane"} kind
