@@ -1,6 +1,8 @@
 """What the live picture draws from weights, as a test reads it off the page; and the density of such weights by NumPy,
 which shares no code with the page."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from app.engine.weights import decode
@@ -46,7 +48,8 @@ def density(visitor, pane="data"):
         const {{ picture, panes, scene: {{ axes }} }} = {VIEW};
         const {{ nodes, window }} = panes.{pane}.surface.picture.layers.findLast(({{ kind }}) => kind === 'field');
         const inFlow = window.map((side, i) => side.map((end) => (end - axes[i].centre) / axes[i].scale));
-        return [picture.step, inFlow, nodes.columns, Array.from(nodes.values, (p) => p * axes[0].scale * axes[1].scale)];
+        const area = axes[0].scale * axes[1].scale;
+        return [picture.step, inFlow, nodes.columns, Array.from(nodes.values, (p) => p * area)];
     }}""")
     return step, window, np.array(values).reshape(-1, columns)
 
@@ -95,7 +98,7 @@ def _pass(header, numbers, points):
         x, constant = normed(x)
         beta = take(1)[0]
         value, tangent = beta * x, beta * np.eye(2)[None].repeat(len(x), 0)
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             weight, bias = take(outputs, inputs), take(outputs)
             tangent = weight @ (slope(value)[:, :, None] * tangent)
             value = phi(value) @ weight.T + bias
