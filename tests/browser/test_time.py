@@ -1,19 +1,16 @@
 """The loss as a time line: what the film keeps, and a hand that goes back in it."""
 
-import base64
-import json
 import re
 from itertools import dropwhile
 
 import numpy as np
 import pytest
 
-from app import web
 from tests.browser.conftest import after_next_picture, box_at_rest, zoom_wheel
+from tests.browser.drawn import RESTS, SHARP, VIEW, Heard, density, log_density, moments, nodes
 from tests.served import wait_for
 
 QUICK = "blocks=2&width=8&batch=32"
-VIEW = "document.querySelector('.live-panes').live"
 
 
 @pytest.fixture
@@ -24,7 +21,7 @@ def trained(visit):
         visitor = visit(query, **context)
         visitor.wait("root.dataset.channel === 'open'", "the channel")
         visitor.press("Play")
-        visitor.wait(f"root.live.time.film.pictures.length >= 12 && root.live.picture.step >= {steps}", "a film")
+        visitor.wait(f"root.live.time.film.moments.length >= 12 && root.live.picture?.step >= {steps}", "a film")
         visitor.press("Pause")
         settled(visitor)
         return visitor
@@ -34,7 +31,7 @@ def trained(visit):
 
 def settled(visitor):
     visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
-    visitor.wait("!root.live.scene.playing && root.live.picture?.stages", "the sharp picture")
+    visitor.wait(SHARP, "the sharp picture")
 
 
 def uncaught(visitor):
@@ -48,27 +45,6 @@ def step_of(visitor):
 
 def time_line(visitor):
     return visitor.page.get_by_role("slider", name="Time")
-
-
-def pictures(visitor):
-    """Step and density of each picture of the film before the newest."""
-    found = visitor.page.evaluate(f"""() => {{
-        const view = {VIEW};
-        const newest = view.time.now?.picture.step ?? view.picture.step;
-        return view.time.film.pictures.filter(({{ step }}) => step < newest)
-            .map(({{ step, density }}) => [step, [...density.array]]);
-    }}""")
-    return dict(found)
-
-
-def shown(visitor):
-    """The step on the planes, and the density that is drawn, as it was packed."""
-    return visitor.page.evaluate(f"""() => {{
-        const {{ picture, panes }} = {VIEW};
-        const {{ nodes }} = panes.data.surface.picture.layers.find(({{ kind }}) => kind === 'field');
-        const area = {VIEW}.scene.axes[0].scale * {VIEW}.scene.axes[1].scale;
-        return [picture.step, Array.from(nodes.values, v => Math.round(v * area / picture.density_largest * 65535))];
-    }}""")
 
 
 def pixel_of(visitor, step):
@@ -96,102 +72,51 @@ def drag(visitor, step, begin=None, end=True):
 
 
 def in_the_past(visitor):
-    visitor.wait("root.dataset.time === 'past'", "an earlier moment")
+    visitor.wait("root.live.time.shown && root.live.picture.step === root.live.time.shown.step", "an earlier moment")
+
+
+def now(visitor):
+    visitor.wait(f"root.dataset.time === 'now' && {RESTS}", "the newest picture")
+
+
+def plane_at(visitor, u, v):
+    """A place of the data space on the screen, by shares of its sides."""
+    box = box_at_rest(visitor.page.locator("[data-pane=data] .live-plot"))
+    return box["x"] + u * box["width"], box["y"] + v * box["height"]
 
 
 def nearest(steps, step):
     return min(steps, key=lambda one: abs(one - step))
 
 
-def watch_frames(page):
-    """Note what a page receives by the channel, as the server sent it: density by step."""
-    heard = {}
-
-    def listen(socket):
-        def take(text):
-            if isinstance(text, str) and '"frames"' in text:
-                for frame in json.loads(text)["frames"]:
-                    values = np.frombuffer(base64.b64decode(frame["density"]["base64"]), "<u2")
-                    heard[frame["step"]] = values.tolist()
-
-        socket.on("framereceived", take)
-
-    page.on("websocket", listen)
-    return heard
-
-
-FED = """async ([scenes, each, gap]) => {
-  const { showScene } = await import("ADDRESS");
-  const root = document.querySelector('.live-panes');
-  const view = root.live;
-  const shaped = (shape) => { // a hill, or a way to and fro
-    const array = Uint16Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => 65535 * Math.sin(i / 510) ** 2);
-    const base64 = btoa(Array.from(new Uint8Array(array.buffer), c => String.fromCharCode(c)).join(''));
-    return () => ({ dtype: 'uint16', shape, base64 });
-  };
-  const [density, latent, grid, samples] = [[40, 40], [500, 2], [26, 41, 2], [500, 2]].map(shaped);
-  const begin = view.time.film.pictures.at(-1)?.step ?? 0;
-  let step = begin;
-  for (let i = 0; i < scenes; i++) {
-    const frames = Array.from({ length: each }, (_, k) => ({
-      step: begin + Math.round((i * each + k + 1) * gap), depth: null, density_largest: 1, density_top: 1, stages: null,
-      density: density(), latent: latent(), grid: grid(), samples: samples(),
-    }));
-    step = frames.at(-1).step;
-    const readouts = ['gap', 'mass', 'believed'].map((name) => ({ name, step, help: 'x'.repeat(200), value: '0.1234',
-      label: 'Mass that training believes in', error: '0.0123', unit: 'nats, standardised', word: 'overfitting',
-      note: 'step 123,456; 97.9 % in the window' }));
-    const data = { ...view.scene, frames, readouts, still: null };
-    showScene(root, data, { setState: view.setState });
-  }
-  const { pictures, numbers } = view.time.film;
-  const arrays = new Set(pictures.flatMap((one) =>
-    [one.density, one.latent, one.grid, one.samples].filter(Boolean).map((packed) => packed.array)));
-  const texts = Object.values(numbers).flat().flatMap((one) => Object.values(one).map(String));
-  return { begin, last: step, steps: pictures.map((one) => one.step),
-    arrays: [...arrays].reduce((sum, { byteLength }) => sum + byteLength, 0),
-    texts: texts.reduce((sum, text) => sum + 2 * text.length, 0),
-    numbers: Object.values(numbers).map((list) => list.length),
-    others: Math.max(...pictures.map((one) =>
-      JSON.stringify(one, (key, value) => (key === 'array' ? 0 : value)).length)) };
-}""".replace("ADDRESS", web.address("live/element.js"))
-
-
-def test_a_drag_over_the_loss_shows_what_was_shown_then_without_the_server_and_a_long_run_keeps_few_pictures(visit):
+def test_a_drag_over_the_loss_draws_the_flow_of_then_without_the_server(visit):
     visitor = visit(QUICK)
-    heard = watch_frames(visitor.page)
+    heard = Heard(visitor.page)
     visitor.page.reload()
     visitor.wait("root.dataset.channel === 'open' && root.dataset.step !== ''", "the channel")
     visitor.press("Play")
-    visitor.wait("root.live.time.film.pictures.length >= 12", "a film")
+    visitor.wait("root.live.time.film.moments.length >= 12", "a film")
     visitor.press("Pause")
     settled(visitor)
-    newest, film = step_of(visitor), pictures(visitor)
+    newest, film = step_of(visitor), moments(visitor)
     assert len(film) >= 10
     visitor.page.context.set_offline(True)
     for share in (0.6, 0.3, 0.8):
         aim = nearest(film, share * newest)  # halfway between two a pixel would decide
         drag(visitor, aim, begin=pixel_of(visitor, 0.5 * newest))
         in_the_past(visitor)
-        step, density = shown(visitor)
+        visitor.wait("root.live.picture.density.field.columns >= 200", "a sharp picture of it")
+        after_next_picture(visitor.page)
+        step, window, shown = density(visitor)
+        header, numbers = heard.by_step[aim]
         assert step == aim
-        assert density == pytest.approx(film[step], abs=1)
-        assert film[step] == heard[step]
+        assert (film[step] == numbers).all()
+        expected = np.exp(log_density(header, numbers, nodes(window, shown.shape))).reshape(shown.shape)
+        assert shown == pytest.approx(expected, rel=2e-3, abs=1e-5)
         assert visitor.page.locator("[data-readout=step] .live-value").inner_text() == f"{step:,}"
     drag(visitor, 1.2 * newest)
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    now(visitor)
     assert step_of(visitor) == newest
-
-    # A long run keeps at most 200 pictures, evenly, and less than two megabytes.
-    found = visitor.page.evaluate(FED, [250, 6, 7.3])
-    steps = np.array(found["steps"])
-    assert 150 <= len(steps) <= 200
-    assert found["arrays"] + found["texts"] + len(steps) * 100 < 2e6
-    assert found["others"] < 500  # no text of the arrays is left
-    assert 100 < max(found["numbers"]) <= 200
-    assert steps[-1] == found["last"] and steps[0] <= min(film) + 8
-    fed = steps[steps >= found["begin"]]  # before, pictures came as this machine had time for them
-    assert len(fed) > 150 and np.diff(fed).max() <= 3 * (steps[-1] - steps[0]) / len(steps)
     assert uncaught(visitor) == []
 
 
@@ -199,7 +124,7 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     trained,
 ):
     visitor = trained()
-    newest, steps = step_of(visitor), list(pictures(visitor))
+    newest, steps = step_of(visitor), list(moments(visitor))
     line = time_line(visitor)
     assert line.get_attribute("aria-valuenow") == str(newest)
     line.focus()
@@ -220,9 +145,10 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
             plot = visitor.page.locator(f"[data-pane={name}] .live-plot")
             assert f"step {step:,}" in plot.get_attribute("aria-label")
     visitor.page.keyboard.press("ArrowLeft")
+    after_next_picture(visitor.page)
     assert step_of(visitor) == steps[0]
     visitor.page.keyboard.press("End")
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    now(visitor)
     assert step_of(visitor) == newest
 
     # Numbers say of which step they are.
@@ -238,9 +164,9 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     assert value == own["value"]
     assert label == ("Gap to the truth" if own["step"] == step else f"Gap to the truth, step {own['step']:,}")
     visitor.page.keyboard.press("End")
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    now(visitor)
 
-    # Another depth is asked of the server.
+    # Every depth of an earlier moment is there, and each part of its plane.
     line.focus()
     visitor.page.keyboard.press("PageDown")
     in_the_past(visitor)
@@ -248,18 +174,17 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
     visitor.page.locator(".live-depth input").focus()
     visitor.page.keyboard.press("ArrowLeft")
-    visitor.wait("root.live.time.glimpsed?.still", "the flow of that step")
-    found = visitor.page.evaluate(f"(({{ step, since }}) => ({{ step, since }}))({VIEW}.time.glimpsed)")
     visitor.wait("root.dataset.depth === '2'", "the depth")
-    assert step_of(visitor) == found["step"]
+    assert step_of(visitor) == step
     assert visitor.page.locator("[data-view=latent]").inner_text() == "After block 2 of 2"
-    said = visitor.page.locator(".live-time [data-time=more]").inner_text()
-    assert f"step {found['since']:,}" in said
-    if found["step"] != step:
-        assert f"step {step:,}" in said
+    visitor.page.keyboard.press("End")
+    visitor.page.mouse.move(*plane_at(visitor, 0.4, 0.6))
+    zoom_wheel(visitor.page, -500)
+    visitor.wait("root.live.picture.density.part?.field.columns >= 200", "the part of the plane, sharp")
+    assert step_of(visitor) == step
+    visitor.page.mouse.dblclick(*plane_at(visitor, 0.4, 0.6))
     visitor.page.get_by_role("button", name="Back to now").click()
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
-    visitor.wait("root.live.scene.time.glimpse === null", "the glimpse to end")
+    now(visitor)
     assert visitor.page.locator("[data-view=latent]").inner_text() == "Latent space, z"
 
     # A zoomed loss is moved by a drag, and its line still goes through time.
@@ -280,10 +205,10 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     visitor.page.get_by_role("button", name="whole").click()
     wait_for(lambda: visitor.range_of("loss") == whole, "the whole loss")
     visitor.page.get_by_role("button", name="Back to now").click()
-    visitor.wait("root.dataset.time === 'now'", "the newest picture")
+    now(visitor)
 
     # A replay goes from the earliest picture to the newest in the browser alone, without motion for who wants none.
-    film = pictures(visitor)
+    film = moments(visitor)
     visitor.page.get_by_label("Speed of the replay").select_option("4")
     visitor.page.evaluate(f"""() => {{
         window.drawn = [];
@@ -314,7 +239,7 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     replay.click()
     on = visitor.page.get_by_role("button", name="Continue from here", exact=True)
     on.wait_for()
-    first = min(pictures(visitor))
+    first = min(moments(visitor))
     visitor.wait(f"root.live.picture.step > {first}", "a later picture")
     on.click()
     visitor.wait("!root.live.time.replay", "the replay to stop")
@@ -341,7 +266,7 @@ def test_a_drag_pauses_what_plays_and_continue_goes_on_from_there_and_undo_back(
     visitor = visit(QUICK)
     visitor.wait("root.dataset.channel === 'open'", "the channel")
     visitor.press("Play")
-    visitor.wait("root.live.time.film.pictures.length >= 20", "a film")
+    visitor.wait("root.live.time.film.moments.length >= 20", "a film")
     run = visitor.data("run")
     line = time_line(visitor)
     line.focus()
@@ -356,7 +281,7 @@ def test_a_drag_pauses_what_plays_and_continue_goes_on_from_there_and_undo_back(
     on.click()
     visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) > {step}", "a step of the branch")
     assert visitor.data("time") == "now"
-    kept = visitor.page.evaluate(f"{VIEW}.time.film.pictures.map(({{ step }}) => step)")
+    kept = visitor.page.evaluate(f"{VIEW}.time.film.moments.map(({{ step }}) => step)")
     since = visitor.page.evaluate(f"{VIEW}.scene.time.continues.step")
     assert since <= step and kept == sorted(kept)
     visitor.press("Pause")
@@ -367,7 +292,7 @@ def test_a_drag_pauses_what_plays_and_continue_goes_on_from_there_and_undo_back(
     assert had >= newest  # the last steps before the rest have no picture
     visitor.press("Undo")
     visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '{had}'", "the old future")
-    assert list(pictures(visitor))[-1] > step
+    assert list(moments(visitor))[-1] > step
     assert uncaught(visitor) == []
 
 
@@ -390,7 +315,7 @@ def test_a_finger_drags_the_line_and_the_loss(trained):
 
     swipe((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2), pixel_of(visitor, 0.5 * newest))
     in_the_past(visitor)
-    film = pictures(visitor)
+    film = moments(visitor)
     pixel = 1 / visitor.page.evaluate(f"{VIEW}.panes.loss.surface.at.x(1) - {VIEW}.panes.loss.surface.at.x(0)")
 
     def is_at(step):

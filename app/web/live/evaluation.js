@@ -157,6 +157,7 @@ async function ask(view, moment, needs, wants) {
   /** @type {Evaluation} */
   const evaluation = view.evaluation;
   const [wasPast, began] = [isPast(view), performance.now()];
+  const { run } = view.scene; // a moment of its film may be of the run that it goes on from
   evaluation.isBusy = true;
   try {
     evaluation.evaluator ??= openEvaluator();
@@ -166,7 +167,7 @@ async function ask(view, moment, needs, wants) {
     const refusal = evaluation.evaluator.refuses();
     evaluation.slow = refusal ? evaluation.slow + 1 : 0;
     if (evaluation.slow > MOST_SLOW) throw new Error(refusal);
-    if (found && evaluation.moment && moment.run === view.scene.run && wasPast === isPast(view)) {
+    if (found && evaluation.moment && run === view.scene.run && wasPast === isPast(view)) {
       take(view, moment, needs, found);
     }
   } catch (error) {

@@ -12,7 +12,8 @@ export function replay(view) {
   const begins = isPast(view) ? momentShown(view, moments) : 0;
   showMoment(view, moments[begins]);
   clearTimeout(view.time.timer);
-  view.time.replay = { at: moments[begins].step, time: performance.now(), shownAt: -Infinity, request: 0 };
+  const at = moments[begins].step;
+  view.time.replay = { at, begins: at, time: performance.now(), shownAt: -Infinity, request: 0 };
   showTime(view);
   advanceReplay(view);
 }
@@ -28,7 +29,8 @@ function advanceReplay(view) {
   const perSecond = PER_SECOND * Number(time.bar.speed.value);
   const passed = Math.min(now - replay.time, 200); // a page in the background stands still
   replay.time = now;
-  if (view.picture.step < first) return; // the first moment is still on its way
+  if (replay.begins !== null && view.picture.step !== replay.begins) return; // its picture is still on its way
+  replay.begins = null;
   replay.at += (passed / 1000) * perSecond * ((last - first) / (moments.length - 1));
   if (replay.at >= last) {
     leavePast(view);
