@@ -2,25 +2,21 @@
 worker, without one, and by WebGL, against the core."""
 
 import base64
-import http.server
-import json
-import threading
 
 import numpy as np
 import pytest
 import torch
 
-from app.security import policy
 from resflow_core import branches, expressions, fast, norms  # noqa: F401 -- they register what a flow is built of
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
-from resflow_core.measure import flow_shape, folded_numbers, grid_points
+from resflow_core.measure import grid_points
 from resflow_core.residual import BRANCHES
 from tests.core.oracles import seeded
 from tests.covering import covering
-from tests.web.node import APP
+from tests.web.site import MODULES, message_of, modules_served
 
-BASE = "/a/base/path"
+BASE = "/a/base/path/"
 WINDOW, SIDE = ((-3.0, 3.0), (-2.0, 2.5)), 60
 WORST, MEAN = 0.03, 0.003  # nats
 CASES = [
@@ -47,27 +43,8 @@ ASK = """async ([address, message, options, grid, noise]) => {
 @pytest.fixture(scope="module")
 def address():
     """Of a page below a base path, with the modules beside it."""
-    security = policy()
-
-    class Files(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            name = self.path.removeprefix(f"{BASE}/web-0123/")
-            path = APP / name
-            is_module = name.endswith(".js") and path.is_file()
-            body = path.read_bytes() if is_module else b"<!doctype html><title>A page</title>"
-            self.send_response(200)
-            self.send_header("Content-Type", "text/javascript" if is_module else "text/html")
-            self.send_header("Content-Security-Policy", security)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as site:
-        threading.Thread(target=site.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{site.server_port}{BASE}/"
-        site.shutdown()
+    with modules_served(BASE) as address:
+        yield address
 
 
 @pytest.fixture
@@ -86,10 +63,8 @@ def flow_of(case: dict):
     return flow
 
 
-def message_of(flow) -> str:
-    header = json.dumps({"flow": flow_shape(flow), "step": 3}).encode()
-    header += b" " * (-(len(header) + 4) % 8)
-    return base64.b64encode(len(header).to_bytes(4, "little") + header + folded_numbers(flow).tobytes()).decode()
+def sent(flow) -> str:
+    return base64.b64encode(message_of(flow, step=3)).decode()
 
 
 NOISE = torch.randn(50, 2, generator=seeded(7))
@@ -97,7 +72,7 @@ NOISE = torch.randn(50, 2, generator=seeded(7))
 
 def asked(page, address, flow, **options) -> dict:
     grid = {"window": WINDOW, "columns": SIDE, "rows": SIDE}
-    arguments = [f"{address}web-0123/flow/client.js", message_of(flow), options, grid, NOISE.flatten().tolist()]
+    arguments = [f"{address}{MODULES}/flow/client.js", sent(flow), options, grid, NOISE.flatten().tolist()]
     return page.evaluate(ASK, arguments)
 
 
@@ -127,7 +102,7 @@ def test_it_works_in_one_worker_of_its_own(page, address):
     for _ in range(2):
         asked(page, address, flow_of({}))
     assert len(workers) == 2, "it ends with the last evaluator"
-    assert all(url == f"{address}web-0123/flow/worker.js" for url in workers)
+    assert all(url == f"{address}{MODULES}/flow/worker.js" for url in workers)
 
 
 def test_a_browser_without_workers_computes_on_the_page(page, address):
@@ -184,6 +159,6 @@ def test_a_lost_context_is_replaced(page, address):
     """The next picture is drawn without it, and is the same."""
     flow = flow_of({})
     grid = {"window": WINDOW, "columns": SIDE, "rows": SIDE}
-    before, engine, after, other = page.evaluate(LOSE, [f"{address}web-0123/flow/client.js", message_of(flow), grid])
+    before, engine, after, other = page.evaluate(LOSE, [f"{address}{MODULES}/flow/client.js", sent(flow), grid])
     assert (engine, other) == ("webgl", "single")
     assert np.abs(np.array(before) - np.array(after)).max() < WORST

@@ -52,7 +52,7 @@ function functionText(tape) {
 }
 
 /**
- * One hidden layer of units that are activated each by itself, as in `simd.js`: nothing but sums over the units is kept.
+ * One hidden layer of units that are activated each by itself, as in `simd.js`: only sums over the units are kept.
  *
  * @param {import("./parts.js").Layout} layout
  * @param {boolean} isDense
@@ -138,7 +138,7 @@ void branch(int first, vec2 x, out vec2 g, out vec4 A) {
 }
 
 /**
- * The text of the shader. Its uniforms: `numbers`, the texture of the flow's numbers; `corner` and `spacing` of the grid.
+ * The text of the shader. Its uniforms: `numbers`, the texture of the numbers; `corner` and `spacing` of the grid.
  *
  * @param {Shape} shape
  * @param {Tape} tape

@@ -14,8 +14,8 @@ import { singleRecorder } from "./single.js";
 /**
  * @typedef {object} Shader
  * @property {(numbers: Numbers) => void} load
- * @property {(window: import("./service.js").Window, columns: number, rows: number) => Float32Array | null} density  log p
- *   in nats at the nodes; null once the context has been lost
+ * @property {(window: import("./service.js").Window, columns: number, rows: number) => Float32Array | null} density
+ *   log p in nats at the nodes; null once the context has been lost
  * @property {() => void} end
  */
 
