@@ -6,7 +6,7 @@ import { rowsOf, samePlace } from "../../app/web/planes/places.js";
 import { movingSide, nextWork, rowsAtATime, sharpSide } from "../../app/web/planes/wanted.js";
 
 /** @import { Has, Needs } from "../../app/web/planes/wanted.js" */
-/** @import { Window } from "../../app/web/planes/types.js" */
+/** @import { Window } from "../../app/web/canvas/types.js" */
 
 /** @type {Window} */
 const WHOLE = [[-4, 4], [-3, 5]];

@@ -41,7 +41,8 @@
  * What pictures ask of a canvas's 2-D context. `VectorPen` (`take/vector.js`) is another one, which writes SVG.
  * @typedef {Pick<CanvasRenderingContext2D, "save" | "restore" | "setLineDash" | "clearRect" | "translate" | "scale"
  *   | "rotate" | "beginPath" | "closePath" | "moveTo" | "lineTo" | "rect" | "arc" | "ellipse" | "clip" | "fill"
- *   | "stroke" | "fillRect" | "strokeRect" | "measureText" | "fillText" | "strokeText" | "drawImage" | "fillStyle" | "strokeStyle"
+ *   | "stroke" | "fillRect" | "strokeRect" | "measureText" | "fillText" | "strokeText" | "drawImage" | "fillStyle"
+ *   | "strokeStyle"
  *   | "lineWidth" | "font" | "textAlign" | "textBaseline" | "lineJoin" | "globalAlpha" | "imageSmoothingEnabled">
  *   & { isVector?: boolean, embed?: (svg: string) => void }} Pen
  */

@@ -4,7 +4,8 @@ import { shown } from "../canvas/numbers.js";
 import { TWICE } from "../canvas/plane.js";
 import { draw } from "./planes.js";
 
-/** @import { Pane, PaneSpec, Place, View } from "./types.js" */
+/** @import { Place } from "../canvas/types.js" */
+/** @import { Pane, PaneSpec, View } from "./types.js" */
 
 const STEPS = 40; // arrow keys move by this part of the window
 const WAIT = 250; // milliseconds without another arrow key before the page is told

@@ -11,7 +11,8 @@ import { rowsOf, samePlace } from "./places.js";
 import { nextWork, rowsAtATime } from "./wanted.js";
 
 /** @import { Evaluator } from "../flow/client.js" */
-/** @import { Field, Pairs, Pane, View, Window } from "./types.js" */
+/** @import { Field, Window } from "../canvas/types.js" */
+/** @import { Pairs, Pane, View } from "./types.js" */
 /** @import { Needs, Work } from "./wanted.js" */
 
 /**

@@ -9,7 +9,8 @@ import { logTicksOf, ticksOf } from "../canvas/ticks.js";
 import { unpacked } from "../canvas/unpack.js";
 
 /** @import { Evaluated } from "./evaluated.js" */
-/** @import { Coloured, Field, Heat, HeatSpec, Packed, Palette, Place, Range, Read } from "./types.js" */
+/** @import { Bar, Field, Layer, Packed, Place, Range } from "../canvas/types.js" */
+/** @import { Coloured, Heat, HeatSpec, Palette, Read } from "./types.js" */
 
 const MOST_LEVEL = 254; // what is more is no number
 const TOP_QUANTILE = 0.995; // as `app.quantise.TOP_QUANTILE`
@@ -103,6 +104,7 @@ const titleOf = ({ name, unit }) => (unit ? `${name} (${unit})` : name);
 /**
  * @param {Palette} palette
  * @param {Coloured} coloured
+ * @returns {Bar}
  */
 export function colourBarOf(palette, { ends: [low, high] }) {
   return {
@@ -116,6 +118,7 @@ export function colourBarOf(palette, { ends: [low, high] }) {
  *
  * @param {Palette} palette
  * @param {Coloured} coloured
+ * @returns {Layer}
  */
 export function layerOf({ palette, smooth, name }, { field, nodes, window, range, toValue, told }) {
   const look = { palette: PALETTES[palette], crisp: !smooth };

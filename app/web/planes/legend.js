@@ -3,7 +3,8 @@
 import { drawSwatch, SWATCH } from "../canvas/swatch.js";
 import { part } from "./planes.js";
 
-/** @import { Layer, Mark, Theme } from "./types.js" */
+/** @import { Layer, Theme } from "../canvas/types.js" */
+/** @import { Mark } from "./types.js" */
 
 /**
  * Bring a list up to date with the marks that have names; those in `hidden` are crossed out.
@@ -16,8 +17,7 @@ import { part } from "./planes.js";
  */
 export function showLegend(list, marks, hidden, theme, toggled) {
   const named = marks.filter(({ label }) => label);
-  /** @param {Layer} layer */
-  const lookOfLayer = ({ colour, dash, marker }) => [colour, dash, marker];
+  const lookOfLayer = (/** @type {Layer} */ layer) => ["colour", "dash", "marker"].map((name) => Reflect.get(layer, name));
   const told = JSON.stringify(named.map(({ label, layers }) => [label, layers.map(lookOfLayer)]));
   if (list.dataset.told !== told) { // rebuilt only then: the one that has the focus keeps it
     list.dataset.told = told;

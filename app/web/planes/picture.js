@@ -9,8 +9,8 @@ import { colourBarOf, colouredOf, fieldOf, layerOf, readHeat, toldHeat } from ".
 import { bottomOf } from "./planes.js";
 
 /** @import { Evaluated } from "./evaluated.js" */
-/** @import { Dots, Line, Mark, Packed, Pairs, Pane, Picture, Place, Range, Read, Spec, Surface } from "./types.js" */
-/** @import { Theme, Window } from "./types.js" */
+/** @import { Layer, Margin, Marker, Packed, Picture, Place, Range, Theme, Window } from "../canvas/types.js" */
+/** @import { Dots, Line, Mark, Pairs, Pane, Read, Spec } from "./types.js" */
 
 export const PLANE = { left: 52, right: 14, top: 8, bottom: 44 };
 export const CHART = { ...PLANE, left: 66 }; // powers of ten are wide
@@ -120,8 +120,9 @@ function lookOf({ colour, dash, width }, theme, halo = null) {
  * @param {{symbol?: string, size?: number, colour: string | null, width?: number}} look
  * @param {number} k
  * @param {Theme} theme
+ * @returns {Marker}
  */
-function markerOf({ symbol, size, colour, width = 0 }, k, theme) {
+function markerOf({ symbol, size = 0, colour, width = 0 }, k, theme) {
   return symbol
     ? { symbol, size, colour: colour ?? theme.ink(0.9), edge: { width: 1, colour: theme.paper } }
     : { symbol: SYMBOLS_OF_PATHS[k % SYMBOLS_OF_PATHS.length], size: width + 4, colour: colour ?? theme.ink(0.9) };
@@ -150,21 +151,20 @@ function placesOf(dots, { samples }) {
  */
 export function marksOf(read, evaluated, theme) {
   const halo = read.heat ? theme.paper : null; // a line must be seen on every colour
+  /** @type {(label: string, layer: Layer) => Mark} */
+  const mark = (label, layer) => ({ label, layers: [layer] });
   return [
-    ...read.areas.map(({ label, low, high, colour, opacity }) => ({
-      label, layers: [{ kind: "band", x: low.x, low: low.y, high: high.y, colour: `rgba(${rgb(colour)},${opacity})` }],
-    })),
+    ...read.areas.map(({ label, low, high, colour, opacity }) =>
+      mark(label, { kind: "band", x: low.x, low: low.y, high: high.y, colour: `rgba(${rgb(colour)},${opacity})` })),
     ...read.levels.map(({ label, field, at: value, ...style }) => {
       const look = lookOf(style, theme, halo);
-      return { label, layers: [{ kind: "contours", field, window: read.window, levels: [{ value }], ...look }] };
+      return mark(label, { kind: "contours", field, window: read.window, levels: [{ value }], ...look });
     }),
     ...pathMarks(read, theme, halo),
     ...read.dots.map((dots, k) => {
       const { label, opacity } = dots;
-      const places = placesOf(dots, evaluated);
-      return {
-        label, layers: [{ kind: "points", name: label, ...places, opacity, marker: markerOf(dots, k, theme) }],
-      };
+      const marker = markerOf(dots, k, theme);
+      return mark(label, { kind: "points", name: label, ...placesOf(dots, evaluated), opacity, marker });
     }),
   ];
 }
@@ -201,7 +201,7 @@ function pathMarks({ paths }, theme, halo) {
  * @param {Set<string>} shown.hidden
  * @param {Evaluated} shown.evaluated
  * @param {number} shown.top  where those colours end that have no end of their own
- * @returns {Picture}
+ * @returns {Picture & {margin: Margin}}
  */
 export function pictureOf(read, theme, { ranges, chosen, hidden, evaluated, top }) {
   const ticks = read.logs.map((log) => (log ? logTicksOf : ticksOf));
@@ -227,14 +227,16 @@ export function pictureOf(read, theme, { ranges, chosen, hidden, evaluated, top 
  * @param {Place} place
  */
 export function toldOf({ read, evaluated, surface }, top, place) {
-  /** @type {Surface} */
   const { picture, at } = surface;
+  if (!picture || !at) return "";
   const [p, q] = [at.x(place[0]), at.y(place[1])];
   let least = NEAR;
   /** @type {{name: string, point: Place} | null} */
   let found = null;
-  for (const { name, x, y, visible } of picture.layers) {
-    if (name === undefined || visible === false) continue;
+  for (const layer of picture.layers) {
+    const { name, visible } = layer;
+    if (name === undefined || visible === false || (layer.kind !== "points" && layer.kind !== "line")) continue;
+    const { x, y } = layer;
     for (let i = 0; i < x.length; i++) {
       const way = Math.hypot(at.x(x[i]) - p, at.y(y[i]) - q);
       if (!(way <= least)) continue; // nor where a line has a gap
@@ -252,7 +254,7 @@ export function toldOf({ read, evaluated, surface }, top, place) {
  * A pane as a panel of a sheet, its plot in its size on the page. It has the legend that the page may have no room for.
  *
  * @param {Pane} pane
- * @param {Picture} picture
+ * @param {Picture & {margin: Margin}} picture
  * @param {Theme} theme
  */
 export function panelOfPane(pane, picture, theme) {

@@ -1,6 +1,6 @@
 // Parts of the plane.
 
-/** @import { Window } from "./types.js" */
+/** @import { Window } from "../canvas/types.js" */
 
 /**
  * Whether two parts of the plane are one.

@@ -9,7 +9,8 @@ import { showLegend } from "./legend.js";
 import { CHART, marksOf, pictureOf, PLANE, readSpec, toldOf } from "./picture.js";
 import { showMenu } from "./taken.js";
 
-/** @import { Pane, Spec, View, Window } from "./types.js" */
+/** @import { Window } from "../canvas/types.js" */
+/** @import { Pane, Spec, View } from "./types.js" */
 
 const GAP = 20; // the same as in planes.css
 const [LEAST, LARGEST] = [300, 540]; // side of a plot in pixels that is not kept small by the page's width
@@ -40,22 +41,22 @@ export function part(tag, name) {
  * @param {Spec} spec
  */
 function addPane(view, spec) {
-  /** @type {Pane} */
-  const pane = {
-    figure: part("figure", ""), title: part("figcaption", ""), note: part("p", "planes-note"),
-    box: part("div", "planes-plot"), legend: part("ul", "planes-legend"), spec, text: "", read: readSpec(spec),
-    theme: pageTheme(view.root), drawn: "", chosen: null, before: null, hidden: new Set(), surface: null,
-    isSeen: false, evaluated: newEvaluated(),
-  };
-  pane.figure.append(pane.title, pane.note, pane.box, pane.legend);
-  view.root.insertBefore(pane.figure, view.told);
-  view.panes.push(pane);
-  pane.surface = surfaceIn(pane.box, {
+  const [figure, title, note] = [part("figure", ""), part("figcaption", ""), part("p", "planes-note")];
+  const [box, legend] = [part("div", "planes-plot"), part("ul", "planes-legend")];
+  figure.append(title, note, box, legend);
+  view.root.insertBefore(figure, view.told);
+  const surface = surfaceIn(box, {
     moved: (ranges) => zoom(view, pane, ranges),
     told: (place) => toldOf(pane, view.top, place),
     pressed: (place) => clicked(view, pane, place),
     doubled: () => takeBack(view, pane),
   });
+  /** @type {Pane} */
+  const pane = {
+    figure, title, note, box, legend, surface, spec, text: "", read: readSpec(spec), theme: pageTheme(view.root),
+    drawn: "", chosen: null, before: null, hidden: new Set(), isSeen: false, evaluated: newEvaluated(),
+  };
+  view.panes.push(pane);
   pane.box.addEventListener("keydown", (event) => press(view, pane, event));
   view.watcher.observe(pane.box);
 }
@@ -344,16 +345,10 @@ function showNames(view, pane) {
  * @property {Spec[]} panes
  * @property {Record<string, string>} flows  the weights of flows in base64, by their names
  * @property {boolean} moving  whether these train
- * @property {unknown} take  of the menu
+ * @property {import("../types.js").Take} take  of the menu
  */
 
-/**
- * @param {object} call
- * @param {Data} call.data
- * @param {HTMLElement} call.parentElement
- * @param {(name: string, value: unknown) => void} call.setStateValue
- * @param {(name: string, value: unknown) => void} call.setTriggerValue
- */
+/** @param {import("../types.js").Call<Data>} call */
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = /** @type {HTMLElement} */ (parentElement.querySelector(".planes"));
   const view = views.get(root) ?? mount(root);

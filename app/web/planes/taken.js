@@ -13,7 +13,7 @@ import { bottomOf, look, spaceOf } from "./planes.js";
  * The menu stands in the line of the title that is at the top right.
  *
  * @param {View} view
- * @param {unknown} data
+ * @param {import("../types.js").Take} data
  * @param {(name: string, value: unknown) => void} setTrigger
  */
 export function showMenu(view, data, setTrigger) {

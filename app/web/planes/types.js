@@ -1,51 +1,10 @@
 /**
  * What the modules of the panes hand to each other. Specs are the JSON of `app/components/planes/panes.py`.
- *
- * @typedef {[number, number]} Range  both ends of an axis
- * @typedef {[Range, Range]} Window  of x and of y
- * @typedef {[number, number]} Place  x and y in the units of the axes
- *
- * @typedef {object} Theme  the colours, font and size of text of a page or of a sheet (`canvas/page.js`)
- * @property {(alpha: number) => string} ink
- * @property {string} paper
- * @property {string} halo
- * @property {boolean} dark
- * @property {string} font
- * @property {number} scale
- *
- * @typedef {object} Field  numbers at the nodes of a grid, row = y ascending
- * @property {Float32Array | Float64Array} values
- * @property {number} rows
- * @property {number} columns
- *
- * @typedef {Record<string, any> & {kind: string}} Layer  as `canvas/layers.js` draws it
- * @typedef {{label: string, layers: Layer[]}} Mark  what has a name in the legend
- *
- * @typedef {object} Picture  as `canvas/plane.js` draws it
- * @property {{title: string, range: Range, ticks: Function}} x
- * @property {{title: string, range: Range, ticks: Function}} y
- * @property {Layer[]} layers
- * @property {Record<string, number>} margin
- * @property {boolean} [grid]
- * @property {number} [ratio]
- * @property {any} [bar]
- *
- * @typedef {object} At  where a plot is in its box (`canvas/plane.js`)
- * @property {number} left
- * @property {number} top
- * @property {number} width
- * @property {number} height
- * @property {(value: number) => number} x
- * @property {(value: number) => number} y
- *
- * @typedef {{picture: Picture, at: At}} Surface
  */
 
-/**
- * An array as `app.quantise.packed` packs it.
- *
- * @typedef {{dtype: "uint8" | "uint16" | "float32", shape: number[], base64: string}} Packed
- */
+/** @import { Field, Layer, Packed, Place, Range, Surface, Theme, Window } from "../canvas/types.js" */
+
+/** What has a name in the legend. @typedef {{label: string, layers: Layer[]}} Mark */
 
 /**
  * @typedef {"solid" | "dash" | "dot" | "dashdot" | "long" | "sparse"} Dash
@@ -152,7 +111,7 @@
  * @property {HTMLElement} note
  * @property {HTMLElement} box
  * @property {HTMLElement} legend
- * @property {any} surface  of `canvas/plane.js`
+ * @property {Surface} surface
  * @property {Spec} spec
  * @property {string} text  the spec as JSON
  * @property {Read} read

@@ -2,7 +2,7 @@
 
 import { samePlace } from "./places.js";
 
-/** @import { Window } from "./types.js" */
+/** @import { Window } from "../canvas/types.js" */
 
 /**
  * What a pane shows of a flow.
