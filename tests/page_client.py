@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlencode, urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -17,6 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from app.engine.weights import decode
 from tests.shown_page import ShownPage, Unexpected
 
 ANSWER_SECONDS = 60.0
@@ -104,25 +105,25 @@ class PageClient:
             with contextlib.suppress(asyncio.CancelledError):
                 await listening
 
+    def pictures(self) -> AbstractAsyncContextManager["Channel"]:
+        """The moving pictures that the page's channel brings."""
+        return self._channel()
+
+    def weights(self, hidden: bool = False) -> AbstractAsyncContextManager["Channel"]:
+        """The weights that it brings in their place, as to a browser that draws by itself."""
+        return self._channel(weights=True, hidden=hidden)
+
     @asynccontextmanager
-    async def pictures(self) -> AsyncIterator[AsyncIterator[int]]:
-        """The steps of the moving pictures that the page's channel brings, as they come."""
+    async def _channel(self, **words: bool) -> AsyncIterator["Channel"]:
+        """The page's channel, once it has said which run it watches, and these words with it."""
         if len(self.shown.scenes) != 1:
             raise Unexpected(f"One live picture was expected, and there are {len(self.shown.scenes)}.")
         scene = self.shown.scenes[0]
         run = scene["run"].partition(":")[0]
         address = f"ws://{self._host}{scene['channel']}"
         async with connect(address, origin=f"http://{self._host}", ping_interval=None, max_queue=None) as socket:
-            await socket.send(json.dumps({"run": run}))
-
-            async def steps() -> AsyncIterator[int]:
-                async for text in socket:
-                    message = json.loads(text)
-                    if message["run"].partition(":")[0] != run or len(message["frames"]) != 1:
-                        raise Unexpected(f"A picture of {run!r} was expected, and {text[:200]!r} came.")
-                    yield message["frames"][0]["step"]
-
-            yield steps()
+            await socket.send(json.dumps({"run": run, **words}))
+            yield Channel(socket, run)
 
     async def close(self) -> None:
         """Close the page, as when its tab is closed."""
@@ -176,6 +177,49 @@ class PageClient:
         while True:
             if (await self._read()).WhichOneof("type") == "script_finished":
                 on_answer()
+
+
+class Channel:
+    """What a page reads of a run beside the script: iterate for the step of each picture or of all weights, as they
+    come."""
+
+    def __init__(self, socket: ClientConnection, run: str):
+        self._socket, self._run = socket, run
+        self.bytes = 0  # of the last message
+
+    async def hide(self, hidden: bool) -> None:
+        """Let nobody see the page, or somebody again."""
+        await self._socket.send(json.dumps({"hidden": hidden}))
+
+    def __aiter__(self) -> "Channel":
+        return self
+
+    async def __anext__(self) -> int:
+        try:
+            message = await self._socket.recv()
+        except ConnectionClosed:
+            raise StopAsyncIteration from None
+        self.bytes = len(message)
+        try:
+            run, step = _of_weights(message) if isinstance(message, bytes) else _of_picture(message)
+        except (ValueError, KeyError) as error:
+            raise Unexpected(f"A picture of {self._run!r} was expected, and {message[:200]!r} came.") from error
+        if run.partition(":")[0] != self._run:
+            raise Unexpected(f"A picture of {self._run!r} was expected, and one of {run!r} came.")
+        return step
+
+
+def _of_weights(message: bytes) -> tuple[str, int]:
+    header, numbers = decode(message)
+    if not numbers.size:
+        raise ValueError("There are no numbers.")
+    return header["run"], header["step"]
+
+
+def _of_picture(message: str) -> tuple[str, int]:
+    said = json.loads(message)
+    (frame,) = said["frames"]
+    return said["run"], frame["step"]
 
 
 @asynccontextmanager

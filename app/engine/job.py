@@ -253,10 +253,16 @@ class Job:
 
     def _description(self, flow: Flow) -> str:
         """JSON of the `flow_shape`, kept where training does not change it."""
-        if flow is not self.flow or not _has_fixed_bounds(flow):
+        if flow is not self.flow or not self._has_fixed_bounds:
             return json.dumps(measure.flow_shape(flow))
         self._shape = self._shape or json.dumps(measure.flow_shape(flow))
         return self._shape
+
+    @cached_property
+    def _has_fixed_bounds(self) -> bool:
+        """Whether the bounds of its blocks follow from its settings, whatever its weights are."""
+        first = self.flow.branches[0]
+        return first.linears[0].constraint.certifies and first.raw_orders is None
 
     def export(self) -> bytes:
         """The flow as a file."""
@@ -310,12 +316,6 @@ def _numbers_bytes(flow: Flow) -> int:
     """The size of its `folded_numbers`, before they are folded."""
     of_block = 5 + sum(linear.raw.numel() + linear.bias.numel() for linear in flow.branches[0].linears)
     return 4 * (4 + flow.config.blocks * of_block)
-
-
-def _has_fixed_bounds(flow: Flow) -> bool:
-    """Whether the bounds of its blocks follow from its settings, whatever its weights are."""
-    first = flow.branches[0]
-    return first.linears[0].constraint.certifies and first.raw_orders is None
 
 
 def checked(flow: AnyConfig, train: TrainConfig) -> TrainConfig:

@@ -30,16 +30,21 @@ from resflow_core.fast.pieces import Pieces
 from resflow_core.training.trainer import Diverged
 
 SLICE_SECONDS = 0.025
-# Where many train, all have a turn in so many seconds of training, unless turns would be shorter than the least.
-ROUND_SECONDS = 0.25
-SHORTEST_SLICE_SECONDS = 0.01
+# Where many train, all have a turn in so many seconds of training, unless turns would be shorter than the least, which
+# is about a step of the flow that a page begins with.
+ROUND_SECONDS = 0.1
+SHORTEST_SLICE_SECONDS = 0.002
 CHECKPOINT_SECONDS = 5.0
 # Between these a run is saved in passing as soon as that costs a hundredth of what it has worked since, so that little
 # is lost with its process.
 PASSING_SHARE, PASSING_SECONDS = 0.01, 0.25
 # A run that goes on from a checkpoint is saved soon, so that whoever lost it by another's fault is past that at once.
 FIRST_CHECKPOINT_SECONDS = 1.0
-REPORT_SECONDS = 0.25
+# So far apart are the reports of a run that trains, and further where many do. No part of a comparison shall wait for
+# those of another (`divided.AHEAD_SECONDS`).
+REPORT_SECONDS, LONGEST_REPORT_SECONDS = 0.25, 0.5
+MOST_REPORTS = 60
+"""A second, of all runs together."""
 CURVES_SECONDS = 1.0
 
 
@@ -47,6 +52,11 @@ def slice_seconds(works: int) -> float:
     """How long one of so many runs trains at a time. What its page shows moves on once a turn: turns are shorter where
     there are many."""
     return max(SHORTEST_SLICE_SECONDS, min(SLICE_SECONDS, ROUND_SECONDS / works))
+
+
+def report_seconds(works: int) -> float:
+    """How far apart the reports of one of so many runs are while it trains."""
+    return max(REPORT_SECONDS, min(works / MOST_REPORTS, LONGEST_REPORT_SECONDS))
 
 
 class Run:

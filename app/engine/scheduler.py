@@ -190,9 +190,11 @@ class Scheduler:
             if working:
                 self._budget.spend(seconds)
         elif working:
+            least, most = self._level, self._level + MOST_ARREARS_SECONDS
             for run in working:
-                run.used = min(max(run.used, self._level), self._level + MOST_ARREARS_SECONDS)
-            self._level = min(run.used for run in working)
+                if not least <= run.used <= most:
+                    run.used = min(max(run.used, least), most)
+            self._level = min([run.used for run in working])
             next_one = _earliest(working)
             measures, began = next_one.holds_still, self._clocks.cpu()
             self._spend(next_one, lambda: next_one.work(slice_seconds(len(working))))

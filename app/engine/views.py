@@ -29,7 +29,7 @@ class View(NamedTuple):
 
 
 FRAME, HELD_OUT, STILL = View(0, "frame"), View(1, "held-out losses"), View(2, "still")
-WEIGHTS = View(-2, "weights")  # which are no work to speak of, and handed out beside all that is due
+WEIGHTS = View(0, "weights")  # which are no work to speak of, and handed out beside all that is due
 MEASURED: dict[View, Measurement] = {
     View(-1 if measurement.at_once else rank, name): measurement
     for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)

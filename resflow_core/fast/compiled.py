@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -112,6 +112,7 @@ class _Fold:
         kernel, blocks, width = _kernel(), flow.config.blocks, flow.config.width
         first: Any = flow.branches[0]
         self._parameters, self.layers = parameters, flow.config.hidden_layers + 1
+        self._branches = flow.branches  # found again they would cost as much as folding
         self._raw = raw = _raw(parameters, self.layers)
         self.log_scales = 0.0
         self.limits = kernel.parameters.Limits(
@@ -134,9 +135,10 @@ class _Fold:
 
     def is_of(self, flow: FusedFlow) -> bool:
         """Whether the parameters are those of this flow, and no branch is scaled. A copy of a flow has its own."""
-        here = self._parameters["branch.linears.0.raw"].data_ptr()
-        branches: list[Any] = flow.branches
-        return branches[0].linears[0].raw.data_ptr() == here and all(branch.scale == 1.0 for branch in branches)
+        here, first = self._parameters["branch.linears.0.raw"].data_ptr(), cast(Any, flow.first_branch)
+        if first is not self._branches[0] or first.linears[0].raw.data_ptr() != here:
+            return False
+        return all([branch.scale == 1.0 for branch in self._branches])
 
     @property
     def raw(self) -> Any:

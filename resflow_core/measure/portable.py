@@ -22,7 +22,7 @@ def is_portable(flow: NormalizingFlow) -> TypeGuard[FusedFlow]:
     """Whether a flow has a description: it is in the plane, its class folds weights, and its activation has a text."""
     if not isinstance(flow, FusedFlow) or flow.dim != 2:
         return False
-    form = closed_form(flow.branches[0].activation)
+    form = closed_form(flow.first_branch.activation)
     return bool(form.text and form.arrangement.name)
 
 

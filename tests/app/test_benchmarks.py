@@ -62,8 +62,8 @@ def _estimator(monkeypatch, module: ModuleType) -> list[str]:
 
 def _sessions(monkeypatch, module: ModuleType) -> list[str]:
     async def nothing(server, pages, *settings):
-        counted = dict(steps=0, none=0, waited=0, frames=0, share=0.0)
-        return module.Row(pages, 1.0, **counted, polls=(), served=0.0, trained=0.0)
+        counted = dict(steps=0, left=0.0, none=0, waited=0, pictures=0, rates=(), share=0.0)
+        return module.Row(pages, 1.0, **counted, polls=(), clicks=(), served=0.0, trained=0.0, more=0.0)
 
     _instead(monkeypatch, module, counting=nullcontext, measure=nothing)
     return ["--pages", "1"]

@@ -12,15 +12,17 @@ PATIENCE_SECONDS = 120.0
 
 
 @asynccontextmanager
-async def opened(url: str, pages: int, until: asyncio.Event) -> AsyncIterator[None]:
-    """So many pages of Explore, all open and at rest, whose clocks call as often as they ask for it, until `until`."""
+async def opened(url: str, pages: int, until: asyncio.Event, by_weights: bool = False) -> AsyncIterator[None]:
+    """So many pages of Explore, all open and at rest, whose clocks call as often as they ask for it, until `until`.
+    Their pictures are the server's, or they draw by weights."""
     door, all_open = asyncio.Semaphore(AT_ONCE), asyncio.Barrier(pages + 1)
 
     async def rest() -> None:
         async with AsyncExitStack() as stack:
             async with door:
                 page = await stack.enter_async_context(open_page(url, "explore", patience=PATIENCE_SECONDS))
-            await stack.enter_async_context(page.pictures())  # so that the engine hears that it is there
+            # So that the engine hears that it is there.
+            await stack.enter_async_context(page.weights() if by_weights else page.pictures())
             while page.interval < REST_SECONDS:
                 await asyncio.sleep(page.interval)
                 await page.poll()

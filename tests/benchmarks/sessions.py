@@ -1,36 +1,45 @@
 """What many pages cost: the real server, and light clients that speak to it as browsers do, but draw nothing.
 
-Each client opens the page, presses Play and lets the page poll as often as the page asks for it. A poll is the round
-trip of one: from the request to the end of what the server sends for it. Clients and server share this machine. Pages
-poll at moments spread over the second, as they do where people open them one by one; --together lets all poll at once.
---query gives pages other settings, as their links do: "log_det=roulette".
---resting opens so many pages more, on which nothing plays. "None taken" counts the pages whose flow took no step in
-that time, and how many of them were told why they wait.
-It fails if no step was taken, no picture was sent or no poll was answered.
+Each client opens the page, presses Play, lets the page poll as often as the page asks for it, and reads the channel:
+the weights from which a browser draws, or the server's pictures (--pictures). A poll is the round trip of one: from the
+request to the end of what the server sends for it. Now and then (--clicks) a page presses Pause, and Play at once; a
+click is the round trip of one of them. Clients and server share this machine. Pages poll at moments spread over the
+second, as they do where people open them one by one; --together lets all poll at once. --query gives pages other
+settings, as their links do: "log_det=roulette". --resting opens so many pages more, on which nothing plays.
 
-    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 15] [--warm 3] [--together] [--resting 0]
-        [--query ""]
+In each of so many rounds (--rounds) all pages are seen for --seconds, and then hidden for as long: nothing is sent to
+these, and what is left are the steps without pictures. "Of those" is the share of steps that is left with pictures. The
+page server's milliseconds of CPU for a picture are what it takes more while pages are seen. "None taken" counts the
+pages whose flow took no step while they were seen, and how many of them were told why they wait; "a page" is the mean
+of all others.
+It fails if no step was taken, nothing came by the channel or no poll was answered.
+
+    python -m tests.benchmarks.sessions [--pages 1 4 16] [--seconds 5] [--rounds 3] [--warm 3] [--pictures]
+        [--clicks 30] [--together] [--resting 0] [--query ""]
 """
 
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.measured import children, cpu_seconds, measured
 from tests.benchmarks.resting import opened
-from tests.page_client import open_page
+from tests.page_client import Channel, PageClient, open_page
 from tests.served import process_served
 
 DEADLINE_SECONDS = 60.0
+TOLD_SECONDS = 0.25
+SETTLED_SECONDS = 1.0  # after all pages were hidden, or are seen again
 TOLD = '{"when"'
 
 
@@ -41,60 +50,107 @@ class Told:
     when: float
     steps: dict[str, int]  # of each run
     waiting: list[str]  # runs that wait for a place or for others, and say so
-    frames: int  # sent to pages
-    share: float  # of the worker's time that went into pictures
+    share: float  # of the worker's time that went into the server's pictures and measurements
+    served: float  # CPU seconds of the process that serves the pages: at most one core, for it is one interpreter
+    trained: float  # those of the processes that it started
+
+
+@dataclass
+class Visit:
+    """What one page saw."""
+
+    run: str
+    pictures: list[float] = field(default_factory=list)  # when each came
+    polls: list[tuple[float, float]] = field(default_factory=list)  # when each was sent, and its round trip
+    clicks: list[tuple[float, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Spell:
+    """A time in which all pages are seen, or hidden."""
+
+    start: float
+    end: float
+    told: tuple[Told, ...]
+
+    @property
+    def seconds(self) -> float:
+        return self.told[-1].when - self.told[0].when
+
+    @property
+    def steps(self) -> dict[str, int]:
+        first, last = self.told[0].steps, self.told[-1].steps
+        return {id: step - first.get(id, 0) for id, step in last.items()}
+
+    def spent(self, name: str) -> float:
+        return getattr(self.told[-1], name) - getattr(self.told[0], name)
+
+    def count(self, moments: Sequence[float]) -> int:
+        return sum(self.told[0].when <= moment <= self.told[-1].when for moment in moments)
 
 
 @dataclass(frozen=True)
 class Row:
     pages: int
-    seconds: float
+    seconds: float  # in which pages were seen
     steps: int
+    left: float  # the share of the steps that is left with pictures
     none: int  # runs without a step
     waited: int  # of these, those that said why at the end
-    frames: int
+    pictures: int  # or weights
+    rates: tuple[float, ...]  # ascending: of these a second, of each page whose flow took a step
     share: float
     polls: tuple[float, ...]  # ascending: seconds until each was answered
-    served: float  # CPU seconds of the process that serves the pages: at most one core, for it is one interpreter
-    trained: float  # those of the processes that it started
+    clicks: tuple[float, ...]
+    served: float  # CPU seconds a second
+    trained: float
+    more: float  # CPU seconds of the page server for a picture
 
     def text(self) -> str:
         """As a row of the table. It must hold something that was measured."""
         return (
-            f"| {self.pages} | {self.steps / self.seconds:.0f} | {self.steps:,} "
-            f"| {self.none} ({self.waited}) | {self.frames / self.seconds / self.pages:.2f} "
-            f"| {1e3 * statistics.median(self.polls):.0f} | {1e3 * self.polls[int(0.95 * len(self.polls))]:.0f} "
-            f"| {self.share:.0%} | {self.served / self.seconds:.2f} | {self.trained / self.seconds:.2f} |"
+            f"| {self.pages} | {self.steps / self.seconds:.0f} | {self.left:.2f} | {self.none} ({self.waited}) "
+            f"| {statistics.mean(self.rates):.1f} | {self.rates[0]:.1f} "
+            f"| {_ms(self.polls, 0.5)} | {_ms(self.polls, 0.95)} | {_ms(self.clicks, 0.5)} | {_ms(self.clicks, 0.95)} "
+            f"| {self.share:.0%} | {self.served:.2f} | {self.trained:.2f} | {1e3 * self.more:.2f} |"
         )
 
 
+HEAD = (
+    "| pages | steps/s in all | of those without pictures | none taken (told why) | {what}/s a page | fewest "
+    "| poll, median ms | poll, p95 ms | click, median ms | click, p95 ms | measurements' share | page server, cores "
+    "| training, cores | page server, ms CPU for one |"
+)
+
+
+def _ms(ascending: tuple[float, ...], share: float) -> str:
+    return f"{1e3 * ascending[int(share * len(ascending))]:.0f}" if ascending else "-"
+
+
 def serve(port: int) -> None:
-    """The server, as by `python -m app --port N`, which also prints what its engine does: a line of JSON a second."""
+    """The server, as by `python -m app --port N`, which also prints what its engine does: a line of JSON several times
+    a second."""
     from app import __main__ as app
     from app import engine
 
-    training = engine.get_engine()
-    poll, steps, waits, frames, share = training.poll, {}, {}, 0, 0.0
+    training, process = engine.get_engine(), os.getpid()
 
-    def counted(id, demand):
-        nonlocal frames, share
-        report = poll(id, demand)
-        waits[id] = report.queue_place > 0
-        if report.arms:
-            share = report.frame_share
-            frames += len(report.arms[0].frames)
-            if report.state.value == "playing":
-                steps[id] = report.arms[0].step
-        return report
+    def now() -> Told:
+        reports = [memo.mailbox.report for link in training._links for memo in list(link._memos.values())]
+        return Told(
+            time.monotonic(),
+            {report.id: report.arms[0].step for report in reports if report.arms},
+            [report.id for report in reports if report.queue_place > 0],
+            max((report.frame_share for report in reports), default=0.0),
+            cpu_seconds(process),
+            sum(map(cpu_seconds, children(process))),
+        )
 
-    def tell():
+    def tell() -> None:
         while True:
-            waiting = [id for id, waits_now in list(waits.items()) if waits_now]
-            now = Told(time.monotonic(), dict(steps), waiting, frames, share)
-            print(json.dumps(asdict(now)), flush=True)
-            time.sleep(1)
+            print(json.dumps(asdict(now())), flush=True)
+            time.sleep(TOLD_SECONDS)
 
-    training.poll = counted
     threading.Thread(target=tell, daemon=True).start()
     sys.argv = ["app", "--port", str(port)]
     sys.exit(app.main())
@@ -106,15 +162,10 @@ class Counting:
 
     url: str
     log: Path
-    process: int
 
-    def told(self, start: float, end: float) -> list[Told]:
+    def told(self, start: float, end: float) -> tuple[Told, ...]:
         lines = (line for line in self.log.read_text().splitlines() if line.startswith(TOLD) and line.endswith("}"))
-        return [told for line in lines if start <= (told := Told(**json.loads(line))).when <= end]
-
-    def cpu(self) -> tuple[float, float]:
-        """CPU seconds up to now of the process that serves the pages, and of those that it started."""
-        return cpu_seconds(self.process), sum(map(cpu_seconds, children(self.process)))
+        return tuple(told for line in lines if start <= (told := Told(**json.loads(line))).when <= end)
 
 
 @contextmanager
@@ -122,66 +173,134 @@ def counting() -> Iterator[Counting]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with process_served(lambda port: ["-m", "tests.benchmarks.sessions", "--serve", str(port)], log) as server:
-            yield Counting(server.url, log, server.process.pid)
+            yield Counting(server.url, log)
 
 
-async def visit(
-    url: str, query: str, phase: float, playing: asyncio.Barrier, until: asyncio.Event
-) -> list[tuple[float, float]]:
-    """One page that plays and polls, the first time after the share `phase` of an interval: of each poll when it was
-    sent, and the seconds until it was answered."""
-    polls = []
-    async with open_page(url, "explore", query, patience=DEADLINE_SECONDS) as page:
+@dataclass(frozen=True)
+class Way:
+    """How pages are visited."""
+
+    query: str
+    by_weights: bool
+    clicks: float  # seconds between two of a page
+
+
+class Crowd:
+    """The pages that play, which are seen or hidden together."""
+
+    def __init__(self, pages: int):
+        self.channels: list[Channel] = []
+        self.visits: list[Visit] = []
+        self.playing, self.until = asyncio.Barrier(pages + 1), asyncio.Event()
+
+    async def hide(self, hidden: bool) -> None:
+        await asyncio.gather(*(channel.hide(hidden) for channel in self.channels))
+
+
+async def visit(url: str, phase: float, way: Way, crowd: Crowd) -> None:
+    """One page that plays, reads and polls, the first time after the share `phase` of an interval."""
+    async with (
+        open_page(url, "explore", way.query, patience=DEADLINE_SECONDS) as page,
+        page.weights() if way.by_weights else page.pictures() as channel,
+    ):
+        seen = Visit(page.shown.scenes[0]["run"].partition(":")[0])
+        crowd.channels.append(channel)
+        crowd.visits.append(seen)
+
+        async def read() -> None:
+            async for _ in channel:
+                seen.pictures.append(time.monotonic())
+
+        reading = asyncio.create_task(read())
         await page.play()
-        await playing.wait()
-        due = time.monotonic() + phase * page.interval
-        while not until.is_set():
-            due = max(due + page.interval, time.monotonic())
-            await asyncio.sleep(due - time.monotonic())
-            sent = time.monotonic()
-            await page.poll()
-            polls.append((sent, time.monotonic() - sent))
-    return polls
+        await crowd.playing.wait()
+        await _stay(page, seen, phase, way.clicks, crowd.until)
+        reading.cancel()
+
+
+async def _stay(page: PageClient, seen: Visit, phase: float, between: float, until: asyncio.Event) -> None:
+    due = time.monotonic() + phase * page.interval
+    click_at = time.monotonic() + phase * between
+    while not until.is_set():
+        due = max(due + page.interval, time.monotonic())
+        await asyncio.sleep(due - time.monotonic())
+        if time.monotonic() > click_at:
+            click_at += between
+            for label in ("Pause", "Play"):
+                sent = time.monotonic()
+                await page.press(label)
+                seen.clicks.append((sent, time.monotonic() - sent))
+        sent = time.monotonic()
+        await page.poll()
+        seen.polls.append((sent, time.monotonic() - sent))
 
 
 async def measure(
-    server: Counting, pages: int, seconds: float, warm: float, together: bool, resting: int, query: str
+    server: Counting, pages: int, seconds: float, rounds: int, warm: float, together: bool, resting: int, way: Way
 ) -> Row:
     """A row of the table."""
-    until, playing = asyncio.Event(), asyncio.Barrier(pages + 1)
-    async with asyncio.TaskGroup() as group, opened(server.url, resting, until):
-        phases = [0.0 if together else i / pages for i in range(pages)]
-        visits = [group.create_task(visit(server.url, query, phase, playing, until)) for phase in phases]
+    crowd, times = Crowd(pages), []
+    async with asyncio.TaskGroup() as group, opened(server.url, resting, crowd.until, way.by_weights):
+        for i in range(pages):
+            group.create_task(visit(server.url, 0.0 if together else i / pages, way, crowd))
         async with asyncio.timeout(DEADLINE_SECONDS):
-            await playing.wait()
+            await crowd.playing.wait()
         await asyncio.sleep(warm)
-        start, before = time.monotonic(), server.cpu()
-        await asyncio.sleep(seconds)
-        after = server.cpu()
-        until.set()
-    told = server.told(start, start + seconds)
-    measured(({"the moment": one.when} for one in told), f"{pages} pages, by what the server tells")
-    first, last = told[0], told[-1]
-    taken = {id: step - first.steps.get(id, 0) for id, step in last.steps.items()}
-    none = [id for id, steps in taken.items() if not steps]
+        for _ in range(rounds):
+            for hidden in (False, True):
+                await crowd.hide(hidden)
+                await asyncio.sleep(SETTLED_SECONDS)
+                start = time.monotonic()
+                await asyncio.sleep(seconds)
+                times.append((start, time.monotonic()))
+        crowd.until.set()
+    spells = [Spell(start, end, server.told(start, end)) for start, end in times]
+    measured(({"the moment": one.when} for spell in spells for one in spell.told), f"{pages} pages, by what is told")
+    return row(pages, crowd.visits, spells[::2], spells[1::2])
+
+
+def row(pages: int, visits: list[Visit], seen: list[Spell], hidden: list[Spell]) -> Row:
+    def rate(spells: list[Spell], of: str) -> float:
+        return sum(spell.spent(of) for spell in spells) / sum(spell.seconds for spell in spells)
+
+    def steps(spells: list[Spell]) -> int:
+        return sum(sum(spell.steps.values()) for spell in spells)
+
+    def trips(of: str) -> tuple[float, ...]:
+        start, end = seen[0].start, hidden[-1].end
+        return tuple(sorted(took for visit in visits for sent, took in getattr(visit, of) if start <= sent <= end))
+
+    shown, unshown = sum(spell.seconds for spell in seen), sum(spell.seconds for spell in hidden)
+    none = {one.run for one in visits if not sum(spell.steps.get(one.run, 0) for spell in seen)}
+    counts = {one.run: sum(spell.count(one.pictures) for spell in seen) for one in visits}
+    pictures, last = sum(counts.values()), seen[-1].told[-1]
+    more = shown * (rate(seen, "served") - rate(hidden, "served"))
     return Row(
         pages,
-        last.when - first.when,
-        sum(taken.values()),
+        shown,
+        steps(seen),
+        steps(seen) / shown / (steps(hidden) / unshown) if steps(hidden) else float("nan"),
         len(none),
-        len(set(none) & set(last.waiting)),
-        last.frames - first.frames,
-        statistics.median(one.share for one in told),
-        tuple(sorted(took for polls in visits for sent, took in polls.result() if sent >= start)),
-        *(end - begin for begin, end in zip(before, after, strict=True)),
+        len(none & set(last.waiting)),
+        pictures,
+        tuple(sorted(count / shown for run, count in counts.items() if run not in none)),
+        statistics.median(one.share for spell in seen for one in spell.told),
+        trips("polls"),
+        trips("clicks"),
+        rate(seen, "served"),
+        rate(seen, "trained"),
+        more / pictures if pictures else float("nan"),
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm", type=float, default=3)
+    parser.add_argument("--pictures", action="store_true")
+    parser.add_argument("--clicks", type=float, default=30)
     parser.add_argument("--together", action="store_true")
     parser.add_argument("--resting", type=int, default=0)
     parser.add_argument("--query", default="")
@@ -189,17 +308,17 @@ def main() -> None:
     args = parser.parse_args()
     if args.serve:
         serve(args.serve)
+    way = Way(args.query, not args.pictures, args.clicks)
     with counting() as server:
-        print(
-            "| pages | steps/s in all | steps | none taken (told why) | frames/s a page | poll, median ms "
-            "| poll, p95 ms | pictures' share | page server, cores | training, cores |"
-        )
-        print("|---|---|---|---|---|---|---|---|---|---|")
+        print(HEAD.format(what="pictures" if args.pictures else "weights"))
+        print("|---" * (HEAD.count("|") - 1) + "|")
         for pages in args.pages:
-            row = asyncio.run(measure(server, pages, args.seconds, args.warm, args.together, args.resting, args.query))
-            found = {"steps": row.steps, "frames": row.frames, "polls": len(row.polls), "seconds": row.seconds}
-            measured([found], f"{pages} pages")
-            print(row.text(), flush=True)
+            found = asyncio.run(
+                measure(server, pages, args.seconds, args.rounds, args.warm, args.together, args.resting, way)
+            )
+            numbers = {name: getattr(found, name) for name in ("steps", "pictures", "seconds")}
+            measured([{**numbers, "polls": len(found.polls)}], f"{pages} pages")
+            print(found.text(), flush=True)
 
 
 if __name__ == "__main__":

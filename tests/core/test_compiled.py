@@ -14,7 +14,7 @@ from numba import njit
 
 from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.data import DATASETS
-from resflow_core.fast import compiled, folding, fused_flow
+from resflow_core.fast import compiled, folding
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.kernel import activations, entries, numbers
 from resflow_core.fixed_point import NotConverged
@@ -140,7 +140,7 @@ class TestValues:
     def made(self, row, monkeypatch):
         settings = dict(row)
         exact, flow = valued(**{name: settings[name] for name in settings if name != "batch"})
-        monkeypatch.setattr(fused_flow, "fold", refused_outside(compiled))
+        monkeypatch.setattr(folding, "fold", refused_outside(compiled, folding.fold))
         return exact, flow, 2 * points(settings["batch"], 2)
 
     @pytest.mark.thorough
@@ -175,15 +175,15 @@ class TestValues:
         torch.testing.assert_close(exact(x.double()).float(), z.float(), atol=1e-4, rtol=1e-4)
 
 
-def refused_outside(module):
-    """`fused_flow.fold`, which fails when anything but `module` asks for folded weights."""
+def refused_outside(module, fold):
+    """`folding.fold`, which fails when anything but `module` asks for folded weights."""
 
-    def fold(branches):
+    def refused(branches):
         callers = {frame.filename for frame in traceback.extract_stack()}
         assert module.__file__ in callers, "computed by torch"
-        return folding.fold(branches)
+        return fold(branches)
 
-    return fold
+    return refused
 
 
 class TestPointsThatAreNone:
