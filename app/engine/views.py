@@ -131,9 +131,11 @@ class Views:
                 self._forget(view)
 
     def look(self, wish: Wish) -> None:
-        """The same as before, but for this wish."""
+        """The same as before, but for this wish, and weights once more: who looks from now on has none yet."""
         if self.wanted:
             self.want(wish.in_place(self.wanted))
+            if wish.weights:
+                self._forget(WEIGHTS)
 
     def _forget(self, view: View) -> None:
         """Show it anew, and at once."""
