@@ -142,9 +142,11 @@ class Views:
         return replace(request, frames=bool(self._framed), weights=bool(weighed))
 
     def look(self, wish: Wish) -> None:
-        """The same as before, but for this wish."""
+        """The same as before, but for this wish, and weights once more: who looks from now on has none yet."""
         if self.wanted:
             self.want(wish.in_place(self.wanted))
+            if wish.weights:
+                self._forget(WEIGHTS)
 
     def _forget(self, view: View) -> None:
         """Show it anew, and at once."""

@@ -16,8 +16,9 @@ from app.components.live.encode import encode_point
 from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Arm, Experiment
 from app.engine.measurements.point import AtPoint
-from app.engine.reports import ArmReport, Frame, Report, State
+from app.engine.reports import ArmReport, Frame, HandedOut, Report, State
 from app.engine.watchers import Watchers
+from app.engine.weights import decode
 from resflow_core import measure
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
@@ -323,6 +324,19 @@ def test_an_engine_tells_each_report_with_its_own_frames_until_it_is_told_no_mor
     local.step(run, 2)
     local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
     assert len(seen) == before
+
+
+def test_who_begins_to_look_is_handed_weights_that_a_page_has_had_already():
+    local, seen = engine_without_time(), []
+    run = local.create(Experiment((Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"),), 0))
+    report = local.poll(run, ViewRequest(frames=False, weights=True))
+    assert decode(report.arms[0].weights)[0]["step"] == 0
+    local.watch(run, seen.append)
+    local.look(run, Wish(pictures=False, weights=True))
+    for _ in range(50):
+        local._tick()
+    (handed,) = (news for news in seen if isinstance(news, HandedOut))
+    assert (handed.step, handed.arms) == (0, (report.arms[0].weights,))
 
 
 STREAMLIT = ("-m", "streamlit", "run", str(ROOT / "app" / "main.py"), "--server.port")

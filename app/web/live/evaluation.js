@@ -88,11 +88,18 @@ export function takeWeights(view, weights) {
     view.early = weights; // a scene will say that this run has begun
     return;
   }
-  if (step < view.last) return;
+  if (step < view.last || isSame(weights, view.newest?.weights)) return;
   view.last = step;
   const moment = { run, step, weights };
   keepMoments(view, [moment]);
   takeMoment(view, moment);
+}
+
+/** @param {ArrayBuffer} one @param {ArrayBuffer} [other] */
+function isSame(one, other) {
+  if (one.byteLength !== other?.byteLength) return false;
+  const [a, b] = [new Uint8Array(one), new Uint8Array(other)];
+  return a.every((byte, i) => byte === b[i]);
 }
 
 /** Let a moment be what is seen, as soon as it is evaluated. @param {any} view @param {Moment} moment */
