@@ -1,6 +1,6 @@
 /**
- * Draws of a standard normal from a fixed seed. Every picture of every browser maps the same noise, so that samples move
- * with the flow instead of flickering, and two browsers with one link show the same.
+ * Draws of a standard normal from a fixed seed. Every picture of every browser maps the same noise, so that samples
+ * move with the flow instead of flickering, and two browsers with one link show the same.
  */
 
 const SEED = 1; // any number, but always this one

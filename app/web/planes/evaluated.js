@@ -120,8 +120,8 @@ export async function bring(view, pane, hands) {
 }
 
 /**
- * Whether now is the time for a piece of work. What is beside the window of the browser is computed for print: coarsely,
- * and while nothing moves.
+ * Whether now is the time for a piece of work. What is beside the window of the browser is computed for print:
+ * coarsely, and while nothing moves.
  *
  * @param {View} view
  * @param {Pane} pane

@@ -17,7 +17,8 @@ import { part } from "./planes.js";
  */
 export function showLegend(list, marks, hidden, theme, toggled) {
   const named = marks.filter(({ label }) => label);
-  const lookOfLayer = (/** @type {Layer} */ layer) => ["colour", "dash", "marker"].map((name) => Reflect.get(layer, name));
+  /** @param {Layer} layer */
+  const lookOfLayer = (layer) => ["colour", "dash", "marker"].map((name) => Reflect.get(layer, name));
   const told = JSON.stringify(named.map(({ label, layers }) => [label, layers.map(lookOfLayer)]));
   if (list.dataset.told !== told) { // rebuilt only then: the one that has the focus keeps it
     list.dataset.told = told;
