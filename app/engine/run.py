@@ -32,7 +32,7 @@ from resflow_core.training.trainer import Diverged
 SLICE_SECONDS = 0.025
 # Where many train, all have a turn in so many seconds of training, unless turns would be shorter than the least, which
 # is about a step of the flow that a page begins with.
-ROUND_SECONDS = 0.1
+ROUND_SECONDS = 0.08
 SHORTEST_SLICE_SECONDS = 0.002
 CHECKPOINT_SECONDS = 5.0
 # Between these a run is saved in passing as soon as that costs a hundredth of what it has worked since, so that little

@@ -175,8 +175,8 @@ class Views:
         last = self._shown[WEIGHTS].time
         self._shown[WEIGHTS] = Shown(jobs[0].step_count, _in_time(last, now, self._apart(between)))
         return tuple(
-            encode(job.weights(self.request), arm) if job and self.have_weights[arm] else None
-            for arm, job in enumerate(self._pictured(jobs))
+            encode(job.weights(self.request)) if job and has else None
+            for job, has in zip(self._pictured(jobs), self.have_weights, strict=True)
         )
 
     def next_due(self, step: int, moving: bool, crowd: float = 1.0) -> tuple[float, View] | None:
