@@ -15,7 +15,7 @@ from tests.served import wait_for
 
 QUICK = "blocks=3&width=16&batch=64&data=checkerboard&seed=2"
 BLOCKS = 3
-LARGE = "blocks=2&width=128&layers=2&batch=32"
+LARGE = "blocks=2&width=128&hidden_layers=2&batch=32"
 FLOAT32 = {"rel": 3e-3, "abs": 2e-6}  # what rounding of single precision makes of a density
 
 
@@ -46,7 +46,7 @@ def density_of(flow, points):
 def series(visitor, table, name):
     """The numbers of a layer in a table that the page offers."""
     _, rows = rows_of(taken(visitor.page, table)[1])
-    return np.array([row[1:] for row in rows if row[0] == name], float)
+    return np.array([[cell for cell in row[1:] if cell] for row in rows if row[0] == name], float)
 
 
 def middle(visitor, pane="data"):
@@ -130,7 +130,7 @@ def test_the_difference_is_the_flow_minus_the_truth_and_samples_follow_the_flow(
     visitor.page.locator("[data-pane=data] [data-layer=samples]").click()
     visitor.wait("root.live.picture.samples", "samples")
     after_next_picture(visitor.page)
-    samples = series(visitor, "CSV: Data space", "samples")[:, :2]
+    samples = series(visitor, "CSV: Data space", "samples")
     z = measure.stages(flow.flow, torch.tensor(samples).float())[-1]
     assert len(samples) == 500
     # They are the inverse of draws of a standard normal.
@@ -172,8 +172,9 @@ def test_two_browsers_with_one_link_show_the_same(visit):
 
 
 def test_what_biased_training_believes_in_is_drawn_beside_the_flow(visit, tmp_path):
-    visitor = trained(visit(f"{QUICK}&log_det=truncated&n_terms=2&budget=0.95"))
+    visitor = trained(visit(f"{QUICK}&log_det=truncated&log_det.n_terms=2&budget=0.95"))
     flow, estimator = flow_of(visitor, tmp_path), rf.Truncated(2)
+    assert visitor.page.evaluate(f"{VIEW}.scene.belief.n_terms") == estimator.n_terms
     visitor.page.locator("[data-pane=data] .live-plot").focus()
     visitor.page.keyboard.press("4")
     visitor.wait("root.dataset.shows === 'believed' && root.live.picture.believed?.field.columns >= 200", "the belief")
