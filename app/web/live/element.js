@@ -18,7 +18,7 @@ import { figureOfLive } from "./taken.js";
 import { COLOURS } from "./theme.js";
 import { mountTime, newTime } from "./time.js";
 import { recallView, rememberView } from "./view.js";
-import { placeNumbers, showReadouts } from "./words.js";
+import { placeNumbers, showReadouts, showRefusals } from "./words.js";
 
 const TWO = 700; // pixels of width from which two planes stand side by side
 const GAP = 20; // between them; the same as in panes.css
@@ -85,6 +85,7 @@ function toggle(view, pane, button) {
   setLayer(view, pane, button);
   rememberView(view);
   paint(view, [pane]);
+  showRefusals(view);
   goOn(view);
 }
 

@@ -24,8 +24,8 @@ const paperOf = (view) => ({ ...paperTheme(view.root), grid: COLOURS.gridLight }
 /** What a pane is called on the page now. */
 function titleOfPane(view, name) {
   const { section } = view.panes[name];
-  const said = view.slow && name !== "loss" ? ".live-part-name" : '[data-view][aria-pressed="true"], h2';
-  return section.querySelector(said).textContent.trim();
+  const said = view.slow && name !== "loss" ? ".live-part-name" : '[data-view][aria-pressed="true"]';
+  return (section.querySelector(said) ?? section.querySelector("h2")).textContent.trim();
 }
 
 function legendOf(layers) {
