@@ -72,18 +72,15 @@ def poll_comparison(name: str, **wanted: Any) -> Report:
         wanted |= {"frames": comparison.plain, "weights": not comparison.plain}
     report = newest(comparison, **wanted)
     old = comparison.pictures or (None,) * len(report.arms)
-    new = map(_drawn_by_server if comparison.plain else _drawn, report.arms)
+    new = (_newest_picture(arm, comparison.plain) for arm in report.arms)
     comparison.pictures = tuple(b or a for a, b in zip(old, new, strict=True)) if report.arms else old
     settle()
     return report
 
 
-def _drawn(arm: ArmReport) -> Picture | None:
-    return arm.weights or _drawn_by_server(arm)
-
-
-def _drawn_by_server(arm: ArmReport) -> Picture | None:
-    return arm.still or next(reversed(arm.frames), None)
+def _newest_picture(arm: ArmReport, plain: bool) -> Picture | None:
+    """If there is a new one; `plain`: drawn by the server."""
+    return (None if plain else arm.weights) or next(reversed(arm.frames), None)
 
 
 def pictures(name: str) -> tuple[Picture | None, ...]:

@@ -29,7 +29,7 @@ from app.metrics import gap_to_truth
 from app.session import run as session_run
 from app.setup import Setup
 from app.ui.bands import Band, Outcome
-from app.ui.side_by_side import STILL_GRID, fit
+from app.ui.side_by_side import GRID, TRUTH_GRID, fit
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import DATASETS
@@ -359,13 +359,13 @@ class TestPictures:
         flows, names = list(exported(page)), labels(page)
         truth, *densities = panes(page)[1:6]
         assert [pane["title"] for pane in (truth, *densities)] == ["Truth", *names]
-        top = DATA.truth.log_prob(measure.grid_points(DATA.window, STILL_GRID)).exp().max().item()
+        top = DATA.truth.log_prob(measure.grid_points(DATA.window, TRUTH_GRID)).exp().max().item()
         for pane, flow, arm in zip(densities, flows, comparison(page).report.arms, strict=True):
             if measure.is_portable(flow):
                 assert is_drawn(page, flow, pane["heat"]["flow"]) and pane["heat"]["high"] == pytest.approx(top)
             else:
                 level = decode(pane["heat"]["level"]) / 254 * top
-                expected = np.minimum(measure.density_grid(flow, DATA.window, STILL_GRID), top)
+                expected = np.minimum(measure.density_grid(flow, DATA.window, GRID), top)
                 np.testing.assert_allclose(level, expected, atol=top / 254 + 1e-4)
             kl = measure.kl(DATA.truth.log_prob(DATA.held_out()), measure.log_prob(flow, DATA.held_out()))
             assert gap_to_truth(arm) == pytest.approx((kl.value, kl.standard_error), rel=1e-3)
