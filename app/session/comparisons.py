@@ -33,7 +33,7 @@ def hold(name: str, experiment: Experiment, lasting: Collection[str] = ()) -> No
     page.comparisons[name] = comparison
     known, comparison.experiment = comparison.experiment, experiment
     if not comparison.run or _untrained(known, lasting) != _untrained(experiment, lasting):
-        comparison.own, comparison.plays, comparison.pictures, comparison.plain = page.setup.own, False, (), False
+        comparison.own, comparison.plays, comparison.pictures = page.setup.own, False, ()
         launch(comparison, experiment)
     else:
         for index, (before, after) in enumerate(zip(known.arms, experiment.arms, strict=True)):
@@ -86,12 +86,6 @@ def _newest_picture(arm: ArmReport, plain: bool) -> Picture | None:
 def pictures(name: str) -> tuple[Picture | None, ...]:
     """The newest picture of each arm of a comparison, as far as there are some: an engine hands each over once."""
     return current().comparisons[name].pictures
-
-
-def draw_by_server(name: str) -> None:
-    """The browser cannot draw the flows of the comparison of this name."""
-    if comparison := current().comparisons.get(name):
-        comparison.plain = True
 
 
 def exported(name: str, arm_index: int) -> bytes | None:

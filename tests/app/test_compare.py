@@ -37,7 +37,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
 from tests.app.held_back import answers_at_the_first_step, builds_nothing, steps_at_most
-from tests.app.pages import MAIN, MINUS, decode, drawn_flows, finding, link, own, panes, run, said, table
+from tests.app.pages import MAIN, MINUS, decode, finding, is_drawn, link, own, panes, run, said, table
 from tests.app.test_compare_parts import structure_named
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -327,13 +327,6 @@ def test_presets_keep_what_somebody_made(small_presets, local_engine):
     assert own(page).report.arms[0].step == 1
     again = safetensors.torch.load(local_engine.export(own(page).run, 0))
     assert again.keys() == mine.keys() and all(torch.equal(mine[name], again[name]) for name in mine)
-
-
-def is_drawn(page, flow, name):
-    """Whether what browsers draw by this name is the flow."""
-    header, numbers = drawn_flows(page)[name]
-    np.testing.assert_allclose(numbers, measure.folded_numbers(flow), rtol=1e-5, atol=1e-6)
-    return header["flow"] == measure.flow_shape(flow)
 
 
 class TestPictures:
