@@ -406,6 +406,21 @@ class TestPictures:
         assert shown == [STRUCTURES[one] for one in structures]
         assert [pane["title"] for pane in panes(page)[1:6]] == ["Truth", *names]
 
+    def test_a_browser_that_cannot_draw_flows_gets_pictures_until_there_are_others(self, page):
+        flows = list(exported(page))
+        comparison(page).plain = True  # as `session.draw_by_server` notes it
+        truth, *densities = panes(run(page))[1:6]
+        top = truth["heat"]["range"][1]
+        for pane, flow in zip(densities, flows, strict=True):
+            expected = np.minimum(measure.density_grid(flow, DATA.window, GRID), top)
+            np.testing.assert_allclose(decode(pane["heat"]["level"]) / 254 * top, expected, atol=top / 254 + 1e-4)
+        drawn = panes(self.show(page, "samples"))[2:6]
+        assert [len(decode(pane["dots"][0]["points"])) for pane in drawn] == [POINTS] * 4
+        page = run(on(page, 1))
+        assert all("level" not in pane["dots"][0] for pane in panes(page)[2:6]) and comparison(page).plain
+        page = slide(page, "blocks", 1)
+        assert not comparison(page).plain and panes(page)[2]["dots"][0]["count"] == POINTS
+
     def test_discs_of_flows_that_have_none_say_so(self):
         page = opened(Compare(view="spectra", a=Baseline("nice"), b=Baseline("maf"), c=Nobody(), seeds=1))
         assert len(page.main.info) == 1
