@@ -248,8 +248,11 @@ class Job:
 
     def weights(self, request: ViewRequest) -> Weights:
         """Folded, as `looked_at`."""
-        flow = self.looked_at(request)
-        return Weights(self.step_count, self._description(flow), measure.folded_numbers(flow))
+        return self.weights_of(self.looked_at(request), self.step_count)
+
+    def weights_of(self, flow: Flow, step: int) -> Weights:
+        """Those of the flow as it was after so many steps, or of another one that was made of it."""
+        return Weights(step, self._description(flow), measure.folded_numbers(flow))
 
     def _description(self, flow: Flow) -> str:
         """JSON of the `flow_shape`, kept where training does not change it."""

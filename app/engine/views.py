@@ -270,9 +270,9 @@ class Views:
 
 def _in_time(last: float, now: float, between: float) -> float:
     """The time of what is made now: in time with the last one, not after it. It waited for the end of a slice, and must
-    not fall behind."""
+    not fall behind. What comes sooner, because the flow stands still, is of now."""
     due = last + between
-    return due if now - due < between else now
+    return due if 0 <= now - due < between else now
 
 
 def _rests(view: View) -> bool:

@@ -4,15 +4,7 @@ from app.session.address import made_by, query
 from app.session.benches import apply_bench, bench, benches, choose, is_chosen, show_bench, view
 from app.session.brought import Bringing, bring, bringing
 from app.session.classroom import Followed, Unpooled, enter_room, follow_room, vote
-from app.session.comparisons import (
-    adopt,
-    compare,
-    draw_by_server,
-    exported,
-    is_compared,
-    pictures,
-    poll_comparison,
-)
+from app.session.comparisons import adopt, compare, exported, is_compared, pictures, poll_comparison
 from app.session.drawings import (
     arrive_to_draw,
     canvas,
@@ -91,6 +83,8 @@ from app.session.run import (
     at_rest,
     attend,
     bring_back,
+    draw_by_server,
+    draws_plainly,
     drop_edits,
     drop_misfits,
     edited,

@@ -33,7 +33,7 @@ def hold(name: str, experiment: Experiment, lasting: Collection[str] = ()) -> No
     page.comparisons[name] = comparison
     known, comparison.experiment = comparison.experiment, experiment
     if not comparison.run or _untrained(known, lasting) != _untrained(experiment, lasting):
-        comparison.own, comparison.plays, comparison.pictures, comparison.plain = page.setup.own, False, (), False
+        comparison.own, comparison.plays, comparison.pictures = page.setup.own, False, ()
         launch(comparison, experiment)
     else:
         for index, (before, after) in enumerate(zip(known.arms, experiment.arms, strict=True)):
@@ -72,29 +72,20 @@ def poll_comparison(name: str, **wanted: Any) -> Report:
         wanted |= {"frames": comparison.plain, "weights": not comparison.plain}
     report = newest(comparison, **wanted)
     old = comparison.pictures or (None,) * len(report.arms)
-    new = map(_drawn_by_server if comparison.plain else _drawn, report.arms)
+    new = (_newest_picture(arm, comparison.plain) for arm in report.arms)
     comparison.pictures = tuple(b or a for a, b in zip(old, new, strict=True)) if report.arms else old
     settle()
     return report
 
 
-def _drawn(arm: ArmReport) -> Picture | None:
-    return arm.weights or _drawn_by_server(arm)
-
-
-def _drawn_by_server(arm: ArmReport) -> Picture | None:
-    return arm.still or next(reversed(arm.frames), None)
+def _newest_picture(arm: ArmReport, plain: bool) -> Picture | None:
+    """If there is a new one; `plain`: drawn by the server."""
+    return (None if plain else arm.weights) or next(reversed(arm.frames), None)
 
 
 def pictures(name: str) -> tuple[Picture | None, ...]:
     """The newest picture of each arm of a comparison, as far as there are some: an engine hands each over once."""
     return current().comparisons[name].pictures
-
-
-def draw_by_server(name: str) -> None:
-    """The browser cannot draw the flows of the comparison of this name."""
-    if comparison := current().comparisons.get(name):
-        comparison.plain = True
 
 
 def exported(name: str, arm_index: int) -> bytes | None:

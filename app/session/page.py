@@ -31,6 +31,7 @@ class Training:
     plays: bool = False  # or shall, once it is built
     heard: float = 0.0  # when the engine last heard of it from this page
     calm: int = 0  # polls in a row, after the last click, at which it stood still and had nothing new to tell
+    plain: bool = False  # whether the browser cannot draw its flows in panes, so that the server does
 
 
 @dataclass
@@ -40,7 +41,6 @@ class Comparison(Training):
     experiment: Experiment
     own: OwnData | None  # what the arms learn that have no data set's name
     pictures: tuple[Picture | None, ...] = ()  # the newest of each arm
-    plain: bool = False  # whether the browser cannot draw them, so that the server does
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,16 @@ def play_or_pause(of: str | None = None, until: int | None = None) -> None:
         play(of)
 
 
+def draw_by_server(of: str | None = None) -> None:
+    """Note that the browser cannot draw the flows of this run in panes."""
+    training_of(of).plain = True
+
+
+def draws_plainly(of: str | None = None) -> bool:
+    """Whether the server draws the flows of this run in panes."""
+    return training_of(of).plain
+
+
 def hasten(of: str | None = None) -> None:
     """Let compiled kernels go on with what torch began before they were there."""
     engine.get_engine().hasten(training_of(of).run)
@@ -282,6 +292,7 @@ def launch(training: Training, experiment: Experiment, step: int = 0, made_by: t
         engine.get_engine().close(before)
     training.run, training.heard = engine.get_engine().create(experiment, step, made_by), time.monotonic()
     training.report = Report(training.run, State.LOADING, resumes_at=step or None)
+    training.plain = False  # the browser may well draw these
     presence()
     if page.watched == before:
         page.watched = training.run

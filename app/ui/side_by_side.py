@@ -24,7 +24,8 @@ from app.words import order_name
 from resflow_core.data import Dataset
 from resflow_core.measure import BlockTable
 
-GRID, STILL_GRID = 60, 120
+GRID, TRUTH_GRID = 80, 120
+"""Nodes a side of the densities that the server draws: of flows that no browser can draw, and of the truth."""
 Charts = Callable[[Report], Sequence[Chart]]
 
 
@@ -107,7 +108,7 @@ def trained(
     session.compare(name, tuple(arms.values()), lasting)
     pictured = range(len(arms)) if pictured is None else pictured
     usual = {"frame_seconds": 1.0, "ways": False, "samples": False, "measured": {}}
-    report = session.poll_comparison(name, grid=GRID, still_grid=STILL_GRID, pictured=tuple(pictured), **usual | wanted)
+    report = session.poll_comparison(name, grid=GRID, still_grid=0, pictured=tuple(pictured), **usual | wanted)
     transport.show(report, of=name, steps=steps)
     with st.container():
         transport.message(replace(report, message=named(report.message, list(arms))))
@@ -169,7 +170,7 @@ def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], dr
     pictures, top = [density_of(one) for one in drawn], None
     notes = [f"{fit(dataset, arm)}{_mass(arm)}" for arm in arms]
     if dataset.truth:
-        truth = true_density(dataset, STILL_GRID)
+        truth = true_density(dataset, TRUTH_GRID)
         top = float(truth.max())
         pictures, notes = [truth, *pictures], [f"Entropy {dataset.truth.entropy:.3f} nats.", *notes]
     titles = ["Truth", *labels] if dataset.truth else labels

@@ -11,6 +11,7 @@ import numpy as np
 from app.engine import weights
 from app.lessons.shelf import shelf
 from app.link import VIEW
+from resflow_core.measure import flow_shape, folded_numbers
 
 MAIN = Path(__file__).parents[2] / "app" / "page.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3", "device": "cpu"}
@@ -63,6 +64,12 @@ def drawn_flows(page):
     """Header and numbers of all flows that the browser draws in panes, by the names that these call them."""
     flows = [flow for data in _components(page) for flow in (data.get("flows") or {}).items()]
     return {name: weights.decode(base64.b64decode(text)) for name, text in flows}
+
+
+def is_drawn(page, flow, name):
+    """Whether what browsers draw by this name is the flow."""
+    header, numbers = drawn_flows(page)[name]
+    return header["flow"] == flow_shape(flow) and np.allclose(numbers, folded_numbers(flow), rtol=1e-5, atol=1e-6)
 
 
 def _components(page):

@@ -29,7 +29,7 @@ from app.metrics import gap_to_truth
 from app.session import run as session_run
 from app.setup import Setup
 from app.ui.bands import Band, Outcome
-from app.ui.side_by_side import STILL_GRID, fit
+from app.ui.side_by_side import GRID, TRUTH_GRID, fit
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import DATASETS
@@ -37,7 +37,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig
 from tests.app.held_back import answers_at_the_first_step, builds_nothing, steps_at_most
-from tests.app.pages import MAIN, MINUS, decode, drawn_flows, finding, link, own, panes, run, said, table
+from tests.app.pages import MAIN, MINUS, decode, finding, is_drawn, link, own, panes, run, said, table
 from tests.app.test_compare_parts import structure_named
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
@@ -329,13 +329,6 @@ def test_presets_keep_what_somebody_made(small_presets, local_engine):
     assert again.keys() == mine.keys() and all(torch.equal(mine[name], again[name]) for name in mine)
 
 
-def is_drawn(page, flow, name):
-    """Whether what browsers draw by this name is the flow."""
-    header, numbers = drawn_flows(page)[name]
-    np.testing.assert_allclose(numbers, measure.folded_numbers(flow), rtol=1e-5, atol=1e-6)
-    return header["flow"] == measure.flow_shape(flow)
-
-
 class TestPictures:
     FOUR = Compare(
         a=Residual(Truncated(3), 0.6),
@@ -359,13 +352,13 @@ class TestPictures:
         flows, names = list(exported(page)), labels(page)
         truth, *densities = panes(page)[1:6]
         assert [pane["title"] for pane in (truth, *densities)] == ["Truth", *names]
-        top = DATA.truth.log_prob(measure.grid_points(DATA.window, STILL_GRID)).exp().max().item()
+        top = DATA.truth.log_prob(measure.grid_points(DATA.window, TRUTH_GRID)).exp().max().item()
         for pane, flow, arm in zip(densities, flows, comparison(page).report.arms, strict=True):
             if measure.is_portable(flow):
                 assert is_drawn(page, flow, pane["heat"]["flow"]) and pane["heat"]["high"] == pytest.approx(top)
             else:
                 level = decode(pane["heat"]["level"]) / 254 * top
-                expected = np.minimum(measure.density_grid(flow, DATA.window, STILL_GRID), top)
+                expected = np.minimum(measure.density_grid(flow, DATA.window, GRID), top)
                 np.testing.assert_allclose(level, expected, atol=top / 254 + 1e-4)
             kl = measure.kl(DATA.truth.log_prob(DATA.held_out()), measure.log_prob(flow, DATA.held_out()))
             assert gap_to_truth(arm) == pytest.approx((kl.value, kl.standard_error), rel=1e-3)
@@ -412,6 +405,21 @@ class TestPictures:
         shown = [text for text in said(page) if text in STRUCTURES.values()]
         assert shown == [STRUCTURES[one] for one in structures]
         assert [pane["title"] for pane in panes(page)[1:6]] == ["Truth", *names]
+
+    def test_a_browser_that_cannot_draw_flows_gets_pictures_until_there_are_others(self, page):
+        flows = list(exported(page))
+        comparison(page).plain = True  # as `session.draw_by_server` notes it
+        truth, *densities = panes(run(page))[1:6]
+        top = truth["heat"]["range"][1]
+        for pane, flow in zip(densities, flows, strict=True):
+            expected = np.minimum(measure.density_grid(flow, DATA.window, GRID), top)
+            np.testing.assert_allclose(decode(pane["heat"]["level"]) / 254 * top, expected, atol=top / 254 + 1e-4)
+        drawn = panes(self.show(page, "samples"))[2:6]
+        assert [len(decode(pane["dots"][0]["points"])) for pane in drawn] == [POINTS] * 4
+        page = run(on(page, 1))
+        assert all("level" not in pane["dots"][0] for pane in panes(page)[2:6]) and comparison(page).plain
+        page = slide(page, "blocks", 1)
+        assert not comparison(page).plain and panes(page)[2]["dots"][0]["count"] == POINTS
 
     def test_discs_of_flows_that_have_none_say_so(self):
         page = opened(Compare(view="spectra", a=Baseline("nice"), b=Baseline("maf"), c=Nobody(), seeds=1))

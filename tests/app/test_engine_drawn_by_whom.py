@@ -108,3 +108,8 @@ def test_weights_come_as_often_as_the_page_asks_for():
         assert views.weights_are_due(next_step, now + seconds, between=0.125)
         assert views.weights_are_due(next_step, now, between=0.0)  # it stands still
         assert not views.weights_are_due(job.step_count, now + 50, between=0.125)
+        # Several steps, one by one, of a flow that stands still in between.
+        for soon in (0.01, 0.02):
+            job.step_count += 1
+            assert views.weights_are_due(job.step_count, now + soon, between=0.0)
+            views.hand_out([job], now + soon, between=0.125)

@@ -9,19 +9,35 @@ from streamlit.testing.v1 import AppTest
 
 from app.components import network
 from app.components.network import MOST_LINES, Layer, Told
-from app.engine.measurements.edits import Edits
+from app.engine.measurements.edits import GRID, Edits
 from app.engine.reports import State
 from app.features.lipschitz import changes, weight_pictures, weight_words
 from app.features.lipschitz.numbers import Inverted
 from app.features.lipschitz.settings import Lipschitz
 from app.features.lipschitz.weighed import Weighed, moved, weighed
 from app.link import STEP, query_of, read_link
+from app.quantise import TOP_QUANTILE
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Change, Edited, EditedBlock, EditedLayer
 from resflow_core.measure.invertibility import Regime
 from resflow_core.training.trainer import TrainConfig, Trainer
-from tests.app.pages import MAIN, SMALL, decode, finding, go, keys, link, named, own, panes, press, run, said
+from tests.app.pages import (
+    MAIN,
+    SMALL,
+    decode,
+    finding,
+    go,
+    is_drawn,
+    keys,
+    link,
+    named,
+    own,
+    panes,
+    press,
+    run,
+    said,
+)
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 FLOW, TRAIN, DATA = FlowConfig(blocks=2, width=16), TrainConfig(batch=64), DATASETS["moons"]
@@ -109,12 +125,15 @@ class TestAnswers:
     def test_the_density_is_that_of_the_changed_flow(self, trained):
         page = opened(block="2", weights="w1.5.2=3 b1.3=-1")
         flow = Edited(1, 1.0, changes.read("w1.5.2=3 b1.3=-1")).of(trained)
-        heat = panes(page)[0]["heat"]
-        n = heat["level"]["shape"][0]
         with torch.no_grad():
-            axes = [torch.linspace(*axis, n) for axis in DATA.window]
+            axes = [torch.linspace(*axis, GRID) for axis in DATA.window]
             x = torch.stack(torch.meshgrid(*axes, indexing="xy"), -1).reshape(-1, 2)
-            p, q = (f.log_prob(x).exp().view(n, n).numpy() for f in (flow, trained))
+            p, q = (f.log_prob(x).exp().view(GRID, GRID).numpy() for f in (flow, trained))
+        heat = panes(page)[0]["heat"]
+        assert is_drawn(page, flow, heat["flow"]) and heat["high"] == pytest.approx(np.quantile(q, TOP_QUANTILE))
+        # A browser that cannot draw it gets the numbers.
+        own(page).plain = True
+        heat = panes(run(page))[0]["heat"]
         shares = np.clip(p / heat["range"][1], 0, 1)
         np.testing.assert_allclose(decode(heat["level"]) / 254, shares, atol=0.01)
         area = np.prod([high - low for low, high in DATA.window])

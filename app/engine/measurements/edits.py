@@ -11,6 +11,7 @@ import numpy as np
 
 from app.engine.frames import density_in_pieces
 from app.engine.measurements.measurement import Measurement
+from app.engine.weights import encode
 from resflow_core import measure
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Edits:
     found: measure.EditedBlock
     density: np.ndarray  # (n, n), row = y ascending, per unit area; not finite where the flow is not
     trained: np.ndarray  # (n, n) that of the flow that trains
+    weights: bytes | None = None  # of the flow with the block, for a browser that draws it (`engine.weights`)
 
 
 def pieces(job: Job, request: ViewRequest, wanted: EditsRequest) -> Iterator[Edits | None]:
@@ -53,11 +55,13 @@ def pieces(job: Job, request: ViewRequest, wanted: EditsRequest) -> Iterator[Edi
     found = measure.edited_block(flow, edited, block, job.dataset.held_out()[: request.points])
     yield None
     trained = yield from density_in_pieces(flow, window, GRID)
-    density = trained
+    density, shown = trained, flow
     if edited is not None:
         yield None
-        density = yield from density_in_pieces(edited.of(flow), window, GRID)
-    yield Edits(step, wanted, request.edited, found, density, trained)
+        shown = edited.of(flow)
+        density = yield from density_in_pieces(shown, window, GRID)
+    weights = encode(job.weights_of(shown, step)) if job.has_weights else None
+    yield Edits(step, wanted, request.edited, found, density, trained, weights)
 
 
 EDITS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, at_once=True)

@@ -36,9 +36,7 @@ def show() -> None:
         session.compare(NAME, tuple(arms.values()))
         session.play_or_pause(NAME, STEPS)
     firsts = range(0, len(arms), bench.seeds)
-    report, frames = side_by_side.trained(
-        NAME, arms, pictured=firsts, steps=STEPS, frame_seconds=2.0, measured={"activity": "all"}
-    )
+    report, frames = side_by_side.trained(NAME, arms, pictured=firsts, steps=STEPS, measured={"activity": "all"})
     with answer:
         is_open = side_by_side.opens(NAME, report, stored.first(setup, bench))
     if is_open or not frames:

@@ -65,7 +65,6 @@ def show() -> None:
         pictured=firsts,
         steps=bench.steps,
         lasting=("log_det",),
-        frame_seconds=2.0,
         samples=session.view(Compare) == "samples",
         measured={"masses": True, "derivatives": True},
     )

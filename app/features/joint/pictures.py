@@ -10,7 +10,7 @@ from app.features.joint.words import accuracy_of, share
 from app.quantise import from_u16
 from app.ui.chart_style import CATEGORIES
 from app.ui.scene import true_density
-from app.ui.side_by_side import STILL_GRID, fit
+from app.ui.side_by_side import TRUTH_GRID, fit
 from resflow_core.data import Dataset
 
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x", "star")
@@ -26,7 +26,7 @@ def panes(dataset: Dataset, label: str, arm: ArmReport, frame: Frame) -> list[Pa
 
 def true(dataset: Dataset) -> Pane:
     """The true density and Bayes' rule."""
-    density = true_density(dataset, STILL_GRID)
+    density = true_density(dataset, TRUTH_GRID)
     best = truth.best(dataset)
     note = f"Bayes' rule: {share(best.accuracy)} correct at held-out points."
     return _pane(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from app.components.planes import Heat, Level, Pane, Path
+from app.components.planes import Density, Heat, Level, Pane, Path
 from app.engine.measurements.edits import Edits
 from app.features.lipschitz.pictures import GRID_LINES
 from app.features.lipschitz.weighed import Weighed
@@ -14,12 +14,14 @@ CONTOUR = 0.25
 """Share of the largest density at which the outline of the trained one is drawn."""
 
 
-def density(edits: Edits, found: Weighed, dataset: Dataset, age: str) -> Pane:
-    """The flow's density with the changes, and the outline of the trained one; `age` says how long it was trained."""
+def density(edits: Edits, found: Weighed, dataset: Dataset, age: str, plain: bool = False) -> Pane:
+    """The flow's density with the changes, and the outline of the trained one; `age` says how long it was trained. The
+    browser draws the density if it can, unless it is `plain`."""
     values, trained = (np.where(np.isfinite(p), p, np.nan) for p in (edits.density, edits.trained))
     known = trained[~np.isnan(trained)]
     # The trained one's, so that colours stand still while a weight is pulled.
     top = float(np.quantile(known, TOP_QUANTILE)) if known.size else 1.0
+    drawn = values if plain or edits.weights is None else Density(edits.weights)
     x, y = (axis.name for axis in dataset.axes)
     outline = (Level(np.nan_to_num(trained), CONTOUR * top, "outline as trained", "#FFFFFF", "dash", 1.4),)
     lost = int(np.isnan(values).sum())
@@ -32,7 +34,7 @@ def density(edits: Edits, found: Weighed, dataset: Dataset, age: str) -> Pane:
         dataset.window,
         f"Density of the flow in the plane of the data, with {found.changes} changed parameter"
         f"{'s' * (found.changes != 1)} in block {found.block + 1}. {note}",
-        heat=Heat(values, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
+        heat=Heat(drawn, "density", "", 0.0, top or 1.0, smooth=True, bar=False),
         levels=outline if found.changes else (),
         note=note,
         legend=False,

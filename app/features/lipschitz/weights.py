@@ -10,7 +10,7 @@ from app.components.planes import planes
 from app.engine.measurements.edits import Edits, EditsRequest
 from app.engine.measurements.inversion import Inversions
 from app.engine.measurements.masses import Masses
-from app.engine.reports import Report
+from app.engine.reports import MOVING, Report
 from app.features.lipschitz import arrival, changes, weight_pictures, weight_words
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.weighed import weighed
@@ -69,10 +69,12 @@ def show() -> None:
         files = takeaway.behind("one-weight", PROGRAMS["weights"], run, shown.found.block, needs=run)
         files += takeaway.behind("density", PROGRAMS["density"], run, about="the density alone")
         planes(
-            [weight_pictures.density(shown, found, dataset, session.age(shown.step))],
+            [weight_pictures.density(shown, found, dataset, session.age(shown.step), session.draws_plainly())],
             key=f"{OPENED}.density",
             columns=1,
             files=files,
+            moving=report.state in MOVING,
+            refused=session.draw_by_server,
         )
     with places[2]:
         planes([weight_pictures.bent(shown)], key=f"{OPENED}.bent", columns=1)

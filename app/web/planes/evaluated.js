@@ -165,9 +165,9 @@ async function compute(evaluated, evaluator, { flow, ranges, whole, samples: cou
     samples ? evaluator.samples(noiseOf(count)) : null,
   ]);
   if ((density && !field) || (points && !apart) || (samples && !drawn)) return false;
-  if (field) put(evaluated, flow, ranges, { values: densities(field.logProb), rows: side, columns: side });
+  if (field) put(evaluated, flow, ranges, { values: numbersOf(field.logProb), rows: side, columns: side });
   if (whole && (apart || samePlace(whole, ranges))) {
-    const values = densities((apart ?? /** @type {{logProb: Float32Array}} */ (field)).logProb);
+    const values = numbersOf((apart ?? /** @type {{logProb: Float32Array}} */ (field)).logProb);
     Object.assign(evaluated, { topOf: flow, top: topOf({ values, rows: side, columns: side }) });
   }
   if (drawn) Object.assign(evaluated, { samplesOf: flow, samples: pairsOf(drawn.points), refusal: drawn.refusal });
@@ -190,11 +190,14 @@ async function sharpen(evaluated, evaluator, { flow, ranges }, { side }, goesOn)
     const rows = Math.min(atATime, side - row);
     const stripe = await evaluator.density({ window: rowsOf(ranges, side, row, rows), columns: side, rows });
     if (!stripe || !goesOn()) return false;
-    values.set(densities(stripe.logProb), row * side);
+    values.set(numbersOf(stripe.logProb), row * side);
   }
   put(evaluated, flow, ranges, { values, rows: side, columns: side });
   return true;
 }
+
+/** Densities from their logarithms; what is not finite is no number. @param {Float32Array | Float64Array} logProb */
+const numbersOf = (logProb) => densities(logProb).map((value) => (value < Number.POSITIVE_INFINITY ? value : Number.NaN));
 
 /** @type {(evaluated: Evaluated, flow: string, ranges: Window, nodes: Field) => void} */
 function put(evaluated, flow, ranges, nodes) {
