@@ -4,7 +4,7 @@
 /**
  * What strokes become, and their limits (`RULES` of `app/components/painter`).
  * @typedef {{ side: number, shares: number, reach: number, brushes: [number, number][], eraser: number,
- *   classes: number, parts: number, perUnit: number, cell: number, leastEraser: number, fewest: number, most: number,
+ *   classes: string[], parts: number, perUnit: number, cell: number, leastEraser: number, fewest: number, most: number,
  *   mostDots: number, mostSprayed: number, names: string[] }} Rules
  */
 
