@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { noiseOf } from "../../app/web/live/noise.js";
+import { noiseOf } from "../../app/web/flow/noise.js";
 
 test("the noise is that of a standard normal, and always the same", () => {
   const noise = noiseOf(20_000);

@@ -7,7 +7,7 @@ import { decodeMessage } from "../flow/message.js";
 import { askByChannel } from "./channel.js";
 import { moves, paintPlanes, play, show, take as takeMoment } from "./clock.js";
 import { decode } from "./decode.js";
-import { noiseOf } from "./noise.js";
+import { noiseOf } from "../flow/noise.js";
 import { showProbe } from "./probe.js";
 import { topOf } from "./picture.js";
 import { isPast, keepMoments } from "./time.js";
