@@ -264,7 +264,7 @@ class Job:
     @cached_property
     def _has_fixed_bounds(self) -> bool:
         """Whether the bounds of its blocks follow from its settings, whatever its weights are."""
-        first = self.flow.branches[0]
+        first: Any = self.flow.branches[0]
         return first.linears[0].constraint.certifies and first.raw_orders is None
 
     def export(self) -> bytes:
@@ -317,7 +317,8 @@ class Job:
 
 def _numbers_bytes(flow: Flow) -> int:
     """The size of its `folded_numbers`, before they are folded."""
-    of_block = 5 + sum(linear.raw.numel() + linear.bias.numel() for linear in flow.branches[0].linears)
+    linears: Any = flow.branches[0].linears
+    of_block = 5 + sum(linear.raw.numel() + linear.bias.numel() for linear in linears)
     return 4 * (4 + flow.config.blocks * of_block)
 
 

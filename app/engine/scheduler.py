@@ -96,8 +96,8 @@ class Scheduler:
         """Take note of a command. One about an unknown experiment has come too late and is nobody's."""
         if isinstance(command, Create):
             self._roster.forget(command.id)
-            run = self._runs[command.id] = Run(command, self._clocks, self._new_job)
-            self._touch(run)
+            self._runs[command.id] = Run(command, self._clocks, self._new_job)
+            self._touch(self._runs[command.id])
         elif isinstance(command, Close):
             if run := self._runs.pop(command.id, None):
                 self._leave_behind(run)
@@ -227,7 +227,7 @@ class Scheduler:
         """Let runs with long steps wait where they would hold up others that have come."""
         for run in self._roster.long.values():
             if run.holds_place and self._holds_up_others(run):
-                self._guard(run, lambda run=run: run.step_aside(run.arms.step_time.message))
+                self._guard(run, partial(run.step_aside, run.arms.step_time.message))
                 self._touch(run)
         self._roster.settle()
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from app.engine.arm_job import ArmJob
 from app.engine.commands import ViewRequest, Wish
@@ -172,10 +172,10 @@ class Views:
 
     def hand_out(self, jobs: Sequence[ArmJob], now: float, between: float) -> tuple[bytes | None, ...]:
         """Their weights, for the page."""
-        last = self._shown[WEIGHTS].time
+        last, request = self._shown[WEIGHTS].time, cast(ViewRequest, self.request)
         self._shown[WEIGHTS] = Shown(jobs[0].step_count, _in_time(last, now, self._apart(between)))
         return tuple(
-            encode(job.weights(self.request)) if job and has else None
+            encode(job.weights(request)) if job and has else None
             for job, has in zip(self._pictured(jobs), self.have_weights, strict=True)
         )
 

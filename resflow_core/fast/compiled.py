@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -135,8 +135,9 @@ class _Fold:
 
     def is_of(self, flow: FusedFlow) -> bool:
         """Whether the parameters are those of this flow, and no branch is scaled. A copy of a flow has its own."""
-        here, first = self._parameters["branch.linears.0.raw"].data_ptr(), cast(Any, flow.first_branch)
-        if first is not self._branches[0] or first.linears[0].raw.data_ptr() != here:
+        first: Any = flow.first_branch
+        there = first.linears[0].raw.data_ptr()
+        if first is not self._branches[0] or there != self._parameters["branch.linears.0.raw"].data_ptr():
             return False
         return all([branch.scale == 1.0 for branch in self._branches])
 

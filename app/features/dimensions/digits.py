@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import cast
 
 import numpy as np
 import streamlit as st
@@ -66,15 +67,16 @@ def show(primary: bool = True) -> None:
     if not report.arms or not pictures or pictures[0] is None:
         transport.waits(report, "The flow is being built")
         return
+    drawn = cast(ImageFrame, pictures[0])
     curve, before = report.arms[0].found(BitsCurve), stored.curve if flow.weights else ()
     st.markdown(verdict(session.note(needed(curve, gaussian(), report.arms[0], before))))
     made_by = (flow, session.setup().seed, report.arms[0].step, report.arms[0].fingerprint, report.device)
     files = takeaway.behind("digits", PROGRAMS["digits"], *made_by, needs=Run(*made_by))
-    shown = grids(pictures[0], report.arms[0].step, bool(flow.weights))
+    shown = grids(drawn, report.arms[0].step, bool(flow.weights))
     images.show(shown, key=f"{NAME}.images", files=files)
     with st.container():
-        if pictures[0].refusal:
-            st.info(f"No images are drawn. {pictures[0].refusal}", icon=":material/block:")
+        if drawn.refusal:
+            st.info(f"No images are drawn. {drawn.refusal}", icon=":material/block:")
     planes(
         [curves(curve, before, gaussian(), by_time=by_time) for by_time in (False, True)],
         key=f"{NAME}.charts",

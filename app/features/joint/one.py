@@ -1,6 +1,7 @@
 """One flow with its classifier while it trains, and how much weight its density has."""
 
 from dataclasses import replace
+from typing import cast
 
 import streamlit as st
 
@@ -90,7 +91,7 @@ def show() -> None:
             st.caption(
                 "Press Play to train the flow and the classifier with the settings below. They then appear here."
             )
-    _depth(setup, found, arms, frames[0])
+    _depth(setup, found, arms, cast(Frame, frames[0]))
 
 
 def _depth(setup: Setup, found: list[Contestant], arms: dict[str, ArmReport], frame: Frame) -> None:

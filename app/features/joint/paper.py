@@ -1,11 +1,13 @@
 """Weights and flows as in the paper's table, with seeds as bands."""
 
 from dataclasses import replace
+from typing import cast
 
 import streamlit as st
 
 from app import session
 from app.components.planes import planes
+from app.engine.reports import Frame
 from app.features.joint import charts, pictures, stored, table, truth, words
 from app.features.joint.arms import grid, is_residual
 from app.features.joint.numbers import accuracies, claim, class_nlls, nlls
@@ -81,7 +83,7 @@ def show() -> None:
         takeaway.menu(files, key=f"{NAME}.files")
     with st.expander("Density and decisions of the first seed of each", key=f"{NAME}.pictures"):
         drawn = [
-            pictures.decided(dataset, one.label, groups[one.label][0], frame)
+            pictures.decided(dataset, one.label, groups[one.label][0], cast(Frame, frame))
             for one, frame in zip(found, frames, strict=True)
         ]
         planes(drawn, key=f"{NAME}.planes", columns=len(WEIGHTS))
