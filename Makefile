@@ -98,6 +98,7 @@ benchmarks: $(VENV)/tests-installed
 	$(BIN)/python -m tests.benchmarks.cluster
 	$(BIN)/python -m tests.benchmarks.sessions
 	$(BIN)/python -m tests.benchmarks.pictures
+	$(BIN)/python -m tests.benchmarks.evaluator
 	$(BIN)/python -m tests.benchmarks.quality
 	$(BIN)/python -m tests.benchmarks.estimator
 	$(BIN)/python -m tests.benchmarks.roulette --jobs 2

@@ -89,6 +89,15 @@ def _quality(monkeypatch, module: ModuleType) -> list[str]:
     return ["--sets", "moons", "--contenders", "ours"]
 
 
+def _evaluator(monkeypatch, module: ModuleType) -> list[str]:
+    browser = SimpleNamespace(close=lambda: None)
+    playwright = SimpleNamespace(chromium=SimpleNamespace(launch=lambda **_: browser))
+    found = dict.fromkeys(module.NAMES, 0.0)
+    _instead(monkeypatch, module, course=lambda pictures: [], drawn=lambda *_: found)
+    _instead(monkeypatch, module, sync_playwright=lambda: nullcontext(playwright), chromium_options=dict)
+    return []
+
+
 def _engine(monkeypatch, module: ModuleType) -> list[str]:
     _instead(monkeypatch, module, ENVIRONMENT={})
     _instead(monkeypatch, module.Engine, steps_per_second=lambda self, seconds: (0.0, 0.0))
@@ -177,6 +186,7 @@ EMPTIED = {
     "dense": [_compare],
     "dimensions": [_dimensions, _dimensions_digits, _dimensions_tables],
     "estimator": [_estimator],
+    "evaluator": [_evaluator],
     "hostile": [_hostile, _hostile_formulas],
     "joint": [_joint],
     "engine": [_engine],

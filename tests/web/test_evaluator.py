@@ -29,6 +29,7 @@ from resflow_core.settings import to_json
 from tests.core.oracles import points, seeded
 from tests.covering import covering, in_turn
 from tests.web.node import node
+from tests.web.site import message_of
 
 TOLERANCE = 1e-9
 SINGLE = 1e-4  # of log p, in nats: what a few blocks add up to in float32
@@ -202,9 +203,7 @@ def test_no_wrong_point_is_returned():
 def test_a_message_in_float32_is_read():
     """Of the default flow, rounded as it is sent: the map of exactly these numbers, which the core has in float32."""
     flow = FlowConfig().build(seeded(0))
-    header = json.dumps({"flow": flow_shape(flow)}).encode()
-    header += b" " * (-(len(header) + 4) % 8)
-    message = len(header).to_bytes(4, "little") + header + folded_numbers(flow).tobytes()
+    message = message_of(flow, step=3)
     assert len(message) < 20_000
     (found,) = asked(
         [

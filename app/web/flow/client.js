@@ -43,7 +43,8 @@ import { inWorker, onThisThread } from "./host.js";
  * @property {(ask: {window: Window, columns: number, rows: number,
  *   estimator: import("./belief.js").Estimator}) => Promise<Density | null>} belief
  * @property {() => Ability | null} ability  what the machine can do with the flow; null before the first answer
- * @property {() => string} refuses  why the flow cannot be drawn here; "" while nothing speaks against it
+ * @property {() => string} refuses  why the flow cannot be drawn here; "" while nothing speaks against it. One that is
+ *   only too slow still answers
  * @property {Promise<Ability | null>} ready  resolves when the first flow has been probed; null if it cannot be taken
  * @property {() => void} close
  */
@@ -155,6 +156,7 @@ export function openEvaluator({ force, worker = true } = {}) {
   /** @param {Ask} ask @returns {Promise<any>} */
   const asked = (ask) => new Promise((resolve, reject) => {
     if (!queues.has(evaluator)) return resolve(null);
+    if (refusal && !known && !queue.newest) return reject(new Error(refusal)); // the flow could not be taken
     queue.waiting.get(ask.kind)?.resolve(null);
     queue.waiting.set(ask.kind, { ask, resolve, reject });
     go();

@@ -116,10 +116,11 @@ export function makeService(pause) {
     const before = flows.get(evaluator);
     if (!message) return before;
     const decoded = decodeMessage(message);
-    const engine = before?.engine.takes(decoded.shape) ? before.engine : chosenEngine(decoded, force);
+    const like = before?.engine.takes(decoded.shape) ? before : null;
+    if (!like) before?.engine.end();
+    const engine = like?.engine ?? chosenEngine(decoded, force);
     engine.load(decoded);
-    const isLike = before?.engine === engine;
-    const taken = { message: decoded, engine, last: isLike ? before.last : null };
+    const taken = { message: decoded, engine, last: like?.last ?? null };
     flows.set(evaluator, taken);
     return taken;
   }
@@ -146,7 +147,10 @@ export function makeService(pause) {
       return { evaluator: request.evaluator, step, run, blocks: shape.blocks, ability: engine.ability(), answers };
     },
     /** @param {number} evaluator */
-    forget: (evaluator) => void flows.delete(evaluator),
+    forget(evaluator) {
+      flows.get(evaluator)?.engine.end();
+      flows.delete(evaluator);
+    },
   };
 }
 

@@ -20,14 +20,17 @@ import { makeBody, moduleOf } from "./wasm.js";
 /** @typedef {import("./tape.js").Tape} Tape */
 /** @typedef {import("./wasm.js").Body} Body */
 
-const MOST = 512; // points at a time
+// Points at a time: many of a small flow, which need few calls; few of a large one, so that no page is kept waiting.
+const [FEWEST, MOST] = [64, 512];
+const NUMBERS = 2_000_000; // about so many products of a number of the flow and a point at a time
 const NAMES = /** @type {const} */ (["x", "y", "gx", "gy", "a", "b", "c", "d"]);
 const FLOAT = 4; // bytes
 const FOUR = 4 * FLOAT; // of one unit of four points
 const SINGLE_EPSILON = 2 ** -23;
 
-/** Where things are, in bytes. @param {Shape} shape @param {Layout} layout */
-function memoryOf({ blocks }, { layers, copies, units, count }) {
+/** Where things are, in bytes. @param {Layout} layout */
+function memoryOf({ layers, copies, units, count }) {
+  const points = Math.max(FEWEST, Math.min(MOST, 4 * Math.round(NUMBERS / count / 4)));
   const rows = Math.max(2, ...layers.map((layer) => layer.rows));
   const most = units + copies * rows;
   let at = 0;
@@ -37,11 +40,11 @@ function memoryOf({ blocks }, { layers, copies, units, count }) {
     return at - bytes;
   };
   const room = /** @type {Record<typeof NAMES[number], number>} */ (
-    Object.fromEntries(NAMES.map((name) => [name, take(MOST * FLOAT)])));
+    Object.fromEntries(NAMES.map((name) => [name, take(points * FLOAT)])));
   const makeUnits = () => ({ h: take(most * FOUR), s: take(most * FOUR), t: take(most * FOUR) });
   const [here, there] = [makeUnits(), makeUnits()];
   const numbers = take(count * FLOAT);
-  return { room, here, there, numbers, size: at, blocks };
+  return { points, room, here, there, numbers, size: at };
 }
 
 /** @typedef {ReturnType<typeof memoryOf>} Memory */
@@ -441,7 +444,7 @@ function through({ body, first, memory: { here, there }, withJacobian }, { rows,
 export function branchesInSingle(shape) {
   const layout = layoutOf(shape);
   const tape = tapeOf(shape.activation.tree, singleRecorder());
-  const memory = memoryOf(shape, layout);
+  const memory = memoryOf(layout);
   const bodies = {
     value: branchBody(shape, layout, memory, tape, false),
     jacobian: branchBody(shape, layout, memory, tape, true),
@@ -456,11 +459,11 @@ export function branchesInSingle(shape) {
   const bytes = exports.memory.buffer;
   const numbers = new Float32Array(bytes, memory.numbers, layout.count);
   const room = /** @type {Room} */ (
-    Object.fromEntries(NAMES.map((name) => [name, new Float32Array(bytes, memory.room[name], MOST)])));
+    Object.fromEntries(NAMES.map((name) => [name, new Float32Array(bytes, memory.room[name], memory.points)])));
   /** @param {number} block */
   const addressOf = (block) => memory.numbers + block * layout.stride * FLOAT;
   return {
-    most: MOST,
+    most: memory.points,
     epsilon: SINGLE_EPSILON,
     make: (n) => new Float32Array(n),
     room,
