@@ -193,7 +193,7 @@ class Channel:
         newest = self._newest.get(weights.id, {})
         for arm, message in enumerate(weights.arms):
             if message is not None:
-                kind, said = ("weights", arm), addressed(message, weights.timeline)
+                kind, said = ("weights", arm), addressed(message, weights.timeline, arm)
                 newest[kind] = said
                 for reader in self._readers_of(weights.id):
                     if reader.draws:

@@ -162,11 +162,15 @@ class ShownPage:
     def of_kind(self, kind: str) -> Iterator[Node]:
         return (node for node in self.nodes.values() if node.kind == kind)
 
+    def labels(self) -> list[str]:
+        """Those of all buttons."""
+        return sorted(node.element.label for node in self.of_kind("button"))
+
     def button(self, label: str) -> Node:
         """The button of this label, which can be pressed. Raises `Unexpected` unless there is exactly one."""
         found = [node for node in self.of_kind("button") if node.element.label == label]
         if len(found) != 1:
-            labels = sorted(node.element.label for node in self.of_kind("button"))
+            labels = self.labels()
             raise Unexpected(f"One button {label!r} was expected, and {len(found)} are there; all buttons: {labels}.")
         if found[0].element.disabled:
             raise Unexpected(f"The button {label!r} cannot be pressed now.")

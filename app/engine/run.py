@@ -32,7 +32,7 @@ from resflow_core.training.trainer import Diverged
 SLICE_SECONDS = 0.025
 # Where many train, all have a turn in so many seconds of training, unless turns would be shorter than the least, which
 # is about a step of the flow that a page begins with.
-ROUND_SECONDS = 0.1
+ROUND_SECONDS = 0.08
 SHORTEST_SLICE_SECONDS = 0.002
 CHECKPOINT_SECONDS = 5.0
 # Between these a run is saved in passing as soon as that costs a hundredth of what it has worked since, so that little
@@ -206,14 +206,14 @@ class Run:
                 self._be_absent()
 
     def work(self, seconds: float = SLICE_SECONDS) -> None:
-        """What it has its turns for: it is built, measured where it holds still for that, or trained for about so
-        long."""
+        """What it has its turns for: it is built, measured where it holds still for that, or trained for about so long:
+        for the number of steps that comes closest, at least one."""
         if self.phase is State.LOADING:
             self.build()
         elif self.holds_still:
             self.look(HELD_OUT)
         else:
-            self.train(seconds)
+            self.train(seconds - self.arms.step_time.seconds / 2)
 
     def build(self) -> None:
         """Build the flows for about a time slice; when all are there begin, or continue from the checkpoint. A bad
@@ -237,11 +237,12 @@ class Run:
         self._hasten()
 
     def train(self, seconds: float) -> None:
-        """One arm after the other to the same step, for about so long or until the steps asked for are done. A round
+        """One arm after the other to the same step, for so long or until the steps asked for are done. A round
         that takes longer goes on in the next slice, which ends with it, so that there is time for pictures."""
-        start, goes_on = self._clock(), self.arms.differ
+        start, goes_on, has_begun = self._clock(), self.arms.differ, False
         self._pace.begin(start, self.step)
-        while self.moving and self._clock() - start < seconds * (1 + self.arms.differ):
+        while self.moving and not (has_begun and self._clock() - start >= seconds * (1 + self.arms.differ)):
+            has_begun = True
             self._hasten()
             if self._records and not self.arms.differ:
                 self._records = False
@@ -328,8 +329,9 @@ class Run:
         self._playing, self._steps_left, self._more = False, 0, False
         self._changed = True
 
-    def news(self, now: float, frame_share: float) -> list[Said]:
-        """What the page does not know yet, and a checkpoint when one is due; nothing while arms differ in a step."""
+    def news(self, now: float, frame_share: float, between: float = REPORT_SECONDS) -> list[Said]:
+        """What the page does not know yet, and a checkpoint when one is due; nothing while arms differ in a step. That
+        it has moved on is said so many seconds apart."""
         if self.arms.differ:
             return []
         messages: list[Said] = []
@@ -340,7 +342,7 @@ class Run:
             messages.append(self._saved)
         elif self._passing_is_due(now):
             messages.append(self._checkpoint(is_passing=True))
-        if self._changed or self._views.news or (self.moving and now - self._reported >= REPORT_SECONDS):
+        if self._changed or self._views.news or (self.moving and now - self._reported >= between):
             messages.append(self._report(now, frame_share))
         if self._handed_out:  # after the report, which says that the run began anew
             messages.append(HandedOut(self.id, self.step, self._handed_out))

@@ -17,7 +17,7 @@ from app.engine.job_kinds import job_of
 from app.engine.memory import resident_bytes
 from app.engine.reports import Checkpoint, Exported, Report, Said, State
 from app.engine.roster import Due, Roster
-from app.engine.run import SLICE_SECONDS, Run, slice_seconds
+from app.engine.run import SLICE_SECONDS, Run, report_seconds, slice_seconds
 from app.engine.step_time import LONGEST_STEP_SECONDS
 from app.engine.views import FRAME, WEIGHTS_SECONDS
 from resflow_core.fast.pieces import Pieces
@@ -153,7 +153,8 @@ class Scheduler:
         """What there is to say about those that were touched, with their weights. If many wait for these, the rest of
         them come with the next pieces of work."""
         unheard, self._roster.unheard = self._roster.unheard, {}
-        between = max(WEIGHTS_SECONDS, len(self._roster.working) / MOST_WEIGHTS)
+        works = len(self._roster.working)
+        between, of_reports = max(WEIGHTS_SECONDS, works / MOST_WEIGHTS), report_seconds(works)
         messages: list[Said] = []
         began = self._clock()
         for run in unheard.values():
@@ -163,7 +164,7 @@ class Scheduler:
                     self._spend(run, lambda run=run: run.hand_out(between))
                 else:
                     self._roster.unheard[run.id] = run
-            self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share)))
+            self._guard(run, lambda run=run: messages.extend(run.news(self._clock(), self._budget.share, of_reports)))
         return messages
 
     def _leave_behind(self, run: Run) -> None:

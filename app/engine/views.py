@@ -156,7 +156,7 @@ class Views:
     def hand_out(self, jobs: Sequence[ArmJob], now: float, between: float) -> tuple[bytes | None, ...]:
         """Their weights, for the page."""
         self._shown[WEIGHTS] = Shown(jobs[0].step_count, _in_time(self._shown[WEIGHTS].time, now, between))
-        return tuple(job and encode(job.weights(self.request), arm) for arm, job in enumerate(self._pictured(jobs)))
+        return tuple(job and encode(job.weights(self.request)) for job in self._pictured(jobs))
 
     def next_due(self, step: int, moving: bool, crowd: float = 1.0) -> tuple[float, View] | None:
         """When the next picture of flows at `step` is due, and which; None if the page has seen all it wants. In a

@@ -5,8 +5,8 @@ of 8, then float32 numbers. The header is
 
     {"run": timeline, "arm": k, "step": n, "flow": `resflow_core.measure.flow_shape`}
 
-and the numbers are those of `resflow_core.measure.folded_numbers`. The training process makes the message without the
-run's name, which only the page server knows (`Report.timeline`); that puts it in and leaves the rest as it is.
+and the numbers are those of `resflow_core.measure.folded_numbers`. The training process makes the message without run
+and arm. Only the page server knows these (`Report.timeline`, `divided`), and puts them in.
 """
 
 import json
@@ -32,17 +32,17 @@ class Weights:
     numbers: np.ndarray  # float32, its `folded_numbers`
 
 
-def encode(weights: Weights, arm: int = 0) -> bytes:
-    """The message, without the name of its run."""
-    header = f'{{"arm":{arm},"step":{weights.step},"flow":{weights.flow}}}'.encode()
+def encode(weights: Weights) -> bytes:
+    """The message, without run and arm."""
+    header = f'{{"step":{weights.step},"flow":{weights.flow}}}'.encode()
     return _message(header, weights.numbers.astype("<f4", copy=False).tobytes())
 
 
-def addressed(message: bytes, run: str) -> bytes:
-    """The same message with the name of its run."""
+def addressed(message: bytes, run: str, arm: int = 0) -> bytes:
+    """The same message with the timeline of its run and the number of the arm."""
     start = _LENGTH.size
     end = start + _LENGTH.unpack_from(message)[0]
-    header = b'{"run":' + json.dumps(run).encode() + b"," + message[start + 1 : end].rstrip(b" ")
+    header = f'{{"run":{json.dumps(run)},"arm":{arm},'.encode() + message[start + 1 : end].rstrip(b" ")
     return _message(header, message[end:])
 
 

@@ -1,6 +1,7 @@
 """Laws of the scheduler, on a clock that only work moves."""
 
 import itertools
+import json
 import pickle
 import sys
 from collections import Counter
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.engine import crowding, scheduler, step_time, views
-from app.engine.budget import BURST_SECONDS, MANY, share_of_pictures
+from app.engine.budget import BURST_SECONDS, MANY, PictureBudget, share_of_pictures
 from app.engine.commands import (
     Attend,
     Change,
@@ -18,12 +19,14 @@ from app.engine.commands import (
     Create,
     Export,
     Leave,
+    Look,
     Pause,
     Play,
     Poll,
     Reset,
     Step,
     ViewRequest,
+    Wish,
 )
 from app.engine.experiment import Arm, Experiment
 from app.engine.history import MOST, HeldOut, History
@@ -33,9 +36,10 @@ from app.engine.measurements.derivatives import Derivatives
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
-from app.engine.reports import Checkpoint, Exported, Frame, Report, State, adds_nothing
+from app.engine.reports import Checkpoint, Exported, Frame, HandedOut, Report, State, adds_nothing
 from app.engine.run import CHECKPOINT_SECONDS, PASSING_SECONDS, PASSING_SHARE, SLICE_SECONDS, Run
 from app.engine.scheduler import Scheduler
+from app.engine.weights import Weights, decode
 from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
@@ -45,12 +49,14 @@ from tests.app.pages import named
 from tests.app.requests import wanting
 
 FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, ACTIVITY_PIECES = 0.02, 0.01, 12, 20, 15
-DERIVATIVES_COST = 0.015
+DERIVATIVES_COST, WEIGHTS_COST = 0.015, 0.0002
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 PAIR = Experiment(EXPERIMENT.arms * 2, seed=0)
 BLIND = ViewRequest(frames=False)
 PAGE = ViewRequest(measured={"masses": True})
 ACTIVE = wanting(PAGE, {"activity": "all"})
+DRAWS = ViewRequest(frames=False, weights=True)
+QUICK = Experiment((Arm(FlowConfig(), TrainConfig(batch=200), "moons"),), seed=0)
 
 
 class FakeJob:
@@ -60,7 +66,7 @@ class FakeJob:
 
     device_reason = ""
     fingerprint = why_torch = ""
-    hastens = has_weights = False
+    hastens, has_weights = False, True
 
     def __init__(self, arm, seed, device, clock):
         self.arm, self.train, self._clock = arm, arm.train, clock
@@ -103,6 +109,10 @@ class FakeJob:
         empty = np.empty((0, 2), np.uint16)
         density = np.empty((demand.grid, demand.grid), np.uint16)
         return Frame(self.step_count, density, 1.0, 1.0, empty, empty, empty if with_samples else None)
+
+    def weights(self, demand):
+        self._clock.now += WEIGHTS_COST
+        return Weights(self.step_count, json.dumps({"edited": demand.edited and demand.edited.scale}), np.zeros(3))
 
     def still(self, demand):
         yield None
@@ -239,6 +249,10 @@ class Bench:
             for a in m.arms
             if a.found(Masses)
         ]
+
+    def handed_out(self, id):
+        """The steps of its weights, in the order in which they were said."""
+        return [m.step for m in self.said if isinstance(m, HandedOut) and m.id == id]
 
     def frames(self, id):
         return [f for m in self.said if isinstance(m, Report) and m.id == id for a in m.arms for f in a.frames]
@@ -461,9 +475,8 @@ def test_pictures_take_at_most_their_share_of_the_time_and_all_pages_get_some(be
 @pytest.mark.thorough
 def test_where_thirty_train_each_page_has_two_pictures_a_second(bench, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "FRAME_COST", 0.004)
-    quick = Experiment((Arm(FlowConfig(), TrainConfig(batch=200), "moons"),), seed=0)
     ids, page = [str(i) for i in range(30)], replace(PAGE, measured={})
-    bench.do(*(Create(id, quick) for id in ids), *(Play(id) for id in ids))
+    bench.do(*(Create(id, QUICK) for id in ids), *(Play(id) for id in ids))
     bench.run(3, dict.fromkeys(ids, page))
     before = {id: len(bench.frames(id)) for id in ids}
     bench.run(5, dict.fromkeys(ids, page))
@@ -753,6 +766,153 @@ def test_no_demand_no_frames_but_losses(bench):
     bench.run(4, {"a": BLIND})
     assert (bench.frames("a"), bench.masses("a")) == ([], [])
     assert any(a.loss for m in bench.said if isinstance(m, Report) for a in m.arms)
+
+
+class TestWeights:
+    """What browsers draw from by themselves."""
+
+    def test_they_come_eight_times_a_second_as_turns_end_and_nothing_is_drawn(self, bench):
+        bench.do(Create("a", EXPERIMENT), Play("a"))
+        bench.run(4, {"a": DRAWS})
+        steps = bench.handed_out("a")
+        assert 4 * 7 <= len(steps) <= 4 * 8 + 2
+        assert steps == sorted(set(steps)) and bench.frames("a") == []
+        assert any(a.blocks for m in bench.said if isinstance(m, Report) for a in m.arms), "losses come as ever"
+
+    def test_they_come_whatever_the_budget_of_pictures_is(self, bench, monkeypatch):
+        monkeypatch.setattr(PictureBudget, "is_open", False)
+        bench.do(Create("a", EXPERIMENT), Create("b", EXPERIMENT), Play("a"), Play("b"))
+        bench.run(4, {"a": DRAWS, "b": PAGE})
+        assert len(bench.handed_out("a")) >= 4 * 7
+        assert not any(frame.step for frame in bench.frames("b"))
+
+    def test_they_are_at_the_expense_of_their_run(self, bench, monkeypatch):
+        monkeypatch.setattr(sys.modules[__name__], "WEIGHTS_COST", 0.02)
+        bench.do(Create("a", EXPERIMENT), Create("b", EXPERIMENT), Play("a"), Play("b"))
+        bench.run(10, {"a": DRAWS, "b": BLIND})
+        ours, others = bench.steps("a") * 0.005, bench.steps("b") * 0.005
+        assert others - ours == pytest.approx(len(bench.handed_out("a")) * WEIGHTS_COST, rel=0.2)
+
+    @pytest.mark.thorough
+    @pytest.mark.parametrize(("runs", "least"), [(30, 7.5), (100, 2.0)])
+    def test_a_crowd_has_them_often_and_loses_few_steps(self, monkeypatch, runs, least):
+        monkeypatch.setattr(crowding, "USEFUL_SHARE", 1e-9)
+        steps = {}
+        for demand in (BLIND, DRAWS):
+            clock = Clock()
+            bench = Bench(Scheduler(clock, cpu=clock, new_job=at_once(FakeJob), memory=lambda: 0), clock)
+            ids = [str(i) for i in range(runs)]
+            bench.do(*(Create(id, QUICK) for id in ids), *(Play(id) for id in ids))
+            bench.run(8, dict.fromkeys(ids, demand))
+            steps[demand.weights] = sum(map(bench.steps, ids))
+        came = Counter(m.id for m in bench.said if isinstance(m, HandedOut))
+        assert min(came[id] for id in ids) >= 8 * least - 2
+        assert steps[True] >= 0.94 * steps[False]
+
+    def test_a_flow_that_stands_still_hands_them_out_once(self, bench):
+        bench.do(Create("a", EXPERIMENT))
+        bench.run(5, {"a": DRAWS})
+        assert bench.handed_out("a") == [0] and not bench.scheduler.is_busy()
+        bench.do(Step("a", 3))
+        bench.run(2, {"a": DRAWS})
+        assert bench.handed_out("a") == [0, 3]
+
+    def test_a_pause_has_those_of_its_last_step(self, bench):
+        bench.do(Create("a", EXPERIMENT), Play("a"))
+        bench.run(1.03, {"a": DRAWS})
+        bench.do(Pause("a"))
+        bench.run(0.01)
+        assert bench.handed_out("a")[-1] == bench.steps("a")
+
+    def test_an_edit_has_its_own_at_once_also_where_many_train(self, bench):
+        ids = [str(i) for i in range(20)]
+        slow = with_train(batch=4_000)  # 40 ms a step: a turn comes every 0.8 s
+        bench.do(*(Create(id, slow) for id in ids), *(Play(id) for id in ids))
+        bench.run(4, dict.fromkeys(ids, DRAWS))
+        for id in ids:
+            bench.do(Poll(id, replace(DRAWS, edited=Edited(1, 1.5))))
+            said = bench.scheduler.tick()
+            (one,) = [m for m in said if isinstance(m, HandedOut) and m.id == id]
+            assert decode(one.arms[0])[0]["flow"] == {"edited": 1.5}
+
+    def test_an_edit_of_a_flow_at_rest_has_its_own_once(self, bench):
+        bench.do(Create("a", EXPERIMENT))
+        bench.run(1, {"a": DRAWS})
+        bench.run(1, {"a": replace(DRAWS, edited=Edited(1, 1.5))})
+        assert bench.handed_out("a") == [0, 0] and not bench.scheduler.is_busy()
+
+    def test_who_joins_has_them_at_once_also_at_rest(self, bench):
+        bench.do(Create("a", EXPERIMENT), Step("a", 7))
+        bench.run(1, {"a": BLIND})
+        assert bench.handed_out("a") == []
+        bench.do(Look("a", Wish(pictures=False, weights=True)))
+        assert bench.scheduler.is_busy()
+        bench.run(0.01)
+        assert bench.handed_out("a") == [7] and not bench.scheduler.is_busy()
+
+    def test_while_nobody_sees_them_none_are_made(self, bench):
+        bench.do(Create("a", EXPERIMENT), Play("a"))
+        bench.run(1, {"a": DRAWS})
+        bench.do(Look("a", Wish(pictures=False, weights=False)))
+        seen = len(bench.handed_out("a"))
+        bench.run(3, {"a": replace(DRAWS, weights=False)})
+        assert len(bench.handed_out("a")) == seen and bench.frames("a") == []
+        bench.do(Look("a", Wish(pictures=False, weights=True)))
+        bench.said += bench.scheduler.tick()
+        assert len(bench.handed_out("a")) == seen + 1
+
+    def test_a_page_that_is_gone_has_none(self, bench):
+        bench.do(Create("a", EXPERIMENT))
+        bench.run(1, {"a": DRAWS})
+        bench.do(Step("a", 5), Leave("a"))
+        bench.run(1)
+        assert bench.handed_out("a") == [0]
+        bench.run(1, {"a": DRAWS})
+        assert bench.handed_out("a") == [0, 0, 5]  # another page may have come
+
+    def test_pictures_and_weights_are_both_made_where_pages_differ(self, bench):
+        bench.do(Create("a", EXPERIMENT), Play("a"))
+        bench.run(3, {"a": replace(PAGE, weights=True)})
+        assert len(bench.handed_out("a")) >= 3 * 7 and len(bench.frames("a")) >= 10
+
+    def test_what_has_no_weights_is_drawn_in_their_place(self, bench, monkeypatch):
+        monkeypatch.setattr(FakeJob, "has_weights", False)
+        bench.do(Create("a", EXPERIMENT), Play("a"))
+        bench.run(3, {"a": DRAWS})
+        assert bench.handed_out("a") == [] and len(bench.frames("a")) >= 10
+        assert not bench.last("a").has_weights
+
+    @pytest.mark.parametrize("end", ["reset", "divergence"])
+    def test_those_of_a_run_that_begins_anew_follow_the_report_that_says_so(self, bench, end):
+        wrong = with_train(learning_rate=0.1) if end == "divergence" else EXPERIMENT
+        bench.do(Create("a", wrong), Play("a"))
+        while job_of(bench, "a").step_count < 40 if bench.scheduler._runs["a"].arms.jobs else True:
+            bench.do(Poll("a", DRAWS))
+            bench.said += bench.scheduler.tick()
+        if end == "reset":
+            bench.do(Reset("a"))
+        bench.run(1, {"a": DRAWS})
+        steps = [m.step if isinstance(m, HandedOut) else m.arms[0].step for m in bench.said if _has_step(m)]
+        back = next(k for k, (a, b) in enumerate(itertools.pairwise(steps), 1) if b < a)
+        kinds = [type(m) for m in bench.said if _has_step(m)]
+        assert kinds[back] is Report and HandedOut in kinds[back:]
+
+    def test_many_who_want_them_at_once_do_not_hold_up_those_that_train(self, bench):
+        ids = [str(i) for i in range(300)]
+        bench.do(*(Create(id, EXPERIMENT) for id in (*ids, "a")))
+        bench.run(30, dict.fromkeys((*ids, "a"), BLIND))
+        bench.do(Play("a"), *(Poll(id, DRAWS) for id in ids))
+        longest = 0.0
+        for _ in range(10):
+            began = bench.clock.now
+            bench.said += bench.scheduler.tick()
+            longest = max(longest, bench.clock.now - began)
+        assert all(bench.handed_out(id) == [0] for id in ids)
+        assert longest < 3 * SLICE_SECONDS
+
+
+def _has_step(message):
+    return isinstance(message, HandedOut) or (isinstance(message, Report) and bool(message.arms))
 
 
 def test_a_flow_that_stands_still_is_drawn_once_and_then_there_is_nothing_to_do(bench):
