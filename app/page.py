@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from app import session
-from app.components import browser
+from app.components import browser, live
 from app.features.learn.panel import agree, cover, covered, panel, way_back
 from app.lessons.observables import MOVED
 from app.screens import SCREENS
@@ -52,6 +52,7 @@ def draw() -> None:
         step = session.step_over(page.url_path)
         session.focus(step.controls if step else session.fixed())
         with st.container(key="unseen", gap=None):
+            live.listen()
             with_browser()
     if session.begun():
         session.lie_under_lesson(step is not None)

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from app import channel, engine
+from app import channel, engine, web
 from app.components.live.encode import encode_point
 from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Arm, Experiment
@@ -259,7 +259,7 @@ def test_what_is_of_this_site(origin, host, same):
 
 def test_it_lies_below_the_address_of_the_app(monkeypatch):
     for base, path in (("", "/live"), ("flows", "/flows/live"), ("/a/b/", "/a/b/live")):
-        monkeypatch.setattr(channel.st, "get_option", {"server.baseUrlPath": base}.get)
+        monkeypatch.setattr(web.st, "get_option", {"server.baseUrlPath": base}.get)
         assert channel.path() == path
         assert [route.path for route in channel.routes()] == [path]
 

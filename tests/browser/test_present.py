@@ -306,6 +306,7 @@ def test_space_plays_on_a_bench(visit):
     visitor = visit(path="/lipschitz", query=f"{SMALL}&lipschitz.view=enforced", picture=False)
     expect(button(visitor, "Play")).to_be_visible()
     visitor.wait_for_script()
+    visitor.page.locator("html[data-planes]").wait_for(state="attached")  # the page hears keys from now on
     key(visitor, "Space")
     expect(button(visitor, "Pause")).to_be_visible()
 

@@ -48,7 +48,7 @@ from app.components.live.encode import encode_truth
 from app.components.live.wishes import FIELDS
 from app.engine.commands import Wish
 
-__all__ = ["chosen_moment", "live_panes", "mount_truth", "readouts", "wish"]
+__all__ = ["chosen_moment", "listen", "live_panes", "mount_truth", "readouts", "wish"]
 
 _HERE = Path(__file__).parent
 
@@ -74,6 +74,7 @@ _readouts = component(
 )
 
 _truth = component("resflow_truth", "live/truth.js")
+_listening = component("resflow_listening", "live/listening.js")
 
 
 def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
@@ -83,6 +84,12 @@ def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
     Streamlit does not send it again while it stays the same. Scenes refer to it as their `truth`.
     """
     _truth(key="resflow_truth", data=encode_truth(data_id, density))
+
+
+def listen() -> None:
+    """Let the page have its keys and the presenter's view, also where a flow trains without a picture. Call once per
+    script run."""
+    _listening(key="resflow_listening")
 
 
 def live_panes(

@@ -1,21 +1,31 @@
-// The script may be read anew with each message: what it does to the window it does once.
+// What page, browser and server tell each other. What it does to the window it does once.
 
 import { hearEntry, hearReturns, tidyHistory } from "./history.js";
 import { leaveWord } from "./leaving.js";
 import { keepPopoversReachable } from "./popovers.js";
 import { hearHeard, keepProgress, tellRoom, tellStored } from "./storage.js";
 
+/** @import { Call } from "../types.js" */
+/** @import { Browser, Page } from "./types.js" */
+
+const page = /** @type {Page} */ (window);
+
+/** @type {() => Browser} */
 function settle() {
+  /** @type {Browser} */
   const browser = {
     tell: () => {},
+    keep: () => keepProgress(browser),
     token: "",
     entry: "",
+    screen: "",
     known: undefined,
     heard: false,
-    tellingStored: null,
+    again: false,
+    tellingStored: undefined,
     room: JSON.stringify({ code: "", token: "" }),
     returned: null,
-    telling: null,
+    telling: undefined,
     arrived: -Infinity,
   };
   tidyHistory(browser);
@@ -27,12 +37,12 @@ function settle() {
     tellStored(browser);
     tellRoom(browser);
   });
-  browser.keep = () => keepProgress(browser);
   return browser;
 }
 
+/** @type {(call: Call<{ token: string, entry: string, heard: boolean }>) => void} */
 export default function ({ data, setTriggerValue }) {
-  const browser = (window.resflowBrowser ??= settle());
+  const browser = (page.resflowBrowser ??= settle());
   browser.tell = setTriggerValue;
   if (data.token !== browser.token) {
     browser.known = undefined; // another page of the server's, which knows nothing yet

@@ -4,12 +4,19 @@
 import { VIEW } from "../canvas/address.js";
 import { ENTRY } from "./names.js";
 
-const ARRIVES_MS = 3000;
-const isOurs = (url) => url.pathname === location.pathname;
-const screenOf = ({ pathname }) => pathname.split("/").at(-1);
+/** @import { Browser } from "./types.js" */
 
-/** The address that is seen for one that the server wrote: with the view as it is, and without the name of the
- * entry. */
+const ARRIVES_MS = 3000;
+/** @type {(url: URL) => boolean} */
+const isOurs = (url) => url.pathname === location.pathname;
+/** @type {(at: { pathname: string }) => string} */
+const screenOf = ({ pathname }) => pathname.split("/").at(-1) ?? "";
+
+/**
+ * The address that is seen for one that the server wrote: with the view as it is, and without the name of the
+ * entry.
+ * @type {(url: URL, keepsView: boolean) => { entry?: string, screen?: string, address: string }}
+ */
 function seen(url, keepsView) {
   const [entry, screen] = url.searchParams.get(ENTRY)?.split("@") ?? [];
   const query = new URLSearchParams([...url.searchParams].filter(([name]) => !name.startsWith(VIEW)));
@@ -19,17 +26,21 @@ function seen(url, keepsView) {
   return { entry, screen, address: `${url.pathname}${query.size ? `?${query}` : ""}${url.hash}` };
 }
 
-/** Whether the server is at another entry of the history than the browser: one of the same page, for a page that was
+/**
+ * Whether the server is at another entry of the history than the browser: one of the same page, for a page that was
  * loaded anew has other names; and not while the server is yet to hear that somebody went back. Where Streamlit has
- * just come to another screen, it has taken the old address there, which the server then writes anew. */
+ * just come to another screen, it has taken the old address there, which the server then writes anew.
+ * @type {(browser: Browser, entry: string | undefined) => boolean}
+ */
 function isNewEntry(browser, entry) {
   const now = history.state?.entry;
   const isOther = entry && now && entry !== now && entry.split(".")[0] === now.split(".")[0];
   return isOther && !browser.returned && performance.now() > browser.arrived + ARRIVES_MS;
 }
 
+/** @type {(browser: Browser) => void} */
 export function tidyHistory(browser) {
-  const [push, replace] = ["pushState", "replaceState"].map((name) => history[name].bind(history));
+  const [push, replace] = [history.pushState.bind(history), history.replaceState.bind(history)];
   history.pushState = (state, title, target) => {
     const url = new URL(target ?? location.href, location.href);
     const { entry, screen, address } = seen(url, isOurs(url));
@@ -57,7 +68,10 @@ export function tidyHistory(browser) {
 const AGAIN_MS = [50, 700, 1500, 3000, 6000, 12000, 24000, 24000];
 const ANOTHER_SCREEN = 2; // the first of them that is used where Streamlit draws another screen
 
-/** Tell the server where Back or Forward has led, until it is there. */
+/**
+ * Tell the server where Back or Forward has led, until it is there.
+ * @type {(browser: Browser) => void}
+ */
 export function hearReturns(browser) {
   addEventListener("popstate", () => {
     clearTimeout(browser.telling);
@@ -70,6 +84,7 @@ export function hearReturns(browser) {
   });
 }
 
+/** @type {(browser: Browser, tries: number) => void} */
 function tellReturn(browser, tries) {
   browser.telling = setTimeout(() => {
     if (browser.returned && tries + 1 < AGAIN_MS.length) {
@@ -79,7 +94,10 @@ function tellReturn(browser, tries) {
   }, AGAIN_MS[tries]);
 }
 
-/** The server says at which entry it is. */
+/**
+ * The server says at which entry it is.
+ * @type {(browser: Browser, entry: string) => void}
+ */
 export function hearEntry(browser, entry) {
   browser.entry = entry;
   browser.screen = screenOf(location);

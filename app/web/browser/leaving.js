@@ -2,6 +2,9 @@
 
 import { COOKIE, COOKIE_SECONDS } from "./names.js";
 
+/** @import { Browser } from "./types.js" */
+
+/** @type {(browser: Browser) => void} */
 export function leaveWord(browser) {
   addEventListener("pagehide", () => {
     // biome-ignore lint/suspicious/noDocumentCookie: the page is gone before the newer interface would answer

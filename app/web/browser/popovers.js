@@ -4,8 +4,10 @@
 
 export function keepPopoversReachable() {
   addEventListener("focusout", ({ target }) => {
-    const popover = target.closest?.("[data-floating-ui-portal]");
-    for (const control of popover?.querySelectorAll("[data-tabindex]") ?? []) {
+    const popover = target instanceof Element ? target.closest("[data-floating-ui-portal]") : null;
+    /** @type {Iterable<HTMLElement>} */
+    const controls = popover?.querySelectorAll("[data-tabindex]") ?? [];
+    for (const control of controls) {
       const { tabindex } = control.dataset;
       delete control.dataset.tabindex;
       if (tabindex) control.setAttribute("tabindex", tabindex);

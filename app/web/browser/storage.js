@@ -3,10 +3,13 @@
 
 import { ROOM, STORED } from "./names.js";
 
+/** @import { Browser, Page } from "./types.js" */
+
 const TELL_AGAIN_MS = 1500;
 const MOST_TIMES = 20;
 const JOINED_MS = 3000; // in which the server joins what was kept with what it knows, and has it kept
 
+/** @type {() => string | null} */
 function readStored() {
   try {
     return localStorage.getItem(STORED) ?? "";
@@ -15,7 +18,10 @@ function readStored() {
   }
 }
 
-/** The room that this browser has joined (`app/classroom/pages`), as {code, token}, both "" where it is in none. */
+/**
+ * The room that this browser has joined (`app/web/classroom`), as {code, token}, both "" where it is in none.
+ * @type {() => { code: string, token: string }}
+ */
 function readRoom() {
   try {
     const kept = JSON.parse(localStorage.getItem(ROOM) || "{}");
@@ -27,7 +33,10 @@ function readRoom() {
   return { code: "", token: "" };
 }
 
-/** Tell of another room than before. */
+/**
+ * Tell of another room than before.
+ * @type {(browser: Browser) => void}
+ */
 export function tellRoom(browser) {
   const room = readRoom(), text = JSON.stringify(room);
   if (text === browser.room) return;
@@ -35,7 +44,10 @@ export function tellRoom(browser) {
   browser.tell("room", room);
 }
 
-/** Tell what is kept; after the first time only what this page has neither written nor heard. */
+/**
+ * Tell what is kept; after the first time only what this page has neither written nor heard.
+ * @type {(browser: Browser) => void}
+ */
 export function tellStored(browser) {
   const text = readStored();
   if (text === browser.known) return;
@@ -43,7 +55,10 @@ export function tellStored(browser) {
   tellUntilHeard(browser, MOST_TIMES);
 }
 
-/** A message may be lost while Streamlit draws the page. */
+/**
+ * A message may be lost while Streamlit draws the page.
+ * @type {(browser: Browser, times: number) => void}
+ */
 function tellUntilHeard(browser, times) {
   clearTimeout(browser.tellingStored);
   browser.tell("arrived", { text: browser.known, again: browser.again });
@@ -53,15 +68,21 @@ function tellUntilHeard(browser, times) {
   );
 }
 
-/** The server says whether it has heard what is kept. */
+/**
+ * The server says whether it has heard what is kept.
+ * @type {(browser: Browser, heard: boolean) => void}
+ */
 export function hearHeard(browser, heard) {
   if (heard && !browser.heard) setTimeout(browser.keep, browser.known ? JOINED_MS : 0);
   browser.heard = heard;
 }
 
-/** What is to be kept may have come before the page's script, or before the server has heard. */
+/**
+ * What is to be kept may have come before the page's script, or before the server has heard.
+ * @type {(browser: Browser) => void}
+ */
 export function keepProgress(browser) {
-  const text = window.resflowToKeep;
+  const text = /** @type {Page} */ (window).resflowToKeep;
   if (!text || !browser.heard || text === browser.known || browser.known === null) return;
   try {
     localStorage.setItem(STORED, text);

@@ -3,14 +3,22 @@
 
 export const VIEW = "view";
 const ADDRESS_MS = 400; // browsers refuse to be told more than some hundred addresses a minute
+/** @type {Map<string, string | null>} */
 const unwritten = new Map();
 
-/** The text of a view's name in the address; null where it has none. */
+/**
+ * The text of a view's name in the address; null where it has none.
+ * @type {(name: string) => string | null}
+ */
 export function viewInAddress(name) {
-  return unwritten.has(name) ? unwritten.get(name) : new URLSearchParams(location.search).get(name);
+  const text = unwritten.get(name);
+  return text === undefined ? new URLSearchParams(location.search).get(name) : text;
 }
 
-/** Write what is shown into the address, in a moment: {name: text, or null for what a page shows by itself}. */
+/**
+ * Write what is shown into the address, in a moment: {name: text, or null for what a page shows by itself}.
+ * @type {(changes: Record<string, string | null>) => void}
+ */
 export function writeView(changes) {
   if (!unwritten.size) setTimeout(flushView, ADDRESS_MS);
   addEventListener("pagehide", flushView); // once, however often it is said

@@ -14,10 +14,17 @@ export const VIRIDIS = [
 ];
 export const SIGNED = ["#08478a", "#3f87c6", "#a9cfea", "#c9c9c9", "#fbc78d", "#e8811a", "#9c4400"];
 export const GREY = [140, 140, 140];
-const swatch = document.createElement("canvas").getContext("2d");
+/** @type {CanvasRenderingContext2D | null} */
+let reader = null;
 
-/** [r, g, b] of any CSS colour without transparency. */
+/**
+ * [r, g, b] of any CSS colour without transparency.
+ * @type {(colour: string) => number[]}
+ */
 export function rgb(colour) {
-  swatch.fillStyle = colour;
-  return [1, 3, 5].map((i) => parseInt(swatch.fillStyle.slice(i, i + 2), 16));
+  reader ??= document.createElement("canvas").getContext("2d");
+  if (!reader) return GREY;
+  reader.fillStyle = colour;
+  const read = String(reader.fillStyle);
+  return [1, 3, 5].map((i) => parseInt(read.slice(i, i + 2), 16));
 }

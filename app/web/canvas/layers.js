@@ -3,7 +3,17 @@
 
 import { GREY, rgb, SIGNED, VIRIDIS } from "./colours.js";
 import { contour } from "./field.js";
+import { contextOf } from "./page.js";
 
+/** @import { Drawn, Field, Layer, Look, Marker, Numbers, Palette, Pen, Plot, Range, Theme } from "./types.js" */
+
+/**
+ * How a text is written over a picture: its colour and that around it, and where its place is in it.
+ * @typedef {{ paper: string, ink: string, size: number, family: string, textAlign?: CanvasTextAlign,
+ *   textBaseline?: CanvasTextBaseline }} Written
+ */
+
+/** @type {Record<string, (path: Pen, r: number) => void>} */
 const SYMBOLS = {
   circle: (path, r) => path.arc(0, 0, r, 0, 7),
   square: (path, r) => path.rect(-0.9 * r, -0.9 * r, 1.8 * r, 1.8 * r),
@@ -18,16 +28,21 @@ const SYMBOLS = {
   })),
 };
 
+/** @type {(path: Pen, corners: number[][]) => void} */
 function polygon(path, corners) {
   corners.forEach(([x, y], k) => (k ? path.lineTo(x, y) : path.moveTo(x, y)));
   path.closePath();
 }
 
+/** @type {(a: number, b: number) => number[][]} */
 const crossOf = (a, b) => [
   [-a, -b], [a, -b], [a, -a], [b, -a], [b, a], [a, a], [a, b], [-a, b], [-a, a], [-b, a], [-b, -a], [-a, -a],
 ];
 
-/** A marker at the origin of a pen: `colour`, or its outline where the symbol is open. */
+/**
+ * A marker at the origin of a pen: `colour`, or its outline where the symbol is open.
+ * @type {(context: Pen, marker: Marker) => void}
+ */
 function drawMarker(context, { size, symbol, colour, edge }) {
   const [shape, open] = [symbol.replace("-open", ""), symbol.endsWith("-open")];
   context.beginPath();
@@ -41,24 +56,33 @@ function drawMarker(context, { size, symbol, colour, edge }) {
   }
 }
 
+/** @type {Map<string, { sprite: HTMLCanvasElement, side: number }>} */
 const sprites = new Map();
 
-/** A marker as a small picture, drawn once. */
+/**
+ * A marker as a small picture, drawn once.
+ * @type {(marker: Marker, dense: number) => { sprite: HTMLCanvasElement, side: number }}
+ */
 function spriteOf({ size, symbol, colour, edge }, dense) {
   const key = [size, symbol, colour, edge?.width, edge?.colour, dense].join();
-  if (!sprites.has(key)) {
+  let found = sprites.get(key);
+  if (!found) {
     if (sprites.size > 200) sprites.clear(); // themes and sizes that are gone
     const side = Math.ceil(1.4 * size + (edge?.width ?? 0)) + 4;
     const sprite = Object.assign(document.createElement("canvas"), { width: side * dense, height: side * dense });
-    const context = sprite.getContext("2d");
+    const context = contextOf(sprite);
     context.setTransform(dense, 0, 0, dense, (side * dense) / 2, (side * dense) / 2);
     drawMarker(context, { size, symbol, colour, edge });
-    sprites.set(key, { sprite, side });
+    found = { sprite, side };
+    sprites.set(key, found);
   }
-  return sprites.get(key);
+  return found;
 }
 
-/** How a marker is drawn at a place. */
+/**
+ * How a marker is drawn at a place.
+ * @type {(context: Pen, marker: Marker, dense: number) => (p: number, q: number) => void}
+ */
 export function stampOf(context, marker, dense) {
   const { symbol, size, colour, edge } = marker;
   if (symbol === "circle" && !edge?.width) { // by a third of the time that a small picture takes
@@ -81,10 +105,14 @@ export function stampOf(context, marker, dense) {
   return (p, q) => context.drawImage(sprite, p - side / 2, q - side / 2, side, side);
 }
 
+/** @type {(rgb: number[]) => number} */
 const asPixel = ([r, g, b]) => new Uint32Array(Uint8ClampedArray.of(r, g, b, 255).buffer)[0];
 const NO_NUMBER = asPixel(GREY);
 
-/** 256 colours between those of a palette, as canvas pixels. */
+/**
+ * 256 colours between those of a palette, as canvas pixels.
+ * @type {(colours: string[]) => Palette}
+ */
 export function paletteOf(colours) {
   const ends = colours.map(rgb);
   const bytes = new Uint8ClampedArray(4 * 256);
@@ -99,14 +127,18 @@ export function paletteOf(colours) {
 
 export const PALETTES = { viridis: paletteOf(VIRIDIS), signed: paletteOf(SIGNED) };
 
-/** A field as pixels, a node each, with y upwards; grey where it has no number. */
+/**
+ * A field as pixels, a node each, with y upwards; grey where it has no number.
+ * @type {(surface: Drawn, field: Field, range: Range, palette: Palette) => HTMLCanvasElement}
+ */
 function bitmapOf(surface, { values, rows, columns }, [low, high], palette) {
   const bitmap = (surface.bitmap ??= document.createElement("canvas"));
-  if (bitmap.width !== columns || bitmap.height !== rows) {
+  let pixels = surface.pixels;
+  if (!pixels || bitmap.width !== columns || bitmap.height !== rows) {
     Object.assign(bitmap, { width: columns, height: rows });
-    surface.pixels = new ImageData(columns, rows);
+    pixels = surface.pixels = new ImageData(columns, rows);
   }
-  const colours = new Uint32Array(surface.pixels.data.buffer);
+  const colours = new Uint32Array(pixels.data.buffer);
   const scale = 255 / (high - low || 1);
   for (let r = 0; r < rows; r++) {
     const to = (rows - 1 - r) * columns;
@@ -115,11 +147,14 @@ function bitmapOf(surface, { values, rows, columns }, [low, high], palette) {
       colours[to + c] = Number.isNaN(level) ? NO_NUMBER : palette[level < 0 ? 0 : level > 255 ? 255 : level | 0];
     }
   }
-  bitmap.getContext("2d").putImageData(surface.pixels, 0, 0);
+  contextOf(bitmap).putImageData(pixels, 0, 0);
   return bitmap;
 }
 
-/** A line through points, in pieces where there are gaps. */
+/**
+ * A line through points, in pieces where there are gaps.
+ * @type {(context: Pen, x: Numbers, y: Numbers, at: Plot, from?: number, to?: number) => void}
+ */
 export function traced(context, x, y, at, from = 0, to = x.length) {
   let drawing = false;
   for (let i = from; i < to; i++) {
@@ -133,7 +168,10 @@ export function traced(context, x, y, at, from = 0, to = x.length) {
   }
 }
 
-/** Draw the path that has been begun, over a wider one of the colour `halo` where it must be seen on any ground. */
+/**
+ * Draw the path that has been begun, over a wider one of the colour `halo` where it must be seen on any ground.
+ * @type {(context: Pen, look: Look) => void}
+ */
 export function drawPath(context, { colour, width, dash = [], halo = null, opacity = 1 }) {
   context.setLineDash(dash);
   context.lineJoin = "round";
@@ -150,6 +188,7 @@ export function drawPath(context, { colour, width, dash = [], halo = null, opaci
 
 const PLACES = 8; // along a line, less one, at which its name is tried
 
+/** @type {(context: Pen, text: string, x: number, y: number, look: Written) => void} */
 export function haloed(context, text, x, y, look) {
   const { paper, ink, size, family, textAlign = "center", textBaseline = "middle" } = look;
   Object.assign(context, { font: `${size}px ${family}`, textAlign, textBaseline, lineWidth: 3, lineJoin: "round",
@@ -158,20 +197,28 @@ export function haloed(context, text, x, y, look) {
   context.fillText(text, x, y);
 }
 
-/** Whether a name at this place is within the plot, and meets neither its colour bar nor another name. */
+/**
+ * Whether a name at this place is within the plot, and meets neither its colour bar nor another name.
+ * @type {(p: number, q: number, at: Plot, names: [string, number, number][]) => boolean}
+ */
 function hasRoom(p, q, { left, top, width, height, bar }, names) {
   const isInside = p > left + 18 && p < left + width - 18 && q > top + 10 && q < top + height - 10;
   const isBelowBar = bar && p > bar.left - 22 && q < bar.top + bar.height + 10;
   return isInside && !isBelowBar && names.every(([, x, y]) => Math.abs(p - x) > 44 || Math.abs(q - y) > 20);
 }
 
-/** Whether a line, {x ascending, y}, passes through a box of pixels. */
+/**
+ * Whether a line, {x ascending, y}, passes through a box of pixels.
+ * @type {(line: { x: Numbers, y: Numbers }, box: { left: number, right: number, top: number, bottom: number }, at:
+ *   Plot) => boolean}
+ */
 function passes({ x, y }, { left, right, top, bottom }, at) {
   for (let i = 0; i < x.length; i++) {
     const [p, q] = [at.x(x[i]), at.y(y[i])];
     const [before, above] = i ? [at.x(x[i - 1]), at.y(y[i - 1])] : [p, q];
     const [from, to] = [Math.max(left, before), Math.min(right, p)]; // the part of this piece that is over the box
     if (!(from <= to) || Number.isNaN(q) || Number.isNaN(above)) continue;
+    /** @type {(place: number) => number} */
     const height = (place) => (p > before ? above + ((place - before) / (p - before)) * (q - above) : q);
     const [one, other] = [height(from), height(to)];
     if (Math.max(one, other) >= top && Math.min(one, other) <= bottom) return true;
@@ -179,8 +226,12 @@ function passes({ x, y }, { left, right, top, bottom }, at) {
   return false;
 }
 
-/** Where a text beside a level line at the pixel `q` covers no line or, if there is no such place, the thinnest ones:
- * {left, above}. The first that is found from the left on, where the newest of a curve is not. */
+/**
+ * Where a text beside a level line at the pixel `q` covers no line or, if there is no such place, the thinnest ones:
+ * {left, above}. The first that is found from the left on, where the newest of a curve is not.
+ * @type {(wide: number, tall: number, q: number, lines: { x: Numbers, y: Numbers, width: number }[], at: Plot) => {
+ *   left: number, above: boolean }}
+ */
 function freePlace(wide, tall, q, lines, at) {
   const clear = 2; // pixels that a line stays away from it
   const places = [];
@@ -200,7 +251,11 @@ function freePlace(wide, tall, q, lines, at) {
   );
 }
 
-/** How lines look: {colour, width, dash, halo, opacity}, the last three where they have any. */
+/**
+ * How lines look: {colour, width, dash, halo, opacity}, the last three where they have any.
+ * @type {{ [Kind in Layer["kind"]]: (pen: Pen, layer: Extract<Layer, { kind: Kind }>, at: Plot, theme: Theme, surface:
+ *   Drawn) => void }}
+ */
 export const LAYERS = {
   /** {field, window, range, palette: of `paletteOf`, crisp}: `crisp` shows the cells as they are */
   field(context, { field, window: [[x0, x1], [y0, y1]], range, palette, crisp }, at, _, surface) {
@@ -218,14 +273,19 @@ export const LAYERS = {
 
   /** {field, window, levels: [{value, text}], named} and how lines look: texts stand on their curves where `named`. */
   contours(context, { field, window: [[x0, x1], [y0, y1]], levels, named, ...look }, at, theme) {
+    /** @type {(c: number) => number} */
     const x = (c) => at.x(x0 + ((x1 - x0) * c) / (field.columns - 1));
+    /** @type {(r: number) => number} */
     const y = (r) => at.y(y0 + ((y1 - y0) * r) / (field.rows - 1));
+    /** @type {[string, number, number][]} */
     const names = [];
     context.beginPath();
     levels.forEach(({ value, text }, k) => {
       // Each name stands where its curve goes farthest in a direction of its own, away from the others.
       const [ux, uy] = [Math.cos(2.4 * k - 1), Math.sin(2.4 * k - 1)];
-      let [best, place] = [-Infinity, null];
+      let best = -Infinity;
+      /** @type {[number, number] | null} */
+      let place = null;
       for (const line of contour(field, value)) {
         for (let i = 0; i < line.x.length; i++) {
           const [px, py] = [x(line.x[i]), y(line.y[i])];
@@ -235,7 +295,7 @@ export const LAYERS = {
           if (named && far > best && hasRoom(px, py, at, names)) [best, place] = [far, [px, py]];
         }
       }
-      if (place) names.push([text, ...place]);
+      if (place && text) names.push([text, ...place]);
     });
     drawPath(context, look);
     const style = { paper: "rgba(20,20,40,0.75)", ink: "#fff", size: 13, family: theme.font };
@@ -244,7 +304,7 @@ export const LAYERS = {
 
   /** {x, y, marker: {size, symbol, colour, edge}, opacity} or, for a marker each, {x, y, markers, index, opacity} */
   points(context, { x, y, marker, markers, index, opacity = 1 }, at, _, surface) {
-    const drawn = (markers ?? [marker]).map((one) => stampOf(context, one, surface.dense));
+    const drawn = (markers ?? (marker ? [marker] : [])).map((one) => stampOf(context, one, surface.dense));
     context.globalAlpha = opacity;
     for (let i = 0; i < x.length; i++) {
       const [p, q] = [at.x(x[i]), at.y(y[i])];
@@ -263,6 +323,7 @@ export const LAYERS = {
 
   /** {x, y, text}: a name beside a place */
   name(context, { x, y, text }, at, theme) {
+    /** @type {Written} */
     const style = { paper: theme.paper, ink: theme.ink(1), size: 13, family: theme.font, textAlign: "left" };
     haloed(context, text, at.x(x) + 11, at.y(y) - 9, style);
   },
@@ -306,6 +367,7 @@ export const LAYERS = {
     context.font = `${size}px ${family}`;
     const place = avoids ? freePlace(context.measureText(text).width, size + 3, at.y(y), avoids, at)
       : { left: at.left + at.width - 6 - context.measureText(text).width, above };
+    /** @type {Written} */
     const style = { paper: theme.paper, ink: theme.ink(0.75), size, family, textAlign: "left",
       textBaseline: place.above ? "bottom" : "top" };
     haloed(context, text, place.left, at.y(y) + (place.above ? -3 : 3), style);

@@ -2,7 +2,12 @@
 
 import { rgb } from "./colours.js";
 
-/** The page's colours, font and size of text, light or dark: `ink` is its text colour at an opacity. */
+/** @import { Theme } from "./types.js" */
+
+/**
+ * The page's colours, font and size of text, light or dark: `ink` is its text colour at an opacity.
+ * @type {(root: Element) => Theme}
+ */
 export function pageTheme(root) {
   const style = getComputedStyle(root);
   const [text, paper] = ["text", "background"].map((name) => rgb(style.getPropertyValue(`--st-${name}-color`).trim()));
@@ -18,7 +23,10 @@ export function pageTheme(root) {
 
 const DARK_INK = [32, 33, 41];
 
-/** As `pageTheme`, for a sheet of white paper, whatever the page's colours are. */
+/**
+ * As `pageTheme`, for a sheet of white paper, whatever the page's colours are.
+ * @type {(root: Element) => Theme}
+ */
 export function paperTheme(root) {
   return {
     ink: (alpha) => `rgba(${DARK_INK.join()},${alpha})`, paper: "rgb(255,255,255)", halo: "rgba(255,255,255,0.78)",
@@ -26,11 +34,24 @@ export function paperTheme(root) {
   };
 }
 
-/** The pen of a canvas that has nothing on it, in the pixels of a page: `dense` of the screen's are one. */
+/**
+ * What draws on a canvas. Raises Error where the browser has no more memory for one.
+ * @type {(canvas: HTMLCanvasElement) => CanvasRenderingContext2D}
+ */
+export function contextOf(canvas) {
+  const context = canvas.getContext("2d");
+  if (!context) throw new Error("this browser has no room for another picture. Close some pages.");
+  return context;
+}
+
+/**
+ * The pen of a canvas that has nothing on it, in the pixels of a page: `dense` of the screen's are one.
+ * @type {(canvas: HTMLCanvasElement, width: number, height: number, dense: number) => CanvasRenderingContext2D}
+ */
 export function penOf(canvas, width, height, dense) {
   const size = [Math.round(width * dense), Math.round(height * dense)];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
-  const pen = canvas.getContext("2d");
+  const pen = contextOf(canvas);
   pen.setTransform(dense, 0, 0, dense, 0, 0);
   pen.clearRect(0, 0, width, height);
   return pen;

@@ -12,11 +12,27 @@
 
 import { applyStyle, styleAt } from "../style.js";
 import { drawPath, haloed, LAYERS, traced } from "./layers.js";
-import { penOf } from "./page.js";
+import { contextOf, penOf } from "./page.js";
 import { ticksOf } from "./ticks.js";
 
+/**
+ * @import {
+ *   Axis, Bar, Box, Drawn, Layer, Margin, Palette, Pen, Picture, Place, Plot, Range, Surface, Theme, Tick, Window
+ * } from "./types.js"
+ */
+
+/**
+ * What a surface tells of hands: `moved` the ranges of both axes that they ask for, null for the whole; `pressed` the
+ * place of a click, and `doubled` that it was the first half of a double one.
+ * @typedef {{ moved: (ranges: Window | null) => void, pressed: (place: Place) => void, doubled: () => void }} Hands
+ */
+
+/** @typedef {(pen: Pen, layer: Layer, at: Plot, theme: Theme, surface: Drawn) => void} DrawLayer */
+
 const STYLE = await styleAt(new URL("surface.css", import.meta.url));
+/** @type {Margin} */
 export const MARGIN = { left: 52, right: 22, top: 10, bottom: 44 };
+/** @type {Margin} */
 const FRAME = { left: 1, right: 1, top: 1, bottom: 1 };
 export const BAR_BELOW = 54;
 const BAR_LENGTH = 150; // of one within the plot
@@ -31,15 +47,18 @@ const WHEEL = 0.0015; // of a zoom by e for each pixel that a wheel turns
 const CLICK = 4; // pixels that a press may move and not be a drag
 export const TWICE = 300; // milliseconds within which a second press is one half of a double click
 
-/** A surface in an empty box. `moved` is told the ranges of both axes that a hand asks for, null for the whole; `told`
- * the place of the pointer, null beside the plot, and returns what stands there as text; `pressed` that of a click, and
- * `doubled` that the click was the first half of a double one. */
+/**
+ * A surface in an empty box. `told` returns as text what stands at the place of the pointer.
+ * @type {(box: HTMLElement & { surface?: Surface }, hands: { told: (place: Place) => string } & Partial<Hands> &
+ *   Pick<Hands, "moved">) => Surface}
+ */
 export function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () => {} }) {
   applyStyle(box, STYLE);
   const [canvas, front, corner] = [1, 2, 3].map(() => document.createElement("canvas"));
   const tip = Object.assign(document.createElement("span"), { className: "canvas-tip", hidden: true });
   box.classList.add("canvas-box");
   box.replaceChildren(canvas, front, corner, tip);
+  /** @type {Surface} */
   const surface = {
     box,
     canvas,
@@ -59,14 +78,17 @@ export function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () =
   return surface;
 }
 
-/** Where the plot is in a box of this size, and how numbers become pixels. */
+/**
+ * Where the plot is in a box of this size, and how numbers become pixels.
+ * @type {(picture: Pick<Picture, "x" | "y" | "ratio" | "margin">, width: number, height: number) => Plot}
+ */
 export function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
   const [[x0, x1], [y0, y1]] = [x.range, y.range];
   const room = {
     left: margin.left, top: margin.top, height: height - margin.top - margin.bottom,
     width: width - margin.left - margin.right,
   };
-  const scale = ratio && Math.min(room.width / (x1 - x0), room.height / (ratio * (y1 - y0)));
+  const scale = ratio ? Math.min(room.width / (x1 - x0), room.height / (ratio * (y1 - y0))) : 0;
   const size = ratio ? { width: scale * (x1 - x0), height: scale * ratio * (y1 - y0) } : room;
   const left = room.left + (room.width - size.width) / 2;
   const top = room.top + (room.height - size.height) / 2;
@@ -78,7 +100,10 @@ export function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
   };
 }
 
-/** Draw a picture, whatever was there before. */
+/**
+ * Draw a picture, whatever was there before.
+ * @type {(surface: Surface, picture: Picture, theme: Theme) => void}
+ */
 export function drawPicture(surface, picture, theme) {
   const { box, canvas, front } = surface;
   const size = [box.clientWidth, box.clientHeight];
@@ -95,8 +120,9 @@ export function drawPicture(surface, picture, theme) {
   const [moving, still] = [false, true].map((is) =>
     picture.layers.filter((layer) => layer.visible !== false && Boolean(layer.still) === is));
   const pen = penOf(canvas, width, height, dense);
-  at.bar = drawBarOf(picture, surface, pen, theme);
-  drawLayers(pen, surface, moving, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
+  at.bar = drawBarOf(picture, surface, at, pen, theme);
+  const drawn = Object.assign(surface, { at });
+  drawLayers(pen, drawn, moving, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
   const { x, y, over } = picture;
   const inFront = [
     over,
@@ -113,16 +139,20 @@ export function drawPicture(surface, picture, theme) {
     ...y.range,
     x.title,
     y.title,
-    ...still.flatMap((layer) => [layer.name, ...layer.still]),
+    ...still.flatMap((layer) => [layer.name, ...(layer.still ?? [])]),
   ];
   if (inFront.length === surface.inFront.length && inFront.every((one, i) => one === surface.inFront[i])) return;
   surface.inFront = inFront;
   const above = penOf(front, width, height, dense);
-  drawLayers(above, surface, still, theme);
+  drawLayers(above, drawn, still, theme);
   (picture.margin ? drawAxes : drawAxesWithin)(above, picture, ticks, at, theme);
 }
 
-/** Draw a picture with a margin by any pen, in a box of this size at its origin. */
+/**
+ * Draw a picture with a margin by any pen, in a box of this size at its origin.
+ * @type {(pen: Pen, picture: Picture & { margin: Margin }, width: number, height: number, theme: Theme, dense: number)
+ *   => void}
+ */
 export function drawOnce(pen, picture, width, height, theme, dense) {
   const at = placeOfPlot(picture, width, height);
   const ticks = ticksIn(picture, at);
@@ -130,10 +160,14 @@ export function drawOnce(pen, picture, width, height, theme, dense) {
   const inOrder = [false, true].flatMap((is) => seen.filter(({ still }) => Boolean(still) === is));
   drawLayers(pen, { at, dense }, inOrder, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
   drawAxes(pen, picture, ticks, at, theme);
-  if (picture.bar) drawBarBelow(pen, picture, at, theme);
+  if (picture.bar) drawBarBelow(pen, picture.bar, at, theme);
 }
 
-/** Layers within the frame of the plot, over what is drawn first. */
+/**
+ * Layers within the frame of the plot, over what is drawn first.
+ * @type {(pen: Pen, surface: { at: Plot, dense: number }, layers: Layer[], theme: Theme, drawFirst?: () => void) =>
+ *   void}
+ */
 function drawLayers(pen, surface, layers, theme, drawFirst = () => {}) {
   const { at } = surface;
   pen.save();
@@ -141,16 +175,25 @@ function drawLayers(pen, surface, layers, theme, drawFirst = () => {}) {
   pen.rect(at.left, at.top, at.width, at.height);
   pen.clip();
   drawFirst();
-  for (const layer of layers) LAYERS[layer.kind](pen, layer, at, theme, surface);
+  for (const layer of layers) {
+    const draw = /** @type {DrawLayer} */ (LAYERS[layer.kind]);
+    draw(pen, layer, at, theme, surface);
+  }
   pen.restore();
 }
 
-/** The ticks of x and of y, as many as there is room for. */
+/**
+ * The ticks of x and of y, as many as there is room for.
+ * @type {(picture: Picture, at: Box) => [Tick[], Tick[]]}
+ */
 function ticksIn({ x, y }, { width, height }) {
-  return [[x, width, APART[0]], [y, height, APART[1]]].map(([{ range, ticks = ticksOf }, size, apart]) =>
-    ticks(range, Math.max(2, Math.min(6, Math.floor(size / apart)))));
+  /** @type {(axis: Axis, size: number, apart: number) => Tick[]} */
+  const along = ({ range, ticks = ticksOf }, size, apart) =>
+    ticks(range, Math.max(2, Math.min(6, Math.floor(size / apart))));
+  return [along(x, width, APART[0]), along(y, height, APART[1])];
 }
 
+/** @type {(context: Pen, picture: Picture, ticks: [Tick[], Tick[]], at: Plot, theme: Theme) => void} */
 function drawGrid(context, { x, y }, [across, up], at, theme) {
   context.beginPath();
   for (const { value } of across) traced(context, [value, value], y.range, at);
@@ -158,7 +201,8 @@ function drawGrid(context, { x, y }, [across, up], at, theme) {
   drawPath(context, { colour: theme.ink(0.09), width: 1 });
 }
 
-function drawAxes(context, { x, y, margin }, [across, up], at, theme) {
+/** @type {(context: Pen, picture: Picture, ticks: [Tick[], Tick[]], at: Plot, theme: Theme) => void} */
+function drawAxes(context, { x, y, margin = MARGIN }, [across, up], at, theme) {
   const bottom = at.top + at.height;
   Object.assign(context, { lineWidth: 1, strokeStyle: theme.ink(0.2) });
   context.strokeRect(at.left, at.top, at.width, at.height);
@@ -182,15 +226,20 @@ function drawAxes(context, { x, y, margin }, [across, up], at, theme) {
   turned(context, y.title, at.left - margin.left + 1, at.top + at.height / 2, "top");
 }
 
-/** What is written over a picture: `ink`, and a `halo` behind it. */
+/**
+ * What is written over a picture: `ink`, and a `halo` behind it.
+ * @type {Record<string, { ink: string, halo: string }>}
+ */
 const WRITTEN = {
   dark: { ink: "#fff", halo: "rgba(20,16,40,0.62)" },
   light: { ink: "rgb(35,35,45)", halo: "rgba(255,255,255,0.78)" },
 };
-const writtenOver = ({ over }, theme) => WRITTEN[over] ?? { ink: theme.ink(0.9), halo: theme.halo };
+/** @type {(picture: Picture, theme: Theme) => { ink: string, halo: string }} */
+const writtenOver = ({ over }, theme) => (over && WRITTEN[over]) || { ink: theme.ink(0.9), halo: theme.halo };
 
 const CORNER = 30; // pixels of an end of an axis where its title stands, and no number
 
+/** @type {(context: Pen, picture: Picture, ticks: [Tick[], Tick[]], at: Plot, theme: Theme) => void} */
 function drawAxesWithin(context, picture, [across, up], at, theme) {
   const { x, y } = picture;
   const { ink, halo } = writtenOver(picture, theme);
@@ -198,6 +247,7 @@ function drawAxesWithin(context, picture, [across, up], at, theme) {
   Object.assign(context, { lineWidth: 1, strokeStyle: theme.ink(0.35) });
   context.strokeRect(at.left, at.top, at.width, at.height);
   const style = { paper: halo, ink, size: TEXT, family: theme.font };
+  /** @type {(text: string, p: number, q: number, align: CanvasTextAlign, baseline: CanvasTextBaseline) => void} */
   const write = (text, p, q, textAlign, textBaseline) =>
     haloed(context, text, p, q, { ...style, textAlign, textBaseline });
   context.font = `${TEXT}px ${theme.font}`;
@@ -220,7 +270,10 @@ function drawAxesWithin(context, picture, [across, up], at, theme) {
   write(y.title, at.left + 6, at.top + 6, "left", "top");
 }
 
-/** Text that reads upwards. */
+/**
+ * Text that reads upwards.
+ * @type {(context: Pen, text: string, x: number, y: number, baseline: CanvasTextBaseline) => void}
+ */
 function turned(context, text, x, y, baseline) {
   context.save();
   context.translate(x, y);
@@ -230,38 +283,46 @@ function turned(context, text, x, y, baseline) {
   context.restore();
 }
 
+/** @type {WeakMap<Palette, HTMLCanvasElement>} */
 const bars = new WeakMap();
 
-/** A palette as a picture one pixel wide, its first colour at the left. */
+/**
+ * A palette as a picture one pixel wide, its first colour at the left.
+ * @type {(palette: Palette) => HTMLCanvasElement}
+ */
 function barOf(palette) {
-  if (!bars.has(palette)) {
-    const bar = Object.assign(document.createElement("canvas"), { width: palette.length, height: 1 });
-    const bytes = new Uint8ClampedArray(palette.buffer);
-    bar.getContext("2d").putImageData(new ImageData(bytes, palette.length, 1), 0, 0);
+  let bar = bars.get(palette);
+  if (!bar) {
+    bar = Object.assign(document.createElement("canvas"), { width: palette.length, height: 1 });
+    contextOf(bar).putImageData(new ImageData(new Uint8ClampedArray(palette.buffer), palette.length, 1), 0, 0);
     bars.set(palette, bar);
   }
-  return bars.get(palette);
+  return bar;
 }
 
-/** The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. Returns
- * the place in the plot that it takes. */
-function drawBarOf(picture, surface, pen, theme) {
+/**
+ * The colour bar of a picture: below its plot or, without a margin, on a canvas of its own over the corner. Returns
+ * the place in the plot that it takes.
+ * @type {(picture: Picture, surface: Surface, at: Plot, pen: Pen, theme: Theme) => Box | null}
+ */
+function drawBarOf(picture, surface, at, pen, theme) {
   const { bar, margin } = picture;
-  const { at, corner, dense, scale } = surface;
+  const { corner, dense, scale } = surface;
   corner.hidden = !bar || Boolean(margin);
   if (!bar) return null;
   if (margin) {
-    drawBarBelow(pen, picture, at, theme);
+    drawBarBelow(pen, bar, at, theme);
     return null;
   }
   pen.font = `${TEXT}px ${theme.font}`;
+  /** @type {(lines: string[]) => number} */
   const widest = (lines) => Math.ceil(Math.max(...lines.map((line) => pen.measureText(line).width)));
   const isNarrow = widest([bar.title]) + BAR_ROOM > MOST_OF_PLOT * at.width;
   const title = isNarrow ? halves(bar.title) : [bar.title];
   const length = Math.max(isNarrow ? 0 : BAR_LENGTH / scale, widest(title));
   const [width, height] = [length + BAR_ROOM, 40 + LINE * title.length];
   const place = { left: at.left + at.width - width - 1, top: at.top + 1, width, height };
-  for (const [side, length] of Object.entries(place)) corner.style[side] = `${scale * length}px`;
+  for (const [side, pixels] of Object.entries(place)) corner.style.setProperty(side, `${scale * pixels}px`);
   const above = penOf(corner, width, height, dense);
   const { ink, halo } = writtenOver(picture, theme);
   above.fillStyle = halo;
@@ -270,23 +331,33 @@ function drawBarOf(picture, surface, pen, theme) {
   return place;
 }
 
-function drawBarBelow(pen, { bar }, at, theme) {
+/** @type {(pen: Pen, bar: Bar, at: Plot, theme: Theme) => void} */
+function drawBarBelow(pen, bar, at, theme) {
   const look = { ink: theme.ink(0.75), font: theme.font };
   drawBar(pen, bar, at.left, at.top + at.height + MARGIN.bottom + 6, at.width, look);
 }
 
-/** A text on two lines, broken at the space that is nearest to its middle. */
+/**
+ * A text on two lines, broken at the space that is nearest to its middle.
+ * @type {(text: string) => string[]}
+ */
 function halves(text) {
   const spaces = [...text.matchAll(/ /g)].map(({ index }) => index);
+  /** @type {(at: number) => number} */
   const middle = (at) => Math.abs(at - text.length / 2);
   const at = spaces.reduce((best, one) => (middle(one) < middle(best) ? one : best), spaces[0] ?? text.length);
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
+/**
+ * @type {(pen: Pen, bar: Bar, left: number, top: number, length: number, look: { ink: string, font: string }, above?:
+ *   string[]) => void}
+ */
 function drawBar(pen, { title, range, palette, ticks = ticksOf }, left, top, length, { ink, font }, above = []) {
   pen.imageSmoothingEnabled = true;
   pen.drawImage(barOf(palette), left, top, length, 9);
   Object.assign(pen, { font: `${TEXT}px ${font}`, fillStyle: ink, textAlign: "center", textBaseline: "top" });
+  /** @type {(value: number) => number} */
   const share = (value) => (value - range[0]) / (range[1] - range[0]);
   let free = -Infinity;
   for (const { value, text } of ticks(range, Math.max(2, Math.min(5, Math.floor(length / APART[0]))))) {
@@ -299,32 +370,43 @@ function drawBar(pen, { title, range, palette, ticks = ticksOf }, left, top, len
   if (!above.length) pen.fillText(title, left + length / 2, top + 29);
 }
 
-/** Both ranges, zoomed by a factor around a place. */
+/**
+ * Both ranges, zoomed by a factor around a place.
+ * @type {(picture: Picture, place: Place, factor: number) => Window}
+ */
 export function zoomed({ x, y }, [u, v], factor) {
+  /** @type {(range: Range, place: number) => Range} */
   const around = ([low, high], place) => [place + (low - place) * factor, place + (high - place) * factor];
   return [around(x.range, u), around(y.range, v)];
 }
 
-/** A plane does not trap the page: the wheel zooms with Ctrl or ⌘, or after a click into the plane until the pointer
- * leaves it. One finger scrolls the page and two zoom. */
+/**
+ * A plane does not trap the page: the wheel zooms with Ctrl or ⌘, or after a click into the plane until the pointer
+ * leaves it. One finger scrolls the page and two zoom.
+ * @type {(surface: Surface, hands: Hands) => void}
+ */
 function listenToHands(surface, { moved, pressed, doubled }) {
   const { box, canvas } = surface;
+  /** @type {{ place: Place, at: Plot, ranges: Window, moving: boolean } | null} */
   let from = null; // where a press began: pixels and ranges
   let pressedAt = -Infinity;
   let isEntered = false; // by a click
+  /** @type {(at: { clientX: number, clientY: number }) => Place} */
   const pixels = ({ clientX, clientY }) => {
     const { left, top } = canvas.getBoundingClientRect();
     return [(clientX - left) / surface.scale, (clientY - top) / surface.scale];
   };
+  /** @type {(place: Place) => boolean} */
   const isInside = ([p, q]) => {
     const { at } = surface;
-    return at && p >= at.left && p <= at.left + at.width && q >= at.top && q <= at.top + at.height;
+    return at !== null && p >= at.left && p <= at.left + at.width && q >= at.top && q <= at.top + at.height;
   };
   box.addEventListener("wheel", (event) => {
     const place = pixels(event);
-    if (!isInside(place) || !(event.ctrlKey || event.metaKey || isEntered)) return;
+    const { picture, at } = surface;
+    if (!picture || !at || !isInside(place) || !(event.ctrlKey || event.metaKey || isEntered)) return;
     event.preventDefault();
-    moved(zoomed(surface.picture, surface.at.atPixel(...place), Math.exp(WHEEL * event.deltaY)));
+    moved(zoomed(picture, at.atPixel(...place), Math.exp(WHEEL * event.deltaY)));
   }, { passive: false });
   box.addEventListener("dblclick", (event) => {
     if (!isInside(pixels(event))) return;
@@ -332,19 +414,21 @@ function listenToHands(surface, { moved, pressed, doubled }) {
     doubled();
   });
   box.addEventListener("pointerdown", (event) => {
-    if (event.button || !isInside(pixels(event))) return;
-    const { x, y } = surface.picture;
-    from = { place: pixels(event), at: surface.at, ranges: [x.range, y.range], moving: false };
+    const { picture, at } = surface;
+    if (event.button || !picture || !at || !isInside(pixels(event))) return;
+    const { x, y } = picture;
+    from = { place: pixels(event), at, ranges: [x.range, y.range], moving: false };
     if (event.pointerType !== "touch") canvas.setPointerCapture(event.pointerId);
   });
   box.addEventListener("pointermove", (event) => {
     const place = pixels(event);
     if (from) {
-      const way = place.map((p, i) => p - from.place[i]);
-      from.moving ||= surface.scale * Math.hypot(...way) >= CLICK;
+      from.moving ||= surface.scale * Math.hypot(place[0] - from.place[0], place[1] - from.place[1]) >= CLICK;
       if (!from.moving || event.pointerType === "touch") return;
       const [start, end] = [from.at.atPixel(...from.place), from.at.atPixel(...place)];
-      moved(from.ranges.map((range, i) => range.map((value) => value - (end[i] - start[i]))));
+      const [x, y] = from.ranges;
+      const [across, up] = [end[0] - start[0], end[1] - start[1]];
+      moved([[x[0] - across, x[1] - across], [y[0] - up, y[1] - up]]);
     }
     tell(surface, isInside(place) ? place : null);
   });
@@ -353,7 +437,7 @@ function listenToHands(surface, { moved, pressed, doubled }) {
     from = null;
     if (!isClick) return;
     isEntered = event.pointerType !== "touch";
-    if (event.timeStamp - pressedAt > TWICE) pressed(surface.at.atPixel(...pixels(event)));
+    if (surface.at && event.timeStamp - pressedAt > TWICE) pressed(surface.at.atPixel(...pixels(event)));
     pressedAt = event.timeStamp;
   });
   box.addEventListener("pointercancel", () => { from = null; });
@@ -364,20 +448,27 @@ function listenToHands(surface, { moved, pressed, doubled }) {
   listenToFingers(surface, moved, pixels, isInside, () => { from = null; });
 }
 
-/** Two fingers hold the places that they have touched. */
+/**
+ * Two fingers hold the places that they have touched.
+ * @type {(surface: Surface, moved: Hands["moved"], pixels: (at: { clientX: number, clientY: number }) => Place,
+ *   isInside: (place: Place) => boolean, begun: () => void) => void}
+ */
 function listenToFingers(surface, moved, pixels, isInside, begun) {
   const { box } = surface;
+  /** @type {{ apart: number, picture: Picture, place: Place } | null} */
   let held = null; // the distance of the fingers and the picture that they hold
+  /** @type {(event: TouchEvent) => { middle: Place, apart: number }} */
   const fingers = ({ touches }) => {
     const [a, b] = [...touches].map(pixels);
     return { middle: [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], apart: Math.hypot(a[0] - b[0], a[1] - b[1]) };
   };
   box.addEventListener("touchstart", (event) => {
-    if (event.touches.length !== 2 || !isInside(fingers(event).middle)) return;
+    const { picture, at } = surface;
+    if (event.touches.length !== 2 || !picture || !at || !isInside(fingers(event).middle)) return;
     event.preventDefault();
     begun();
-    const { picture, at } = surface;
-    held = { ...fingers(event), picture, place: at.atPixel(...fingers(event).middle) };
+    const { middle, apart } = fingers(event);
+    held = { apart, picture, place: at.atPixel(...middle) };
   }, { passive: false });
   box.addEventListener("touchmove", (event) => {
     if (!held || event.touches.length !== 2) return;
@@ -387,10 +478,13 @@ function listenToFingers(surface, moved, pixels, isInside, begun) {
   for (const end of ["touchend", "touchcancel"]) box.addEventListener(end, () => { held = null; });
 }
 
-/** What stands where the pointer is, beside it. */
+/**
+ * What stands where the pointer is, beside it.
+ * @type {(surface: Surface, place: Place | null) => void}
+ */
 function tell(surface, place) {
   const { tip, at, told, scale } = surface;
-  const text = place && told(at.atPixel(...place));
+  const text = place && at && told(at.atPixel(...place));
   tip.hidden = !text;
   if (!text) return;
   tip.textContent = text;

@@ -2,21 +2,33 @@
 
 import { shown } from "./numbers.js";
 
+/** @import { Range, Tick } from "./types.js" */
+
+/** @type {Map<number, Intl.NumberFormat>} */
 const formats = new Map();
 
-/** With so many decimals, thousands apart, and a minus sign as in print. */
+/**
+ * With so many decimals, thousands apart, and a minus sign as in print.
+ * @type {(value: number, decimals: number) => string}
+ */
 function decimal(value, decimals) {
-  if (!formats.has(decimals)) {
+  let found = formats.get(decimals);
+  if (!found) {
     const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
-    formats.set(decimals, new Intl.NumberFormat("en", digits));
+    found = new Intl.NumberFormat("en", digits);
+    formats.set(decimals, found);
   }
-  return formats.get(decimals).format(value).replace("-", "−");
+  return found.format(value).replace("-", "−");
 }
 
-/** Places from `low` to `high` whose numbers read well, at most one more than wanted: {value, text} each, ascending. */
+/**
+ * Places from `low` to `high` whose numbers read well, at most one more than wanted: {value, text} each, ascending.
+ * @type {(range: Range, wanted: number) => Tick[]}
+ */
 export function ticksOf([low, high], wanted) {
   const power = 10 ** Math.floor(Math.log10((high - low) / wanted));
   if (!(power > 0 && power < Infinity)) return [];
+  /** @type {(step: number) => Range} */
   const ends = (step) => [Math.ceil(low / step - 1e-6), Math.floor(high / step + 1e-6)];
   const steps = [1, 2, 5, 10].map((m) => m * power);
   const fits = steps.findIndex((one) => ends(one)[1] - ends(one)[0] <= wanted);
@@ -33,14 +45,22 @@ export function ticksOf([low, high], wanted) {
 
 const [COARSE, FINE_STEPS] = [[1, 2, 5], [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8]]; // numbers that read well in a decade
 
-/** 10 to a whole power, as in print. */
+/**
+ * 10 to a whole power, as in print.
+ * @type {(k: number) => string}
+ */
 function powerOfTen(k) {
-  const raised = (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[sign]);
+  /** @type {(sign: string) => string} */
+  const raised = (sign) => (sign === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(sign)]);
   return `10${String(k).replace(/./g, raised)}`;
 }
 
-/** Places from 10^low to 10^high for an axis of logarithms to base 10: {value: of the logarithm, text} each. */
+/**
+ * Places from 10^low to 10^high for an axis of logarithms to base 10: {value: of the logarithm, text} each.
+ * @type {(range: Range, wanted: number) => Tick[]}
+ */
 export function logTicksOf([low, high], wanted) {
+  /** @type {(k: number) => boolean} */
   const isWithin = (k) => k >= low - 1e-9 && k <= high + 1e-9;
   const decades = Array.from({ length: Math.max(0, Math.ceil(high - low) + 2) }, (_, i) => Math.floor(low) + i);
   const whole = decades.filter(isWithin);
@@ -48,6 +68,7 @@ export function logTicksOf([low, high], wanted) {
   const values = whole.length > 2
     ? whole.filter((k) => k % every === 0)
     : decades.flatMap((k) => (high - low < 1.2 ? FINE_STEPS : COARSE).map((m) => k + Math.log10(m))).filter(isWithin);
+  /** @type {(k: number) => string} */
   const named = (k) => (Math.abs(k) > 3 && Number.isInteger(k) ? powerOfTen(k) : shown(10 ** k));
   return values.map((value) => ({ value, text: named(value) }));
 }

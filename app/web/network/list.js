@@ -1,67 +1,97 @@
 // The list: layer, unit and origin to choose from, and a slider and a field for the value. It does all that pulling
 // does.
 
-import { asked, called, digits, LETTERS, nameOf, origin, parameter, unit } from "./names.js";
+import { partOf, partOfKind } from "../part.js";
+import { asked, called, digits, nameOf, origin, parameter, unit } from "./names.js";
 import { bringBack, change, choose, refresh } from "./network.js";
 
+/** @import { Kind, View } from "./types.js" */
+
+/** @type {Record<Kind, number>} */
 const REACHED = { weight: 3, bias: 3, row: 3 }; // the ends of the slider, wider where a value is beyond
 
+/** @type {(view: View) => [HTMLInputElement, HTMLInputElement]} */
+const fieldsOf = ({ root }) => [
+  partOfKind(root, "[type=range]", HTMLInputElement),
+  partOfKind(root, "[type=text]", HTMLInputElement),
+];
+
+/**
+ * The button that an event is about.
+ * @type {(event: Event) => HTMLButtonElement | null}
+ */
+const buttonOf = ({ target }) => (target instanceof Element ? target.closest("button") : null);
+
+/** @type {(select: HTMLSelectElement, names: [string | number, string][], chosen: string | number) => void} */
 function options(select, names, chosen) {
   const key = JSON.stringify(names);
   if (select.dataset.names !== key) {
-    select.replaceChildren(...names.map(([value, text]) => new Option(text, value)));
+    select.replaceChildren(...names.map(([value, text]) => new Option(text, String(value))));
     select.dataset.names = key;
   }
-  select.value = chosen;
+  select.value = String(chosen);
 }
 
-/** Let the list show what is chosen, but what somebody is typing stays. */
+/**
+ * Let the list show what is chosen, but what somebody is typing stays.
+ * @type {(view: View) => void}
+ */
 export function showList(view) {
   const { root, scene } = view;
   const { kind, layer, row, column } = parameter(view.chosen);
-  const part = (name) => root.querySelector(`[data-part=${name}]`);
-  options(part("layer"), scene.layers.map((_, k) => [k, `layer ${k + 1}`]), layer);
-  options(part("row"), Array.from({ length: scene.sizes[layer + 1] }, (_, k) => [k, unit(scene, layer + 1, k)]), row);
-  const origins = Array.from({ length: scene.layers[layer].columns }, (_, k) => [k, origin(scene, layer, k)]);
+  /** @type {(name: string) => HTMLSelectElement} */
+  const part = (name) => partOfKind(root, `[data-part=${name}]`, HTMLSelectElement);
+  /** @type {(length: number, text: (k: number) => string) => [number, string][]} */
+  const numbered = (length, text) => Array.from({ length }, (_, k) => [k, text(k)]);
+  options(part("layer"), numbered(scene.layers.length, (k) => `layer ${k + 1}`), layer);
+  options(part("row"), numbered(scene.sizes[layer + 1], (k) => unit(scene, layer + 1, k)), row);
+  const origins = numbered(scene.layers[layer].columns, (k) => origin(scene, layer, k));
   options(
     part("column"),
     [...origins, ["bias", "its bias"], ["row", "all its weights"]],
     kind === "weight" ? column : kind,
   );
   const value = asked(view, view.chosen);
-  const [range, field] = [root.querySelector("[type=range]"), root.querySelector("[type=text]")];
+  const [range, field] = fieldsOf(view);
   const most = Math.max(REACHED[kind], Math.ceil(Math.abs(value ?? 0)));
   if (range !== view.held) {
-    Object.assign(range, { min: kind === "row" ? 0 : -most, max: most });
-    range.value = value ?? 0;
+    Object.assign(range, { min: String(kind === "row" ? 0 : -most), max: String(most) });
+    range.value = String(value ?? 0);
   }
   if (field !== view.held) field.value = value === null ? "" : digits(value);
-  root.querySelector(".value-name").textContent = { weight: "Weight", bias: "Bias", row: "Times" }[kind];
+  partOf(root, ".value-name").textContent = { weight: "Weight", bias: "Bias", row: "Times" }[kind];
   range.setAttribute("aria-label", called(scene, view.chosen));
   range.setAttribute("aria-valuetext", digits(value));
   field.setAttribute("aria-label", `${called(scene, view.chosen)}, typed`);
   for (const one of [range, field]) one.disabled = scene.fixed || value === null;
-  root.querySelector("[data-bring=one]").disabled = scene.fixed || !view.changes.has(view.chosen);
-  root.querySelector("[data-bring=all]").disabled = scene.fixed || !view.changes.size;
+  partOfKind(root, "[data-bring=one]", HTMLButtonElement).disabled = scene.fixed || !view.changes.has(view.chosen);
+  partOfKind(root, "[data-bring=all]", HTMLButtonElement).disabled = scene.fixed || !view.changes.size;
   showChanged(view);
 }
 
-/** A button for each change, which chooses it. */
+/**
+ * A button for each change, which chooses it.
+ * @type {(view: View) => void}
+ */
 function showChanged(view) {
-  const list = view.root.querySelector(".changed");
+  const list = partOf(view.root, ".changed");
   const names = [...view.changes.keys()].reverse();
-  while (list.childElementCount > names.length) list.lastChild.remove();
+  while (list.childElementCount > names.length) list.lastElementChild?.remove();
   while (list.childElementCount < names.length)
     list.append(Object.assign(document.createElement("button"), { type: "button" }));
   names.forEach((name, k) => {
     const text = `${called(view.scene, name)} = ${digits(view.changes.get(name))}`.replace(", times =", " ×");
-    Object.assign(list.children[k], { textContent: text });
-    list.children[k].dataset.name = name;
-    list.children[k].setAttribute("aria-pressed", name === view.chosen);
+    const entry = list.children[k];
+    entry.textContent = text;
+    entry.setAttribute("data-name", name);
+    entry.setAttribute("aria-pressed", String(name === view.chosen));
   });
 }
 
-/** What somebody typed, as a number; NaN with a sentence in `wrong` where it is none, or beyond the limits. */
+/**
+ * What somebody typed, as a number; NaN with a sentence in `wrong` where it is none, or beyond the limits.
+ * @type {(view: View, text: string) => number}
+ */
 function typedValue(view, text) {
   const [low, high] = view.scene.limits[parameter(view.chosen).kind];
   const plain = text.trim().replace(/−/g, "-").replace(",", ".");
@@ -74,19 +104,21 @@ function typedValue(view, text) {
   return NaN;
 }
 
+/** @type {(view: View, text: string) => void} */
 export function wrong(view, text) {
-  view.root.querySelector(".wrong").textContent = text && `${text} The value stays as it was.`;
+  partOf(view.root, ".wrong").textContent = text && `${text} The value stays as it was.`;
 }
 
+/** @type {(view: View) => void} */
 export function listenToList(view) {
   const { root } = view;
-  const [range, field] = [root.querySelector("[type=range]"), root.querySelector("[type=text]")];
-  root.querySelector(".list").addEventListener("change", (event) => {
-    if (!event.target.dataset.part) return;
+  const [range, field] = fieldsOf(view);
+  partOf(root, ".list").addEventListener("change", (event) => {
+    if (!(event.target instanceof HTMLElement) || !event.target.dataset.part) return;
     const [layer, row, from] = ["layer", "row", "column"].map(
-      (part) => root.querySelector(`[data-part=${part}]`).value,
+      (part) => partOfKind(root, `[data-part=${part}]`, HTMLSelectElement).value,
     );
-    const kind = from in LETTERS || ["bias", "row"].includes(from) ? from : "weight";
+    const kind = from === "bias" || from === "row" ? from : "weight";
     const { sizes, layers } = view.scene;
     choose(view, nameOf({
       kind, layer: Number(layer), row: Math.min(Number(row), sizes[Number(layer) + 1] - 1),
@@ -118,12 +150,12 @@ export function listenToList(view) {
     if (event.key === "Enter") take();
     event.stopPropagation(); // a digit is no key of the page
   });
-  root.querySelector(".back").addEventListener("click", (event) => {
-    const which = event.target.closest("button")?.dataset.bring;
+  partOf(root, ".back").addEventListener("click", (event) => {
+    const which = buttonOf(event)?.dataset.bring;
     if (which) bringBack(view, which === "all" ? [...view.changes.keys()] : [view.chosen]);
   });
-  root.querySelector(".changed").addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (button) choose(view, button.dataset.name);
+  partOf(root, ".changed").addEventListener("click", (event) => {
+    const name = buttonOf(event)?.dataset.name;
+    if (name) choose(view, name);
   });
 }

@@ -4,34 +4,61 @@ import { drawBrush, drawPoints, partsOf } from "./layers.js";
 import { forgetDensity, send, showCount, showState, tellPlace } from "./painter.js";
 import { dotsOf, eraseDot, pictureOf, sprayDot, sprayedBy } from "./spray.js";
 
+/** @import { View } from "./types.js" */
+/** @import { Stroke } from "./spray.js" */
+/** @import { Place } from "../canvas/types.js" */
+
 const HOLD_MS = 90; // between two dots of a spray that is held still
 const MARCH = 4; // times the step of an arrow key, with Shift
 const KEY_STEP = 10; // places that an arrow key moves the brush, at least
+/** @type {Record<string, Place>} */
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-/** Places from one dot of a stroke to the next. */
+/**
+ * Places from one dot of a stroke to the next.
+ * @type {(view: View) => number}
+ */
 const spacing = ({ rules, brush }) => Math.max(4, Math.round(rules.brushes[brush][0] / rules.shares / 2));
 
+/** @type {(view: View, place: Place) => boolean} */
 const isOnPlane = ({ rules }, place) => place.every((along) => along >= 0 && along <= rules.side);
 
-/** Lower the brush; what was painted before can be had back. */
+/**
+ * The newest place of a stroke.
+ * @type {(stroke: Stroke) => Place}
+ */
+function newest({ dots }) {
+  const [x, y] = dots.slice(-2);
+  return [x, y];
+}
+
+/**
+ * Lower the brush; what was painted before can be had back.
+ * @type {(view: View, place: Place) => void}
+ */
 function lower(view, place) {
   if (view.pen) return;
-  view.pen = { stroke: null, before: [...view.strokes], changed: false };
+  view.pen = { stroke: null, before: [...view.strokes], changed: false, movedAt: -Infinity };
   view.full = "";
   moveTo(view, place);
   clearInterval(view.holding);
   view.holding = setInterval(() => hold(view), HOLD_MS);
 }
 
-/** A spray that stands still goes on. */
+/**
+ * A spray that stands still goes on.
+ * @type {(view: View) => void}
+ */
 function hold(view) {
   const { pen, rules } = view;
   if (!pen?.stroke || view.kind === rules.eraser || !rules.brushes[view.brush][0]) return;
-  if (performance.now() - pen.movedAt >= HOLD_MS) addDot(view, ...pen.stroke.dots.slice(-2));
+  if (performance.now() - pen.movedAt >= HOLD_MS) addDot(view, ...newest(pen.stroke));
 }
 
-/** Lead the lowered brush to a place: dots at equal distances. Beyond the plane it leaves nothing. */
+/**
+ * Lead the lowered brush to a place: dots at equal distances. Beyond the plane it leaves nothing.
+ * @type {(view: View, place: Place) => void}
+ */
 function moveTo(view, place) {
   const { pen } = view;
   if (!pen) return;
@@ -40,20 +67,23 @@ function moveTo(view, place) {
     return;
   }
   if (!pen.stroke) {
-    addDot(view, ...place.map(Math.round));
+    addDot(view, Math.round(place[0]), Math.round(place[1]));
     return;
   }
   const gap = spacing(view);
-  while (view.pen?.stroke) {
-    const last = pen.stroke.dots.slice(-2);
-    const way = place.map((along, i) => along - last[i]);
-    const far = Math.hypot(...way);
+  while (view.pen?.stroke && pen.stroke) {
+    const [x, y] = newest(pen.stroke);
+    const [across, up] = [place[0] - x, place[1] - y];
+    const far = Math.hypot(across, up);
     if (far < gap) return;
-    addDot(view, ...last.map((along, i) => Math.round(along + (way[i] / far) * gap)));
+    addDot(view, Math.round(x + (across / far) * gap), Math.round(y + (up / far) * gap));
   }
 }
 
-/** One dot more, unless a limit is reached: then the brush is lifted, and the page says so. */
+/**
+ * One dot more, unless a limit is reached: then the brush is lifted, and the page says so.
+ * @type {(view: View, x: number, y: number) => void}
+ */
 function addDot(view, x, y) {
   const { pen, rules, picture } = view;
   const isEraser = view.kind === rules.eraser;
@@ -63,6 +93,7 @@ function addDot(view, x, y) {
     lift(view);
     return;
   }
+  if (!pen) return;
   if (!pen.stroke) {
     pen.stroke = { kind: view.kind, brush: view.brush, dots: [] };
     view.strokes.push(pen.stroke);
@@ -86,6 +117,7 @@ function addDot(view, x, y) {
   showCount(view);
 }
 
+/** @type {(view: View, count: number) => string} */
 function limitReached({ picture, rules, sprayed, dots }, count) {
   const [has, most] = [picture.x.length + count, rules.most].map((number) => number.toLocaleString("en"));
   if (picture.x.length + count > rules.most) {
@@ -100,7 +132,10 @@ function limitReached({ picture, rules, sprayed, dots }, count) {
   return "";
 }
 
-/** Lift the brush, and send what is painted. */
+/**
+ * Lift the brush, and send what is painted.
+ * @type {(view: View) => void}
+ */
 export function lift(view) {
   const { pen } = view;
   view.pen = null;
@@ -113,7 +148,10 @@ export function lift(view) {
   showState(view);
 }
 
-/** Let other strokes be on the plane. */
+/**
+ * Let other strokes be on the plane.
+ * @type {(view: View, strokes: Stroke[]) => void}
+ */
 export function become(view, strokes) {
   view.strokes = [...strokes];
   view.picture = pictureOf(view.rules, view.strokes);
@@ -124,6 +162,7 @@ export function become(view, strokes) {
   showState(view);
 }
 
+/** @type {(view: View) => void} */
 export function undo(view) {
   lift(view);
   if (!view.strokes.length && !view.history.length) return;
@@ -132,6 +171,7 @@ export function undo(view) {
   send(view);
 }
 
+/** @type {(view: View) => void} */
 export function clear(view) {
   lift(view);
   if (!view.strokes.length) return;
@@ -141,14 +181,18 @@ export function clear(view) {
   send(view);
 }
 
+/** @type {(view: View, at: { clientX: number, clientY: number }) => Place} */
 function placeOf(view, { clientX, clientY }) {
   const { left, top } = view.box.getBoundingClientRect();
-  const place = view.surface.at.atPixel(clientX - left, clientY - top);
-  return place.map((units) => partsOf(view, units) / view.rules.shares);
+  const { at } = view.surface;
+  const [x, y] = at ? at.atPixel(clientX - left, clientY - top) : [NaN, NaN]; // where nothing is drawn yet, nowhere
+  return [partsOf(view, x) / view.rules.shares, partsOf(view, y) / view.rules.shares];
 }
 
+/** @type {(view: View) => void} */
 export function listenToPointer(view) {
   const { box } = view;
+  /** @type {number | null} */
   let held = null; // the pointer that has the brush: other fingers do nothing
   box.addEventListener("pointerdown", (event) => {
     if (event.button || held !== null) return;
@@ -169,7 +213,7 @@ export function listenToPointer(view) {
     view.cursor = placeOf(view, event);
     drawBrush(view);
   });
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+  for (const end of /** @type {const} */ (["pointerup", "pointercancel", "lostpointercapture"])) {
     box.addEventListener(end, (event) => {
       if (event.pointerId !== held) return;
       held = null;
@@ -185,21 +229,26 @@ export function listenToPointer(view) {
   });
 }
 
-/** The brush by keys. What it takes, no key of the page takes. */
+/**
+ * The brush by keys. What it takes, no key of the page takes.
+ * @type {(view: View, event: KeyboardEvent) => void}
+ */
 function onPlaneKey(view, event) {
   const isUndo = (event.ctrlKey || event.metaKey) && event.code === "KeyZ";
   if (isUndo || event.key === "Backspace") undo(view);
   else if (event.ctrlKey || event.metaKey || event.altKey) return;
   else if (event.key in WAYS) {
     const step = (event.shiftKey ? MARCH : 1) * Math.max(KEY_STEP, spacing(view));
-    const from = view.cursor ?? middleOf(view);
-    view.cursor = from.map((along, i) =>
-      Math.max(0, Math.min(view.rules.side, Math.round(along + WAYS[event.key][i] * step))));
+    const [x, y] = view.cursor ?? middleOf(view);
+    const [across, up] = WAYS[event.key];
+    /** @type {(along: number) => number} */
+    const within = (along) => Math.max(0, Math.min(view.rules.side, Math.round(along)));
+    view.cursor = [within(x + across * step), within(y + up * step)];
     moveTo(view, view.cursor);
     tellPlace(view);
   } else if (event.code === "Space") {
     view.cursor ??= middleOf(view);
-    if (view.pen?.stroke) addDot(view, ...view.pen.stroke.dots.slice(-2));
+    if (view.pen?.stroke) addDot(view, ...newest(view.pen.stroke));
     else lower(view, view.cursor);
   } else return;
   event.preventDefault();
@@ -207,8 +256,10 @@ function onPlaneKey(view, event) {
   drawBrush(view);
 }
 
+/** @type {(view: View) => Place} */
 const middleOf = ({ rules }) => [rules.side / 2, rules.side / 2];
 
+/** @type {(view: View) => void} */
 export function listenToKeys(view) {
   const { box } = view;
   box.addEventListener("keydown", (event) => onPlaneKey(view, event));

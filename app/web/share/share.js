@@ -2,10 +2,16 @@
 // text can be selected by hand in any case. What the browser has written into the address of the page is told to the
 // server, which makes the links.
 
+import { partOf, partOfKind } from "../part.js";
+
+/** @import { Call } from "../types.js" */
+
 const TOLD_MS = 1500;
 const LOOK_MS = 500;
+/** @type {WeakMap<Element, ReturnType<typeof setTimeout>>} */
 const timers = new WeakMap(); // button -> until when it says what it did
 
+/** @type {(field: HTMLTextAreaElement) => Promise<boolean>} */
 async function copy(field) {
   try {
     await navigator.clipboard.writeText(field.value);
@@ -17,15 +23,17 @@ async function copy(field) {
   }
 }
 
+/** @type {(prefix: string) => string} */
 function view(prefix) {
   const own = [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith(prefix));
   return new URLSearchParams(own).toString();
 }
 
+/** @type {(call: Call<{ text: string, name: string, rows: number, prefix: string, view: string }>) => () => void} */
 export default function ({ data, parentElement, setStateValue }) {
-  const field = parentElement.querySelector("textarea");
-  const button = parentElement.querySelector("button");
-  const heard = parentElement.querySelector("[aria-live]");
+  const field = partOfKind(parentElement, "textarea", HTMLTextAreaElement);
+  const button = partOf(parentElement, "button");
+  const heard = partOf(parentElement, "[aria-live]");
   const label = `Copy ${data.name.toLowerCase()}`;
   field.setAttribute("aria-label", data.name);
   field.rows = data.rows;

@@ -3,8 +3,10 @@
 // A film is {count, figure(k), done()}: `figure(k)` shows its k-th picture on the page and returns it as a figure, or a
 // promise of it; null if that has gone.
 
-import { penOf } from "../canvas/page.js";
+import { contextOf, penOf } from "../canvas/page.js";
 import { drawSheet, laidOut, SMALL } from "./sheet.js";
+
+/** @import { Figure, Film, Theme } from "../canvas/types.js" */
 
 const FILM_TYPES = ["video/webm;codecs=vp9", "video/webm;codecs=vp8", "video/webm"];
 const FILM_PACE = 100; // ms for each picture
@@ -14,14 +16,18 @@ const FILM_BITS = 6e6; // a second, at most
 const FILM_PATIENCE = 10_000; // ms for which a picture that is not encoded keeps the next one waiting
 const SPARE_LINES = 2; // of the caption: numbers get longer while a flow trains
 
+/** @type {(ms: number) => Promise<void>} */
 const passed = (ms) => new Promise((done) => { setTimeout(done, ms); });
 
-/** What draws sheets on a canvas that keeps the size of the first one, with some room for more words. */
+/**
+ * What draws sheets on a canvas that keeps the size of the first one, with some room for more words.
+ * @type {(canvas: HTMLCanvasElement, theme: Theme) => (figure: Figure, isFirst?: boolean) => void}
+ */
 function screenOf(canvas, theme) {
   const sheet = document.createElement("canvas");
-  const pen = canvas.getContext("2d");
+  const pen = contextOf(canvas);
   return (figure, isFirst) => {
-    const laid = laidOut(sheet.getContext("2d"), figure, theme);
+    const laid = laidOut(contextOf(sheet), figure, theme);
     drawSheet(penOf(sheet, laid.width, laid.height, 1), laid, theme, 1);
     if (isFirst) [canvas.width, canvas.height] = [sheet.width, sheet.height + SPARE_LINES * SMALL.line];
     pen.fillStyle = theme.paper;
@@ -30,11 +36,15 @@ function screenOf(canvas, theme) {
   };
 }
 
-/** Wait until the browser has encoded something since this call. Whether it says so in time: some say it at the end. A
- * busy one is late, and drops what it has not encoded when a recording stops. */
+/**
+ * Wait until the browser has encoded something since this call. Whether it says so in time: some say it at the end. A
+ * busy one is late, and drops what it has not encoded when a recording stops.
+ * @type {(recorder: MediaRecorder) => Promise<boolean>}
+ */
 async function isEncoded(recorder) {
   const end = performance.now() + FILM_PATIENCE;
   while (performance.now() < end) {
+    /** @type {Promise<number>} */
     const size = new Promise((done) => {
       recorder.addEventListener("dataavailable", ({ data }) => done(data.size), { once: true });
     });
@@ -45,11 +55,15 @@ async function isEncoded(recorder) {
   return false;
 }
 
+/** @type {(film: Film, theme: Theme) => Promise<Blob>} */
 export async function recorded(film, theme) {
   const canvas = document.createElement("canvas");
   const type = window.MediaRecorder && FILM_TYPES.find((one) => MediaRecorder.isTypeSupported(one));
   if (!type || !canvas.captureStream) throw new Error("this browser cannot record films. Use Chrome, Edge or Firefox.");
-  const [draw, parts] = [screenOf(canvas, theme), []];
+  const draw = screenOf(canvas, theme);
+  /** @type {Blob[]} */
+  const parts = [];
+  /** @type {MediaRecorder | null} */
   let recorder = null;
   let waits = true;
   try {
@@ -68,9 +82,9 @@ export async function recorded(film, theme) {
       await passed(Math.max(0, FILM_PACE - (performance.now() - began)));
     }
     await passed(FILM_END);
-    const stopped = new Promise((done) => { recorder.addEventListener("stop", done); });
-    recorder.stop();
-    await stopped;
+    const stopped = new Promise((done) => { recorder?.addEventListener("stop", done); });
+    recorder?.stop();
+    if (recorder) await stopped;
   } finally {
     if (recorder?.state === "recording") recorder.stop();
     film.done();

@@ -12,6 +12,21 @@ import { figureOfDots } from "./dots.js";
 import { recorded } from "./film.js";
 import { pngOf, svgOf } from "./sheet.js";
 
+/** @import { Take, TakeAnswer } from "../types.js" */
+/** @import { Figure, Film, Table, Theme } from "../canvas/types.js" */
+
+/**
+ * A menu and what it has been told. `asked` is the number of its newest request, `waits` that of the one whose answer
+ * is to come.
+ * @typedef {{ host: Host, button: HTMLElement, list: HTMLElement, told: HTMLElement, files: Take["files"],
+ *   of: string | null, chart: [string, string] | null, figure: (() => Figure | null) | null,
+ *   ask: ((wanted: [number, string]) => void) | null, asked: number, waits: number | null }} Menu
+ */
+
+/** @typedef {HTMLElement & { takeMenu?: Menu }} Host */
+
+/** @typedef {{ title: string, group: string, save: () => void | Promise<void> }} Item */
+
 const STYLE = await styleAt(new URL("take.css", import.meta.url));
 const TITLE = "Take it with you";
 const ICON = '<svg viewBox="0 0 20 20" aria-hidden="true"><path d="M10 3v9m-4-4 4 4 4-4M3.5 13v3.5h13V13"/></svg>';
@@ -20,15 +35,27 @@ const KEPT_MS = 60_000; // a browser reads what it saves in this time
 const NEAR_MENU = 4; // pixels between button and menu
 const OF_RUN = "live"; // the figure whose menu stands among the buttons of a run
 const MOST_NAME = 80; // letters of a file's name
+/** @type {Map<string, () => Figure | null>} */
 const offers = new Map(); // figures by name, of menus that stand elsewhere
 let menus = 0;
+/** @type {{ list: HTMLElement, button: HTMLElement, at: number[] } | null} */
 let opened = null; // of the menu that is open: its list and button, and where that stood
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} className
+ * @param {Partial<HTMLElementTagNameMap[Tag]>} [values]
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
 function made(tag, className, values = {}) {
   return Object.assign(document.createElement(tag), { className, ...values });
 }
 
-/** Let the browser save a file. */
+/**
+ * Let the browser save a file.
+ * @type {(name: string, blob: Blob) => void}
+ */
 function save(name, blob) {
   const link = made("a", "", { href: URL.createObjectURL(blob), download: name, hidden: true });
   document.body.append(link);
@@ -37,29 +64,43 @@ function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
 }
 
-/** A name for a file: letters, digits and hyphens; a long one ends with a whole word. */
+/**
+ * A name for a file: letters, digits and hyphens; a long one ends with a whole word.
+ * @type {(text: string) => string}
+ */
 function fileName(text) {
   const name = text.normalize("NFKD").toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-+|-+$/g, "");
   const cut = name.length > MOST_NAME ? name.slice(0, MOST_NAME + 1).replace(/-[^-]*$/, "").slice(0, MOST_NAME) : name;
   return cut || "figure";
 }
 
-/** The name of the file of a table: that of the figure, and its own where there are several. */
+/**
+ * The name of the file of a table: that of the figure, and its own where there are several.
+ * @type {(figure: Figure, table: Table) => string}
+ */
 function tableName({ name, tables }, { title }) {
   if (tables.length < 2 || !title) return fileName(name);
   return fileName(title.includes(name) ? title : `${name} ${title}`);
 }
 
-/** The picture of a chart that stands on the page, or null. */
-const charted = ({ host, chart }) => figureOfChart(host, ...chart) ?? figureOfDots(...chart);
+/**
+ * The picture of a chart that stands on the page, or null.
+ * @type {(host: Element, chart: [string, string]) => Figure | null}
+ */
+const charted = (host, [name, title]) => figureOfChart(host, name, title) ?? figureOfDots(name, title);
 
-/** What a menu offers now, [{title, group, save}]. */
+/**
+ * What a menu offers now, [{title, group, save}].
+ * @type {(menu: Menu) => Item[]}
+ */
 function offered(menu) {
-  const figure = menu.figure?.() ?? offers.get(menu.of)?.() ?? (menu.chart && charted(menu));
+  const { host, of, chart } = menu;
+  const figure = menu.figure?.() ?? (of && offers.get(of)?.()) ?? (chart && charted(host, chart));
+  /** @type {Item[]} */
   const items = [];
   if (figure) {
     const name = fileName(figure.name);
-    const theme = () => paperTheme(menu.host);
+    const theme = () => paperTheme(host);
     items.push(
       { title: "PNG (2 ×)", group: "Picture", save: async () => save(`${name}.png`, await pngOf(figure, theme())) },
       { title: "SVG (vector)", group: "Picture", save: () => save(`${name}.svg`, svgOf(figure, theme())) },
@@ -86,7 +127,10 @@ function offered(menu) {
   return items;
 }
 
-/** It is recorded as it is shown, so that the menu is busy for as long as it plays. */
+/**
+ * It is recorded as it is shown, so that the menu is busy for as long as it plays.
+ * @type {(menu: Menu, name: string, film: Film, theme: Theme) => Promise<void>}
+ */
 async function record(menu, name, film, theme) {
   menu.button.setAttribute("aria-busy", "true");
   say(menu, "The film is being recorded.");
@@ -98,34 +142,43 @@ async function record(menu, name, film, theme) {
   }
 }
 
-/** Ask the server for a file. The number lets an answer that comes twice be taken once. */
+/**
+ * Ask the server for a file. The number lets an answer that comes twice be taken once.
+ * @type {(menu: Menu, name: string) => void}
+ */
 function request(menu, name) {
   menu.asked = Math.max(menu.asked + 1, Date.now());
   menu.waits = menu.asked;
   menu.button.setAttribute("aria-busy", "true");
   say(menu, "The file is being made.");
-  menu.ask([menu.asked, name]);
+  menu.ask?.([menu.asked, name]);
 }
 
+/** @type {(menu: Menu, answer: TakeAnswer | null | undefined) => void} */
 function take(menu, answer) {
   if (!answer || answer.n !== menu.waits) return;
   menu.waits = null;
   menu.button.removeAttribute("aria-busy");
-  if (answer.problem) {
-    say(menu, answer.problem, true);
+  const { problem, file = "", mime, base64 = "" } = answer;
+  if (problem) {
+    say(menu, problem, true);
     return;
   }
-  const bytes = Uint8Array.from(atob(answer.base64), (sign) => sign.charCodeAt(0));
-  save(answer.file, new Blob([bytes], { type: answer.mime }));
-  say(menu, `${answer.file} is saved.`);
+  const bytes = Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+  save(file, new Blob([bytes], { type: mime }));
+  say(menu, `${file} is saved.`);
 }
 
-/** What came of it, for those who hear the page; a problem is seen too. */
+/**
+ * What came of it, for those who hear the page; a problem is seen too.
+ * @type {(menu: Menu, text: string, isProblem?: boolean) => void}
+ */
 function say(menu, text, isProblem = false) {
   menu.told.textContent = text;
   menu.told.classList.toggle("take-problem", isProblem);
 }
 
+/** @type {(menu: Menu, item: Item) => Promise<void>} */
 async function choose(menu, item) {
   menu.list.hidePopover();
   menu.button.focus({ preventScroll: true });
@@ -133,10 +186,11 @@ async function choose(menu, item) {
     say(menu, "");
     await item.save();
   } catch (error) {
-    say(menu, `This could not be saved: ${error.message}`, true);
+    say(menu, `This could not be saved: ${error instanceof Error ? error.message : error}`, true);
   }
 }
 
+/** @type {(menu: Menu) => void} */
 function fill(menu) {
   const items = offered(menu);
   const groups = GROUPS.filter((name) => items.some(({ group }) => group === name));
@@ -156,7 +210,10 @@ function fill(menu) {
   }));
 }
 
-/** Below the button or, where there is more room, above it; within the window. */
+/**
+ * Below the button or, where there is more room, above it; within the window.
+ * @type {(menu: Menu) => void}
+ */
 function place({ button, list }) {
   const { left, right, top, bottom } = button.getBoundingClientRect();
   const room = [window.innerHeight - bottom, top].map((pixels) => pixels - 2 * NEAR_MENU);
@@ -169,22 +226,29 @@ function place({ button, list }) {
   });
 }
 
+/** @type {(button: Element) => number[]} */
 function placeOf(button) {
   const { left, top } = button.getBoundingClientRect();
   return [left, top];
 }
 
+/** @type {(menu: Menu, event: KeyboardEvent) => void} */
 function onMenuKey(menu, event) {
-  const entries = [...menu.list.querySelectorAll("[role=menuitem]")];
-  const at = entries.indexOf(menu.list.getRootNode().activeElement);
-  const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: -1 }[event.key];
+  /** @type {NodeListOf<HTMLElement>} */
+  const listed = menu.list.querySelectorAll("[role=menuitem]");
+  const entries = [...listed];
+  const at = entries.findIndex((one) => one.matches(":focus"));
+  /** @type {Record<string, number>} */
+  const places = { ArrowDown: at + 1, ArrowUp: at < 0 ? -1 : at - 1, Home: 0, End: -1 };
+  const to = places[event.key];
   if (event.key === "Tab") menu.list.hidePopover();
   event.stopPropagation(); // the page has keys of its own
   if (to === undefined || !entries.length) return;
   event.preventDefault();
-  entries.at(to % entries.length).focus();
+  entries.at(to % entries.length)?.focus();
 }
 
+/** @type {(host: Host) => Menu} */
 function mountMenu(host) {
   const id = `take-menu-${++menus}`;
   const [button, list] = [
@@ -203,15 +267,30 @@ function mountMenu(host) {
   told.setAttribute("role", "status");
   host.classList.add("take");
   host.replaceChildren(button, list, told);
-  const menu = { host, button, list, told, files: [], of: null, figure: null, ask: null, asked: 0, waits: null };
+  /** @type {Menu} */
+  const menu = {
+    host,
+    button,
+    list,
+    told,
+    files: [],
+    of: null,
+    chart: null,
+    figure: null,
+    ask: null,
+    asked: 0,
+    waits: null,
+  };
   list.addEventListener("beforetoggle", ({ newState }) => newState === "open" && fill(menu));
   list.addEventListener("toggle", ({ newState }) => {
-    button.setAttribute("aria-expanded", newState === "open");
+    button.setAttribute("aria-expanded", String(newState === "open"));
     if (opened?.list === list) opened = null;
     if (newState !== "open") return;
     place(menu);
     opened = { list, button, at: placeOf(button) };
-    list.querySelector("[role=menuitem]")?.focus({ preventScroll: true });
+    /** @type {HTMLElement | null} */
+    const first = list.querySelector("[role=menuitem]");
+    first?.focus({ preventScroll: true });
   });
   list.addEventListener("keydown", (event) => onMenuKey(menu, event));
   button.addEventListener("keydown", (event) => {
@@ -226,11 +305,15 @@ function mountMenu(host) {
 // stays where it is: on a screen whose flow trains, every few seconds.
 addEventListener("scroll", ({ target }) => {
   if (!opened || target === opened.list) return;
-  const moved = placeOf(opened.button).map((value, k) => Math.abs(value - opened.at[k]));
-  if (Math.max(...moved) > NEAR_MENU) opened.list.hidePopover();
+  const { list, button, at } = opened;
+  const moved = placeOf(button).map((value, k) => Math.abs(value - at[k]));
+  if (Math.max(...moved) > NEAR_MENU) list.hidePopover();
 }, { capture: true, passive: true });
 
-/** A menu in an element of its own: `figure` returns what it offers as a picture, and `ask` tells the server. */
+/**
+ * A menu in an element of its own: `figure` returns what it offers as a picture, and `ask` tells the server.
+ * @type {(of: { host: Host, data: Take | null | undefined, ask: Menu["ask"], figure?: Menu["figure"] }) => void}
+ */
 export function menuIn({ host, data, ask, figure = null }) {
   applyStyle(host, STYLE);
   const menu = (host.takeMenu ??= mountMenu(host));
@@ -239,7 +322,10 @@ export function menuIn({ host, data, ask, figure = null }) {
   take(menu, data?.answer);
 }
 
-/** Offer a figure to menus that stand elsewhere. */
+/**
+ * Offer a figure to menus that stand elsewhere.
+ * @type {(of: { name: string, figure: () => Figure | null }) => void}
+ */
 export function offer({ name, figure }) {
   offers.set(name, figure);
 }

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { unpacked } from "../../app/web/canvas/unpack.js";
+import { decode, decodeStage, fieldOf, linesOf, mixed, pointsOf } from "../../app/web/live/decode.js";
+
+/** @import { Packed } from "../../app/web/canvas/types.js" */
+
+/** @type {(dtype: Packed["dtype"], shape: number[], array: Uint8Array | Uint16Array | Float32Array) => Packed} */
+const packed = (dtype, shape, array) => ({
+  dtype,
+  shape,
+  base64: Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64"),
+});
+
+test("arrays come back as they were packed, little end first", () => {
+  assert.deepEqual(unpacked(packed("uint8", [3], Uint8Array.of(0, 128, 255))), Uint8Array.of(0, 128, 255));
+  assert.deepEqual(unpacked({ dtype: "uint16", shape: [2], base64: Buffer.from([1, 2, 255, 255]).toString("base64") }),
+    Uint16Array.of(0x0201, 0xffff));
+  const floats = Float32Array.of(0, -1.5, Infinity, NaN);
+  assert.deepEqual(unpacked(packed("float32", [4], floats)), floats);
+});
+
+test("an array is decoded once", () => {
+  const one = packed("uint16", [2], Uint16Array.of(7, 8));
+  assert.equal(decode(one), decode(one));
+});
+
+test("between two stages positions are mixed", () => {
+  const stages = packed("uint16", [2, 2], Uint16Array.of(0, 100, 1000, 300));
+  assert.deepEqual([...decodeStage(stages, 0)], [0, 100]);
+  assert.deepEqual([...decodeStage(stages, 1)], [1000, 300]);
+  assert.deepEqual([...decodeStage(stages, 0.25)], [250, 150]);
+});
+
+test("what was clipped is a gap", () => {
+  const { x, y } = pointsOf(Uint16Array.of(32768, 16384, 0, 9, 9, 65535), [[-1, 1], [0, 8]]);
+  assert.ok(Math.abs(x[0]) < 1e-4 && Math.abs(y[0] - 2) < 1e-3);
+  assert.deepEqual([...x.subarray(1), ...y.subarray(1)], [NaN, NaN, NaN, NaN]);
+});
+
+test("lines end in a gap, and leave out points where few are enough", () => {
+  const raw = Uint16Array.from({ length: 12 }, (_, i) => 1000 * (i + 1));
+  const all = linesOf(raw, 3, [[0, 65535], [0, 65535]]);
+  assert.deepEqual(all.x, [1000, 3000, 5000, NaN, 7000, 9000, 11000, NaN]);
+  const some = linesOf(raw, 3, [[0, 65535], [0, 65535]], 2);
+  assert.deepEqual(some.y, [2000, 6000, NaN, 8000, 12000, NaN]);
+});
+
+test("a grid is told as shares of its largest value", () => {
+  const field = fieldOf(packed("uint16", [1, 3], Uint16Array.of(0, 13107, 65535)), 5);
+  assert.deepEqual([field.rows, field.columns], [1, 3]);
+  assert.deepEqual([...field.values].map((value) => Number(value.toFixed(5))), [0, 1, 5]);
+});
+
+test("some of the way from numbers to others, and all of it where they are not as many", () => {
+  assert.deepEqual([...mixed([0, 10], [10, 20], 0.5)], [5, 15]);
+  assert.deepEqual(mixed([0], [10, 20], 0.5), [10, 20]);
+  assert.deepEqual(mixed(undefined, [10, 20], 0.5), [10, 20]);
+});
