@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unpacked } from "../../app/web/canvas/unpack.js";
-import { decode, decodeStage, fieldOf, linesOf, mixed, pointsOf } from "../../app/web/live/decode.js";
+import { decode, decodeStage, fieldOf, pointsOf } from "../../app/web/live/decode.js";
 
 /** @import { Packed } from "../../app/web/canvas/types.js" */
 
@@ -38,22 +38,8 @@ test("what was clipped is a gap", () => {
   assert.deepEqual([...x.subarray(1), ...y.subarray(1)], [NaN, NaN, NaN, NaN]);
 });
 
-test("lines end in a gap, and leave out points where few are enough", () => {
-  const raw = Uint16Array.from({ length: 12 }, (_, i) => 1000 * (i + 1));
-  const all = linesOf(raw, 3, [[0, 65535], [0, 65535]]);
-  assert.deepEqual(all.x, [1000, 3000, 5000, NaN, 7000, 9000, 11000, NaN]);
-  const some = linesOf(raw, 3, [[0, 65535], [0, 65535]], 2);
-  assert.deepEqual(some.y, [2000, 6000, NaN, 8000, 12000, NaN]);
-});
-
 test("a grid is told as shares of its largest value", () => {
   const field = fieldOf(packed("uint16", [1, 3], Uint16Array.of(0, 13107, 65535)), 5);
   assert.deepEqual([field.rows, field.columns], [1, 3]);
   assert.deepEqual([...field.values].map((value) => Number(value.toFixed(5))), [0, 1, 5]);
-});
-
-test("some of the way from numbers to others, and all of it where they are not as many", () => {
-  assert.deepEqual([...mixed([0, 10], [10, 20], 0.5)], [5, 15]);
-  assert.deepEqual(mixed([0], [10, 20], 0.5), [10, 20]);
-  assert.deepEqual(mixed(undefined, [10, 20], 0.5), [10, 20]);
 });
