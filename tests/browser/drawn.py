@@ -8,7 +8,7 @@ import numpy as np
 from app.engine.weights import decode
 
 VIEW = "document.querySelector('.live-panes').live"
-RESTS = "!root.live.scene.playing && root.live.picture?.step === root.live.newest?.step"
+RESTS = "root.live?.picture && !root.live.scene.playing && root.live.picture.step === root.live.newest?.step"
 SHARP = f"{RESTS} && root.live.picture.density.field.columns >= 200 && root.live.picture.ways?.linePoints > 100"
 """The newest flow stands still, and the picture of it is as sharp as it becomes."""
 

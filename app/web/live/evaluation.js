@@ -14,18 +14,13 @@ import { isPast, keepMoments } from "./time.js";
 import { continued, densityOf, missing, SHARP, sharper, wholeOf } from "./wanted.js";
 import { showRefusals } from "./words.js";
 
-/** @typedef {import("../flow/client.js").Evaluator} Evaluator */
-/** @typedef {import("../flow/client.js").PointTerms} PointTerms */
+/** @import { Field, Window } from "../canvas/types.js" */
+/** @import { Evaluator, PointTerms } from "../flow/client.js" */
+/** @import { Moment } from "./film.js" */
+/** @import { Picture } from "./picture.js" */
+/** @import { Needs, Nodes, Sharpening, Wants } from "./wanted.js" */
+
 /** @typedef {Float32Array | Float64Array} Numbers */
-/** @typedef {import("./film.js").Moment} Moment */
-/** @typedef {import("./picture.js").Density} Density */
-/** @typedef {import("./picture.js").Field} Field */
-/** @typedef {import("./picture.js").Picture} Picture */
-/** @typedef {import("./picture.js").Window} Window */
-/** @typedef {import("./wanted.js").Needs} Needs */
-/** @typedef {import("./wanted.js").Sharpening} Sharpening */
-/** @typedef {import("./wanted.js").Wants} Wants */
-/** @typedef {import("./wanted.js").Nodes} Nodes */
 
 /**
  * What was found of what was wanted.

@@ -4,7 +4,8 @@
 
 import { decode } from "./decode.js";
 
-/** @typedef {import("./picture.js").Frame} Frame */
+/** @import { Packed } from "../canvas/types.js" */
+/** @import { Frame } from "./picture.js" */
 
 /**
  * A flow at a step of a run: its weights as they came, or a frame.
@@ -13,7 +14,6 @@ import { decode } from "./decode.js";
 
 /** @typedef {{step: number, [part: string]: unknown}} Texts of one large number at a step */
 
-/** @typedef {import("./picture.js").Packed} Packed */
 /** @typedef {{moments: Moment[], numbers: Record<string, Texts[]>, samples: Packed | null}} Film */
 
 const MOST_MOMENTS = 200;

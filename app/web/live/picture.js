@@ -3,9 +3,7 @@
 
 import { decode, fieldOf } from "./decode.js";
 
-/** @typedef {[[number, number], [number, number]]} Window */
-/** @typedef {{values: Float32Array, rows: number, columns: number}} Field row = y ascending */
-/** @typedef {{dtype: "uint8" | "uint16" | "float32", shape: number[], base64: string}} Packed */
+/** @import { Field, Packed, Window } from "../canvas/types.js" */
 
 /**
  * Where points and the points of grid lines are at `count` stages from the stage `first` on: pairs, stage after stage.

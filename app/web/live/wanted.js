@@ -2,9 +2,8 @@
 
 import { isSameWindow } from "./picture.js";
 
-/** @typedef {import("./picture.js").Window} Window */
-/** @typedef {import("./picture.js").Picture} Picture */
-/** @typedef {import("./picture.js").Density} Density */
+/** @import { Window } from "../canvas/types.js" */
+/** @import { Density, Picture } from "./picture.js" */
 
 /**
  * What is to be seen of a flow.
