@@ -190,7 +190,8 @@ class Channel:
                     reader.put(kind, text)
 
     def _hand_on(self, weights: HandedOut) -> None:
-        newest = self._newest.get(weights.id, {})
+        wanted = self._drawn.get(weights.id, BY_SERVER).weights  # not what was just made for a page that is hidden now
+        newest = self._newest.get(weights.id, {}) if wanted else {}
         for arm, message in enumerate(weights.arms):
             if message is not None:
                 kind, said = ("weights", arm), addressed(message, weights.timeline, arm)

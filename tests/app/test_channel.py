@@ -18,7 +18,7 @@ from app.engine.experiment import Arm, Experiment
 from app.engine.measurements.point import AtPoint
 from app.engine.reports import ArmReport, Frame, HandedOut, Report, State
 from app.engine.watchers import Watchers
-from app.engine.weights import decode
+from app.engine.weights import Weights, decode, encode
 from resflow_core import measure
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
@@ -48,10 +48,14 @@ class Told:
     def look(self, id, wish):
         self.wishes.append((id, wish))
 
-    def say(self, run, *steps, rewinds=0, measured=()):
+    def say(self, run, *steps, rewinds=0, measured=(), has_weights=False):
         found = {type(record): record for record in measured}
         arm = ArmReport(max(steps, default=0), 0.0, 0.0, tuple(map(frame, steps)), measured=found)
-        self.watchers.tell(Report(run, State.PLAYING, (arm,), rewinds=rewinds))
+        self.watchers.tell(Report(run, State.PLAYING, (arm,), rewinds=rewinds, has_weights=has_weights))
+
+    def hand_out(self, run, step, rewinds=0, arms=1):
+        messages = [encode(Weights(step, json.dumps({"arm": k}), np.arange(step, dtype="f4"))) for k in range(arms)]
+        self.watchers.tell(HandedOut(run, step, (*messages, None), rewinds))
 
 
 def frame(step):
@@ -75,10 +79,11 @@ def client(told):
 
 
 @contextmanager
-def reading(client, run, readers=1):
-    """A page that has said which run it watches, the last of so many, and is listened to until it goes."""
+def reading(client, run, readers=1, **words):
+    """A page that has said which run it watches, and these words with it, the last of so many, and is listened to until
+    it goes."""
     with client.websocket_connect("/live", headers=HERE) as socket:
-        socket.send_text(json.dumps({"run": run}))
+        socket.send_text(json.dumps({"run": run, **words}))
         wait_for(lambda: count(run) == readers and run in channel.CHANNEL._ends, "the channel to read")
         yield socket
         socket.close()
@@ -93,6 +98,13 @@ def count(run):
 
 def steps_of(said):
     return [frame["step"] for frame in said["frames"]]
+
+
+def drawn_from(socket):
+    """Run, arm and step of the weights that come next."""
+    header, numbers = decode(socket.receive_bytes())
+    assert len(numbers) == header["step"] and header["flow"] == {"arm": header["arm"]}
+    return header["run"], header["arm"], header["step"]
 
 
 def test_a_picture_comes_as_soon_as_it_is_there(told, client):
@@ -122,11 +134,122 @@ def test_who_reads_too_slowly_has_the_newest(told):
         for number in range(50):
             reader.put("frames", str(number))
             reader.put("at", f"at {number}")
-        first = {await reader.next() for _ in range(2)}
+            for arm in range(2):
+                reader.put(("weights", arm), bytes([arm, number]))
+        first = {await reader.next() for _ in range(4)}
         reader.put("frames", "later")
         return first, await reader.next()
 
-    assert asyncio.run(slow()) == ({"49", "at 49"}, "later")
+    assert asyncio.run(slow()) == ({"49", "at 49", bytes([0, 49]), bytes([1, 49])}, "later")
+
+
+class TestWeights:
+    """A page that draws by itself."""
+
+    def test_it_is_sent_them_of_each_arm_with_the_timeline_and_no_pictures(self, told, client):
+        with reading(client, "a", weights=True) as socket:
+            assert told.wishes == [("a", Wish(pictures=False, weights=True))]
+            told.say("a", 3, has_weights=True)
+            told.hand_out("b", 4)
+            told.hand_out("a", 5, rewinds=2)
+            assert drawn_from(socket) == ("a:2", 0, 5)
+            told.hand_out("a", 6, arms=2)
+            assert [drawn_from(socket) for _ in range(2)] == [("a:0", 0, 6), ("a:0", 1, 6)]
+
+    def test_it_is_sent_pictures_where_the_flow_has_none(self, told, client):
+        with reading(client, "a", weights=True) as socket:
+            told.say("a", 3, has_weights=False)
+            assert steps_of(socket.receive_json()) == [3]
+
+    def test_pages_of_both_kinds_have_each_what_they_take(self, told, client):
+        with reading(client, "a") as old, reading(client, "a", readers=2, weights=True) as new:
+            assert told.wishes == [("a", Wish(pictures=True, weights=True))]
+            told.hand_out("a", 4)
+            assert drawn_from(new)[2] == 4
+            told.say("a", 5, has_weights=True)
+            told.hand_out("a", 6)
+            assert steps_of(old.receive_json()) == [5] and drawn_from(new)[2] == 6
+        assert told.wishes[1:] == [("a", Wish())], "the first that went was the one that draws"
+
+    def test_two_pages_of_one_run_have_the_same_bytes_and_the_one_that_comes_later_has_them_at_once(self, told, client):
+        with reading(client, "a", weights=True) as first:
+            told.hand_out("a", 7, rewinds=1)
+            message = first.receive_bytes()
+            with reading(client, "a", readers=2, weights=True) as second:
+                assert second.receive_bytes() == message
+                told.hand_out("a", 8)
+                assert first.receive_bytes() == second.receive_bytes() != message
+        assert len(told.wishes) == 1, "the engine needs not hand them out again"
+
+    def test_a_hidden_page_is_sent_nothing_and_none_are_asked_for(self, told, client, at_point):
+        with reading(client, "a", weights=True) as socket:
+            socket.send_text('{"hidden": true}')
+            wait_for(lambda: len(told.wishes) == 2, "the page to be hidden")
+            assert told.wishes[1] == ("a", Wish(pictures=False, weights=False))
+            assert channel.CHANNEL.wish("a", otherwise=Wish(3)) == Wish(3, pictures=False, weights=False)
+            told.say("a", 3, measured=[at_point], has_weights=True)
+            told.hand_out("a", 4)
+            told.hand_out("a", 5)
+            socket.send_text('{"hidden": false}')
+            kinds = [socket.receive(), socket.receive()]
+            assert json.loads(kinds[0]["text"])["at"]["step"] == at_point.step
+            assert decode(kinds[1]["bytes"])[0]["step"] == 5, "the newest, and none before"
+            assert told.wishes[2:] == [("a", Wish(pictures=False, weights=True))]
+
+    def test_while_another_page_is_seen_the_run_is_drawn_for_it(self, told, client):
+        with reading(client, "a", weights=True) as seen, reading(client, "a", 2, weights=True, hidden=True) as hidden:
+            assert len(told.wishes) == 1
+            told.hand_out("a", 4)
+            assert drawn_from(seen)[2] == 4
+            hidden.send_text('{"hidden": false}')
+            assert drawn_from(hidden)[2] == 4
+
+    def test_a_page_that_is_hidden_at_first_asks_for_nothing(self, told, client):
+        with reading(client, "a", weights=True, hidden=True):
+            assert told.wishes == [("a", Wish(pictures=False, weights=False))]
+
+    def test_a_browser_that_is_too_slow_has_pictures_and_weights_again_when_it_is_not(self, told, client):
+        with reading(client, "a", weights=True) as socket:
+            socket.send_text('{"plain": true, "depth": 2}')
+            wait_for(lambda: len(told.wishes) == 3, "the page to be plain")
+            assert told.wishes[1:] == [("a", Wish()), ("a", Wish(2))]
+            told.hand_out("a", 3)
+            told.say("a", 4, has_weights=True)
+            assert steps_of(socket.receive_json()) == [4]
+            socket.send_text('{"plain": false}')
+            wait_for(lambda: len(told.wishes) == 4, "the page to draw")
+            assert told.wishes[3] == ("a", Wish(2, pictures=False, weights=True))
+            told.hand_out("a", 9)
+            assert drawn_from(socket)[2] == 9
+
+    def test_what_a_page_asks_to_be_shown_is_drawn_by_it(self, told, client):
+        with reading(client, "a", weights=True) as socket:
+            socket.send_text('{"point": [1, 2]}')
+            wait_for(lambda: len(told.wishes) == 2, "the point")
+            assert told.wishes[1] == ("a", Wish(None, (1.0, 2.0), pictures=False, weights=True))
+
+    def test_when_the_last_page_has_gone_nothing_is_kept(self, told, client):
+        with reading(client, "a", weights=True):
+            told.hand_out("a", 4)
+        kept = vars(channel.CHANNEL)
+        assert set(kept) == {"_readers", "_ends", "_wishes", "_drawn", "_newest"} and not any(kept.values())
+        assert channel.CHANNEL.wish("a", otherwise=Wish(3)) == Wish(3)
+
+    @pytest.mark.parametrize("said", ['{"hidden": 1}', '{"hidden": null}', '{"plain": "true"}', '{"weights": false}'])
+    def test_what_is_no_word_of_its_is_nothing_to_us(self, told, client, said):
+        with reading(client, "a", weights=True) as socket:
+            socket.send_text(said)
+            told.hand_out("a", 4)
+            assert drawn_from(socket)[2] == 4
+        assert len(told.wishes) == 1
+
+    @pytest.mark.parametrize("words", ['"weights": 1', '"weights": null', '"weights": true, "hidden": "no"'])
+    def test_first_words_that_make_no_sense_end_the_connection(self, told, client, words):
+        with client.websocket_connect("/live", headers=HERE) as socket:
+            socket.send_text('{"run": "a", ' + words + "}")
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_text()
+        assert closed.value.code == channel.WRONG
 
 
 def test_the_engine_hears_that_a_page_is_there(told, client):
@@ -304,6 +427,23 @@ def test_an_engine_measures_the_point_that_is_asked_for_at_once_and_follows_trai
     local.step(run, 3)
     local.poll(run, request)
     assert len(seen) == count
+
+
+def test_an_engine_hands_out_what_is_looked_at_to_pages_that_draw():
+    local, seen = engine_without_time(), []
+    run = local.create(Experiment((Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), "moons"),), 0))
+    local.watch(run, lambda news: seen.append(news) if isinstance(news, HandedOut) else None)
+    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    assert seen == []
+    local.look(run, Wish(pictures=False, weights=True))
+    local._tick()
+    assert [(one.step, len(one.arms)) for one in seen] == [(0, 1)]
+    local.step(run, 3)
+    report = local.poll(run, ViewRequest(grid=8, still_grid=0, points=5, frames=False, weights=True))
+    assert seen[-1].step == 3 and report.has_weights and not report.arms[0].still
+    local.reset(run)
+    local.poll(run, ViewRequest(frames=False, weights=True))
+    assert (seen[-1].step, seen[-1].timeline) == (0, f"{run}:1")
 
 
 def test_an_engine_tells_each_report_with_its_own_frames_until_it_is_told_no_more():
