@@ -16,7 +16,8 @@ from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.remote import RemoteEngine
-from app.engine.reports import State
+from app.engine.reports import HandedOut, State
+from app.engine.weights import decode
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
@@ -206,6 +207,31 @@ def test_a_comparison_with_an_arm_that_cannot_be_built_fails_and_names_it(engine
     id = engine.create(Experiment((ARM, ARM, dataclasses.replace(ARM, data="nowhere")), 0))
     report = poll_until(engine, id, lambda r: r.state is State.FAILED)
     assert "Arm 3" in report.message and "nowhere" in report.message
+    engine.close(id)
+
+
+def test_the_weights_of_all_arms_that_are_pictured_come_with_their_timeline(engine):
+    heard = []
+    id = engine.create(Experiment(ARMS, 4))
+    end = engine.watch(id, lambda news: heard.append(news) if isinstance(news, HandedOut) else None)
+    draws = dataclasses.replace(VIEW_REQUEST, frames=False, weights=True, pictured=(0, 1))
+
+    def handed_out(step, rewinds):
+        arms = [one for one in list(heard) if (one.step, one.rewinds > 0) == (step, rewinds)]
+        assert all(len(one.arms) == 3 and one.arms[2] is None for one in arms)
+        return {k: decode(one.arms[k]) for one in arms for k in range(3) if one.arms[k]}
+
+    poll_until(engine, id, lambda r: len(handed_out(0, False)) == 2, draws)
+    engine.step(id, 4)
+    report = poll_until(engine, id, lambda r: len(handed_out(4, False)) == 2, draws)
+    assert report.has_weights and not any(arm.frames or arm.still for arm in report.arms)
+    assert {k: header["flow"]["widths"] for k, (header, _) in handed_out(4, False).items()} == {
+        0: [2, 8, 2],
+        1: [2, 24, 2],
+    }
+    engine.reset(id)
+    poll_until(engine, id, lambda r: len(handed_out(0, True)) == 2, draws)
+    end()
     engine.close(id)
 
 
