@@ -142,6 +142,7 @@ def test_by_mouse_each_part_has_its_picture_and_its_words_the_map_zooms_and_a_pa
     visitor.page.wait_for_function("() => !document.querySelector('.live-panes')")
     visitor.go("Explore")
     part(visitor, 3)
+    visitor.wait_for_step(1)
     assert visitor.data("partPlays") == "false" and visitor.step == 1
     visitor.page.locator("[data-parts=close]").click()
     part(visitor, None)

@@ -37,6 +37,7 @@ const FRAME = { left: 1, right: 1, top: 1, bottom: 1 };
 export const BAR_BELOW = 54;
 const BAR_LENGTH = 150; // of one within the plot
 const BAR_ROOM = 34; // beside it, for its numbers
+const FINE_ENDS = 3; // digits of its ends: where these stay, it would change by less than a pixel
 const MOST_OF_PLOT = 0.5; // that it may take with its title on one line
 const TICK = 4;
 const TEXT = 13;
@@ -71,6 +72,7 @@ export function surfaceIn(box, { moved, told, pressed = () => {}, doubled = () =
     dense: 1,
     scale: 1,
     inFront: [],
+    bar: null,
     told,
   };
   box.surface = surface;
@@ -101,12 +103,13 @@ export function placeOfPlot({ x, y, ratio, margin = FRAME }, width, height) {
 }
 
 /**
- * Draw a picture, whatever was there before.
- * @type {(surface: Surface, picture: Picture, theme: Theme) => void}
+ * Draw a picture, whatever was there before. `isResting`: the box is known to have the size of the last drawing, so
+ * that the page is not laid out to measure it.
+ * @type {(surface: Surface, picture: Picture, theme: Theme, isResting?: boolean) => void}
  */
-export function drawPicture(surface, picture, theme) {
+export function drawPicture(surface, picture, theme, isResting = false) {
   const { box, canvas, front } = surface;
-  const size = [box.clientWidth, box.clientHeight];
+  const size = isResting && surface.size.length ? surface.size : [box.clientWidth, box.clientHeight];
   if (!size[0] || !size[1]) return;
   if (surface.size.join() !== size.join()) {
     surface.size = size;
@@ -116,13 +119,12 @@ export function drawPicture(surface, picture, theme) {
   const [width, height, dense] = [size[0] / scale, size[1] / scale, scale * (window.devicePixelRatio || 1)];
   const at = placeOfPlot(picture, width, height);
   Object.assign(surface, { picture, at, dense, scale });
-  const ticks = ticksIn(picture, at);
   const [moving, still] = [false, true].map((is) =>
     picture.layers.filter((layer) => layer.visible !== false && Boolean(layer.still) === is));
   const pen = penOf(canvas, width, height, dense);
   at.bar = drawBarOf(picture, surface, at, pen, theme);
   const drawn = Object.assign(surface, { at });
-  drawLayers(pen, drawn, moving, theme, () => picture.grid && drawGrid(pen, picture, ticks, at, theme));
+  drawLayers(pen, drawn, moving, theme, () => picture.grid && drawGrid(pen, picture, ticksIn(picture, at), at, theme));
   const { x, y, over } = picture;
   const inFront = [
     over,
@@ -145,7 +147,7 @@ export function drawPicture(surface, picture, theme) {
   surface.inFront = inFront;
   const above = penOf(front, width, height, dense);
   drawLayers(above, drawn, still, theme);
-  (picture.margin ? drawAxes : drawAxesWithin)(above, picture, ticks, at, theme);
+  (picture.margin ? drawAxes : drawAxesWithin)(above, picture, ticksIn(picture, at), at, theme);
 }
 
 /**
@@ -314,6 +316,10 @@ function drawBarOf(picture, surface, at, pen, theme) {
     drawBarBelow(pen, bar, at, theme);
     return null;
   }
+  const ends = bar.range.map((end) => Number(end.toPrecision(FINE_ENDS)));
+  const look = [picture.over, theme.ink(1), theme.font, dense];
+  const seen = [bar.title, bar.palette, bar.ticks, ...ends, ...look, at.left, at.top, at.width];
+  if (surface.bar && seen.every((one, i) => one === surface.bar?.seen[i])) return surface.bar.place;
   pen.font = `${TEXT}px ${theme.font}`;
   /** @type {(lines: string[]) => number} */
   const widest = (lines) => Math.ceil(Math.max(...lines.map((line) => pen.measureText(line).width)));
@@ -328,6 +334,7 @@ function drawBarOf(picture, surface, at, pen, theme) {
   above.fillStyle = halo;
   above.fillRect(0, 0, width, height);
   drawBar(above, bar, BAR_ROOM / 2, 8 + LINE * title.length, length, { ink, font: theme.font }, title);
+  surface.bar = { seen, place };
   return place;
 }
 

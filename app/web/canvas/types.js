@@ -171,7 +171,8 @@
  * Canvases in their box, and what is drawn on them now.
  * @typedef {Drawn & { box: HTMLElement & { surface?: Surface }, canvas: HTMLCanvasElement, front: HTMLCanvasElement,
  *   corner: HTMLCanvasElement, tip: HTMLElement, size: number[], picture: Picture | null, at: Plot | null,
- *   scale: number, inFront: unknown[], told: (place: Place) => string }} Surface
+ *   scale: number, inFront: unknown[], bar?: { seen: unknown[], place: Box } | null, told: (place: Place) => string
+ *   }} Surface
  */
 
 /**

@@ -2,6 +2,8 @@
 
 import { isCalm } from "../canvas/page.js";
 import { drawPicture } from "../canvas/plane.js";
+import { bytesOf } from "../canvas/unpack.js";
+import { shareAt } from "../flow/between.js";
 import { listenToChannel } from "./channel.js";
 import { adoptDepth, askForDepth, keepDepth, lastStage, showDepth, stepName } from "./depth.js";
 import { fit } from "./element.js";
@@ -11,6 +13,7 @@ import { paneLoss } from "./loss.js";
 import { painterOf, receiveParts } from "./parts.js";
 import { mixedDensity, mixed, mixedPicture, pictureOfFrame } from "./picture.js";
 import { paneData, paneSecond } from "./planes.js";
+import { pulseAt } from "./pulse.js";
 import { arriveAt, keepProbe } from "./probe.js";
 import { readTheme } from "./theme.js";
 import { isPast, keepMoments, measureLine, nameMoment, placeLine, showTime, startTime, takeTime } from "./time.js";
@@ -22,14 +25,15 @@ const WRITTEN_MS = 100; // after a picture its step is an attribute of the page
 const EASE = 0.2; // share of the way the colour range goes to its target with each frame
 export const painters = { data: paneData, latent: paneSecond, loss: paneLoss };
 
-/** Draw these panes in the colours of the page, or in a `theme` that was read before: each scene reads it anew. */
-export function paint(view, names, theme = (view.theme = readTheme(view.root))) {
+/** Draw these panes in the colours of the page, or in a `theme` that was read before: each scene reads it anew. Where
+ * the clock draws nothing has another size. */
+export function paint(view, names, theme = (view.theme = readTheme(view.root)), isResting = false) {
   if (!view.scene || !view.size || !view.root.isConnected) return;
   const began = performance.now();
   if (view.gridColour !== theme.grid) view.root.style.setProperty("--grid", (view.gridColour = theme.grid));
   for (const name of names) {
     const picture = painterOf(view, name)(view, theme);
-    drawPicture(view.panes[name].surface, picture, theme);
+    drawPicture(view.panes[name].surface, picture, theme, isResting);
     if (name === "data")
       view.root.dispatchEvent(new CustomEvent("resflow-density", { bubbles: true, detail: picture }));
   }
@@ -124,9 +128,11 @@ function writeLater(view) {
 
 /** What moves with the flow. */
 export function paintPlanes(view) {
-  const stands = view.shows === "truth" || view.depth.request; // a glide draws by itself
-  paint(view, stands ? ["data"] : ["data", "latent"], view.theme);
+  paint(view, movingPlanes(view), view.theme, true);
 }
+
+/** A glide draws by itself. */
+const movingPlanes = (view) => (view.shows === "truth" || view.depth.request ? ["data"] : ["data", "latent"]);
 
 /** One animation frame of the clock: runs while frames wait or one turns into the next, rests otherwise. */
 function tick(view) {
@@ -136,13 +142,16 @@ function tick(view) {
   }
   requestAnimationFrame(() => tick(view));
   const now = performance.now();
+  view.pulse = pulseAt(view.pulse, now);
   if (now < view.rest) return;
   if (view.queue.length && now >= view.due) {
     view.due = Math.max(view.due + view.spacing, now);
     take(view, view.queue.shift());
   } else if (view.share < 1) {
-    view.share = Math.min(1, (now - view.began) / view.spacing);
-    paintPlanes(view);
+    view.share = shareAt(now, view.began, view.spacing);
+    const names = movingPlanes(view);
+    const isWhole = view.share === 1 || names.length < 2 || !view.pulse.isTight;
+    paint(view, isWhole ? names : [names[view.pulse.count % 2]], view.theme, true);
   }
   view.rest = 2 * performance.now() - now; // drawing gets at most half of the time
 }
@@ -150,6 +159,7 @@ function tick(view) {
 export function play(view) {
   if (view.ticking) return;
   view.ticking = true;
+  view.pulse.at = performance.now();
   tick(view);
 }
 
@@ -172,17 +182,18 @@ function takeUrgent(view, still) {
   return newest;
 }
 
-/** @type {(base64: string) => ArrayBuffer} */
-const bytesOf = (base64) => Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0)).buffer;
-
 /** Frames of a run as moments. */
 export const momentsOfFrames = (run, frames) => frames.map((frame) => ({ run, step: frame.step, frame }));
 
 export function receive(view, scene) {
   const before = view.scene;
+  // What is the same is not unpacked again.
+  for (const name of ["points", "labels"]) {
+    if (before && JSON.stringify(before[name]) === JSON.stringify(scene[name])) scene[name] = before[name];
+  }
   view.scene = scene;
   if (before?.run !== scene.run) startRun(view, before);
-  if (scene.weights && scene.weights !== before?.weights) takeWeights(view, bytesOf(scene.weights));
+  if (scene.weights && scene.weights !== before?.weights) takeWeights(view, bytesOf(scene.weights).buffer);
   else if (view.early) takeWeights(view, view.early);
   const frames = momentsOfFrames(scene.run, scene.frames);
   keepMoments(view, frames);

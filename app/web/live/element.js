@@ -11,6 +11,7 @@ import { toldLosses } from "./loss.js";
 import { spaceInParts } from "./parts.js";
 import { told, truths } from "./planes.js";
 import { readPresenter, showPresenter } from "./present.js";
+import { newPulse } from "./pulse.js";
 import { listenToProbe, onProbeKey, pinAt, showProbe } from "./probe.js";
 import { stopReplay } from "./replay.js";
 import { steer } from "./steer.js";
@@ -104,7 +105,8 @@ function mount(root) {
     root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, shows: "latent", zoom: {},
     // The newest moment, and what is drawn of it or another one; how far that has come from what was drawn before it.
     newest: null, picture: null, before: null, began: 0, share: 1, isCut: false, frames: 0, writing: 0,
-    evaluation: newEvaluation(), early: null, refused: "", channel: null, drawing: 0 /* milliseconds in all */,
+    pulse: newPulse(), evaluation: newEvaluation(), early: null, refused: "", channel: null,
+    drawing: 0 /* milliseconds in all */,
     probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined,
     size: "", gone: new AbortController(), time: newTime(),
     panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },

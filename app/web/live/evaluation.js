@@ -344,7 +344,11 @@ function put(picture, { kind, window, rows, columns }, values) {
 }
 
 /** A belief can be infinite, which is no number to draw. @param {Float32Array | Float64Array} logProb */
-const densitiesOf = (logProb) => Float32Array.from(logProb, (value) => (value < LARGEST ? Math.exp(value) : NaN));
+function densitiesOf(logProb) {
+  const found = new Float32Array(logProb.length);
+  for (let i = 0; i < found.length; i++) found[i] = logProb[i] < LARGEST ? Math.exp(logProb[i]) : NaN;
+  return found;
+}
 
 /** This browser cannot draw the flow: the server shall. @param {any} view @param {string} why */
 function refuse(view, why) {

@@ -101,15 +101,24 @@ export function mixed(from, to, share) {
 }
 
 /**
- * @param {Field | undefined} from
+ * What a field is mixed of.
+ * @type {WeakMap<Field, {from: Field, to: Field, share: number}>}
+ */
+export const mixtures = new WeakMap();
+
+/**
+ * @param {Field} from
  * @param {Field} to
  * @param {number} share
  * @returns {Field}
  */
 function mixedField(from, to, share) {
-  if (from?.rows !== to.rows || from?.columns !== to.columns) return to;
+  if (from.rows !== to.rows || from.columns !== to.columns) return to;
   const values = mixed(from.values, to.values, share);
-  return values === to.values ? to : { ...to, values };
+  if (values === to.values) return to;
+  const field = { ...to, values };
+  mixtures.set(field, { from, to, share });
+  return field;
 }
 
 /** @type {(one: Window, other: Window) => boolean} */

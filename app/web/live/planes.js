@@ -6,7 +6,7 @@ import { shown } from "../canvas/numbers.js";
 import { drawnBelief, drawnDensity, drawnSamples } from "./clock.js";
 import { decode, fieldOf } from "./decode.js";
 import { lastStage, letterOf, placeOf } from "./depth.js";
-import { placesOf, polyline } from "./picture.js";
+import { mixtures, placesOf, polyline, wayAt } from "./picture.js";
 import { probeInData, probeInFlow, probeReach } from "./probe.js";
 import { COLOURS, dataPoints, DENSITY, DIFFERENCE } from "./theme.js";
 
@@ -32,11 +32,20 @@ export function dataSpace({ scene: { axes, window } }) {
 }
 
 /** Where the contours of a density run: of its mass in the whole window. Worked out once for each. */
-const massLevels = (field) => memo(field, "levels", () =>
-  levelsOfMass(field, MASSES).map((value, k) => ({ value, text: `${100 * MASSES[k]} %` })));
+const massLevels = (field) => memo(field, "levels", () => {
+  const mixture = mixtures.get(field);
+  if (!mixture) return levelsOfMass(field, MASSES);
+  const [from, to] = [mixture.from, mixture.to].map(massLevels); // on the way they move evenly
+  return to.map((level, k) => from[k] + mixture.share * (level - from[k]));
+});
+
+/** The same, with the texts that stand on the contours. */
+const namedLevels = (field, area = 1) =>
+  massLevels(field).map((value, k) => ({ value: value / area, text: `${100 * MASSES[k]} %` }));
 
 /** Colours and contours of a density over the plane and, finer, over a `part` of it that is looked at closely. */
-export function densityLayers(view, field, plane, top, visible, part = null, name = "density") {
+export function densityLayers(view, field, plane, top, visible, more = {}) {
+  const { part = null, name = "density", levels = namedLevels(field) } = more;
   const covers = coversRange(view, part);
   const coloured = (nodes, window, untold) => ({
     kind: "field", name, nodes, field: fineOf(nodes), window, range: [0, top], palette: DENSITY, visible, untold,
@@ -45,7 +54,7 @@ export function densityLayers(view, field, plane, top, visible, part = null, nam
   if (part) layers.push(coloured(part.field, part.window, !covers));
   const { field: fine, window } = layers[covers ? 1 : 0];
   layers.push({
-    kind: "contours", field: fine, window, levels: massLevels(field), visible,
+    kind: "contours", field: fine, window, levels, visible,
     series: "contour that encloses", colour: "rgba(255,255,255,0.55)", width: 0.9, named: !view.scene.playing,
   });
   return layers;
@@ -77,7 +86,7 @@ function shownDensity(view, { field, top, part }, { area }) {
   const { axes } = view.scene;
   const inAxes = (window) => window.map((side, i) => side.map((value) => axes[i].centre + axes[i].scale * value));
   return {
-    field: scaled(field, area), top: top / area,
+    field: scaled(field, area), top: top / area, levels: namedLevels(field, area),
     part: part && view.zoom.data ? { field: scaled(part.field, area), window: inAxes(part.window) } : null,
   };
 }
@@ -94,7 +103,7 @@ function spacePicture(view, space, layers, bar) {
 /** The data's points stand still, and so in front of all that does not: also of samples. */
 function dataLayer(view, theme, visible, over) {
   const { scene } = view;
-  const points = placesOf(decode(scene.points), scene.axes);
+  const points = memo(scene.points, "places", () => placesOf(decode(scene.points), scene.axes));
   return { ...dataPoints(view, theme, points, visible, { size: 4.5, over }), still: [scene.points, over] };
 }
 
@@ -105,9 +114,9 @@ export function paneData(view, theme) {
   const layers = [];
   let bar = null;
   if (picture) {
-    const { field, top: own, part } = shownDensity(view, drawnDensity(view), space);
+    const { field, top: own, part, levels } = shownDensity(view, drawnDensity(view), space);
     const top = shared ? shared.shown / space.area : own;
-    layers.push(...densityLayers(view, field, space.plane, top, on.density, part));
+    layers.push(...densityLayers(view, field, space.plane, top, on.density, { part, levels }));
     bar = { title: shared ? SHARED : "density per unit area", range: [0, top], palette: DENSITY };
   }
   const samples = picture && drawnSamples(view);
@@ -144,9 +153,9 @@ function paneBelieved(view, theme) {
   let bar = null;
   const belief = picture && drawnBelief(view);
   if (belief) {
-    const { field, part } = shownDensity(view, belief, space);
+    const { field, part, levels } = shownDensity(view, belief, space);
     const top = drawnDensity(view).top / space.area;
-    layers.push(...densityLayers(view, field, space.plane, top, true, part, BELIEVED));
+    layers.push(...densityLayers(view, field, space.plane, top, true, { part, levels, name: BELIEVED }));
     bar = { title: SHARED, range: [0, top], palette: DENSITY };
   }
   layers.push(dataLayer(view, theme, on.data, true), ...probeInData(view));
@@ -208,11 +217,24 @@ export function reach({ x, y }) {
   return Math.max(LATENT_SIDE, 1.1 * most);
 }
 
+/** The same of the data at a stage, on the way from one picture to the next. */
+function reachOf({ before, picture, share }, at) {
+  const of = (ways) => memo(ways, "reach", () => new Map());
+  const known = (ways) => {
+    const reaches = of(ways);
+    if (!reaches.has(at)) reaches.set(at, reach(placesOf(wayAt(ways, at).points)));
+    return reaches.get(at);
+  };
+  const to = known(picture.ways);
+  return share < 1 && before?.ways ? known(before.ways) + share * (to - known(before.ways)) : to;
+}
+
 function paneLatent(view, theme) {
   const { scene, layers: { latent: on } } = view;
   const place = placeOf(view);
   const points = place && placesOf(place.points);
-  const side = place ? Math.min(scene.frame_window[1], Math.max(reach(points), 1.1 * probeReach(view))) : LATENT_SIDE;
+  const far = place ? Math.max(reachOf(view, place.at), 1.1 * probeReach(view)) : LATENT_SIDE;
+  const side = Math.min(scene.frame_window[1], far);
   const layers = [];
   if (place) {
     const every = Number.isInteger(place.at) ? 1 : WHILE_TRAVELLING;

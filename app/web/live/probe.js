@@ -173,7 +173,8 @@ function drawnBy({ step, log_prob: own, server }) {
   const line = element("span", "live-by", "Drawn by your browser");
   if (!server) return line;
   const { step: of, log_prob: value } = server;
-  const told = [`; by the server${of === step ? "" : ` at step ${of.toLocaleString("en")}`}: `, element("b", "", nats(value))];
+  const when = of === step ? "" : ` at step ${of.toLocaleString("en")}`;
+  const told = [`; by the server${when}: `, element("b", "", nats(value))];
   if (of === step && value !== null && own !== null) {
     told.push(", difference ", element("b", "", Math.abs(own - value).toExponential(0).replace("-", "−")));
   }
