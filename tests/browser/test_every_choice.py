@@ -13,6 +13,7 @@ import torch
 from playwright.sync_api import expect
 
 from app import screens  # noqa: F401 -- it fills the registries of links
+from app.engine.weights import MOST_BYTES
 from app.features.compare.arms import contenders
 from app.features.compare.presets import PRESETS as COMPARISONS
 from app.features.compare.settings import Baseline, Compare, Filled, Inside, Nobody, Residual
@@ -35,11 +36,13 @@ FORMULA = "=sin(pi*z)/4 + tanh(z/2)"
 SMALL = Setup(data="8gaussians", flow=FlowConfig(blocks=4, width=16, activation=FORMULA), train=TrainConfig(batch=64))
 WORST, MEAN = 0.03, 0.003  # nats, of what browsers draw
 ROUNDED = 1 / 254  # of the largest value, of what the server draws
+ALIKE = 0.01  # of what is allowed
 LEAST = -12.0  # nats: what is less is seen as nothing
 PLACES = 24  # nodes a side that are looked at
 FOUR = 4  # flows in a comparison
 
-# Some nodes of the field that a pane shows: {values, x, y, end}; null before there is one.
+# Some nodes of the field that a pane shows, where its colours end, and the name of the flow that the browser draws, if
+# it does: {values, x, y, end, flow}; null before there is one.
 SEEN = """(box, places) => {
     const layer = box.surface?.picture?.layers.find(({ kind }) => kind === "field");
     if (!layer) return null;
@@ -50,7 +53,7 @@ SEEN = """(box, places) => {
         values: rows.map((r) => columns.map((c) => toValue(nodes.values[r * nodes.columns + c]))),
         x: columns.map((c) => x0 + (c / (nodes.columns - 1)) * (x1 - x0)),
         y: rows.map((r) => y0 + (r / (nodes.rows - 1)) * (y1 - y0)),
-        end: toValue(range[1]),
+        end: toValue(range[1]), flow: box.closest("figure").dataset.flow,
     };
 }"""
 
@@ -126,13 +129,13 @@ def saved_flows(page, setup, bench):
     return flows
 
 
-def apart(flow, seen, is_rounded):
+def apart(flow, seen):
     """How far what is drawn is from the density of a flow, over what is allowed."""
     x, y = np.meshgrid(seen["x"], seen["y"])
     points = torch.from_numpy(np.stack([x, y], -1).reshape(-1, 2)).float()
     expected = measure.log_prob(flow, points).double().numpy().reshape(x.shape)
     found = np.array(seen["values"], float)
-    if is_rounded:
+    if not seen["flow"]:
         return np.abs(found - np.minimum(np.exp(expected), seen["end"])).max() / (seen["end"] * ROUNDED)
     known = expected > LEAST
     off = np.abs(np.log(np.maximum(found[known], 1e-30)) - expected[known])
@@ -160,17 +163,17 @@ def test_what_is_drawn_is_the_flow(name, visit):
         return figures.filter(has=titled).locator(".planes-plot").first
 
     for k, label in enumerate(labels):
-        has_weights = measure.is_portable(flows[k]) and measure.folded_numbers(flows[k]).nbytes <= 64 * 1024
 
-        def agrees(flow=flows[k], label=label, is_rounded=not has_weights):
+        def agrees(flow=flows[k], label=label):
             seen = pane(label).evaluate(SEEN, PLACES)
-            return seen is not None and apart(flow, seen, is_rounded) < 1
+            return seen is not None and apart(flow, seen) < 1
 
         wait_for(agrees, f"the density of {label} after 3 steps", seconds=60)
-        of_flow = pane(label).evaluate("box => box.closest('figure').dataset.flow")
-        assert bool(of_flow) == has_weights
         # It is this flow and no other one, unless they cannot be told apart yet.
         seen = pane(label).evaluate(SEEN, PLACES)
-        distances = [apart(flow, seen, not has_weights) for flow in flows]
-        assert distances[k] == min(distances)
+        distances = [apart(flow, seen) for flow in flows]
+        assert distances[k] <= min(distances) + ALIKE
+        has_weights = measure.is_portable(flows[k]) and measure.folded_numbers(flows[k]).nbytes <= MOST_BYTES
+        refused = page.locator(".planes[data-refused]").get_attribute("data-refused") if not seen["flow"] else ""
+        assert bool(seen["flow"]) == has_weights or "ms on this machine" in refused
     assert not [problem for problem in visitor.problems if "404" not in problem]

@@ -31,6 +31,7 @@ import { nextWork, rowsAtATime } from "./wanted.js";
  * @property {string} samplesOf
  * @property {Pairs | null} samples
  * @property {string} refusal  why there are none
+ * @property {number} slow  how many answers in a row have taken too long
  * @property {boolean} isBusy
  * @property {boolean} isForced  whether it is wanted although it is not seen
  * @property {(() => void)[]} waiting  told when all is there
@@ -38,11 +39,12 @@ import { nextWork, rowsAtATime } from "./wanted.js";
  */
 
 const REST_MS = 200; // after a hand has zoomed, until pictures are sharp
+const MOST_SLOW = 3; // answers in a row that may take too long: a machine is slow for a moment, too
 
 /** @returns {Evaluated} */
 export const newEvaluated = () => ({
   evaluator: null, taken: "", flow: "", ranges: null, side: 0, nodes: null, field: null, topOf: "", top: 0,
-  samplesOf: "", samples: null, refusal: "", isBusy: false, isForced: false, waiting: [], timer: undefined,
+  samplesOf: "", samples: null, refusal: "", slow: 0, isBusy: false, isForced: false, waiting: [], timer: undefined,
 });
 
 /** Forget what was computed, and what is under way. @param {Pane} pane */
@@ -68,7 +70,7 @@ function tellAll(evaluated) {
  * @param {Window} ranges  that are seen
  * @returns {Needs | null}
  */
-function needsOf(view, { read, box, spec }, ranges) {
+function needsOf(view, { read, box, spec, evaluated }, ranges) {
   const { heat } = read;
   const dots = read.dots.flatMap((one) => ("flow" in one ? [one] : []));
   const density = heat !== null && "flow" in heat ? heat : null;
@@ -77,7 +79,7 @@ function needsOf(view, { read, box, spec }, ranges) {
   return {
     flow, density: density !== null, ranges, whole: density?.high === null ? spec.window : null,
     samples: Math.max(0, ...dots.map(({ count }) => count)),
-    mayBeSharp: !view.moving && performance.now() - view.zoomedAt >= REST_MS,
+    mayBeSharp: !view.moving && performance.now() - view.zoomedAt >= REST_MS && evaluated.slow === 0,
     pixels: box.clientWidth * (window.devicePixelRatio || 1),
   };
 }
@@ -108,8 +110,9 @@ export async function bring(view, pane, hands) {
     const isDone = work.isSharp
       ? await sharpen(evaluated, evaluated.evaluator, needs, work, () => isWanted(view, pane, needs, hands))
       : await compute(evaluated, evaluated.evaluator, needs, work);
-    const why = evaluated.evaluator?.refuses();
-    if (why) throw new Error(why);
+    const why = evaluated.evaluator.refuses();
+    evaluated.slow = why ? evaluated.slow + 1 : 0;
+    if (evaluated.slow >= MOST_SLOW) throw new Error(why);
     if (isDone && pane.evaluated === evaluated) hands.found(pane);
   } catch (error) {
     if (pane.evaluated === evaluated) refuse(view, error instanceof Error ? error.message : String(error));
@@ -214,6 +217,7 @@ function pairsOf(points) {
 function refuse(view, why) {
   if (view.isRefused) return;
   view.isRefused = true;
+  view.root.dataset.refused = why;
   view.trigger("refused", why);
 }
 
