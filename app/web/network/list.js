@@ -74,7 +74,7 @@ export function showList(view) {
  * @type {(view: View) => void}
  */
 function showChanged(view) {
-  const list = partOf(view.root, ".changed");
+  const list = partOf(view.root, "div.changed");
   const names = [...view.changes.keys()].reverse();
   while (list.childElementCount > names.length) list.lastElementChild?.remove();
   while (list.childElementCount < names.length)
@@ -154,7 +154,7 @@ export function listenToList(view) {
     const which = buttonOf(event)?.dataset.bring;
     if (which) bringBack(view, which === "all" ? [...view.changes.keys()] : [view.chosen]);
   });
-  partOf(root, ".changed").addEventListener("click", (event) => {
+  partOf(root, "div.changed").addEventListener("click", (event) => {
     const name = buttonOf(event)?.dataset.name;
     if (name) choose(view, name);
   });
