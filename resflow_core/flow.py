@@ -161,11 +161,6 @@ class Flow(NormalizingFlow):
         return [block.branch for block in self.blocks]
 
     @property
-    def first_branch(self) -> Branch:
-        """That of the first block, found without looking at the others."""
-        return next(part.branch for part in self.parts if isinstance(part, ResidualBlock))
-
-    @property
     def actnorms(self) -> list[ActNorm]:
         """One before each block and one at the end, or none."""
         return [part for part in self.parts if isinstance(part, ActNorm)]

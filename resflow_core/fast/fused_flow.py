@@ -28,7 +28,7 @@ from resflow_core.fast.plane import residual_log_det
 from resflow_core.fixed_point import solve_banach
 from resflow_core.flow import IMPLEMENTATIONS, Flow, FlowConfig
 from resflow_core.log_det import Drawn, Exact, LogDet, Roulette, Truncated, drawn, from_jacobians, keeps_graphs
-from resflow_core.residual import ResidualBlock
+from resflow_core.residual import Branch, ResidualBlock
 
 # Without gradients nothing is kept, and the tangents of this many numbers fit into the processor's cache.
 CHUNK_NUMBERS = 2**18
@@ -87,6 +87,11 @@ class FusedFlow(Flow):
 
     def __init__(self, config: FlowConfig, generator: torch.Generator):
         super().__init__(config, generator, self.branch, FastBlock)
+
+    @property
+    def first_branch(self) -> Branch:
+        """That of the first block, found without looking at the others."""
+        return next(part.branch for part in self.parts if isinstance(part, ResidualBlock))
 
     def lipschitz_bounds(self) -> list[float]:
         return lipschitz_bounds(self.branches)

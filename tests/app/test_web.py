@@ -80,12 +80,14 @@ def test_an_address_has_another_hash_where_a_name_or_a_content_differs():
         web.address("canvas/nothing.js")
 
 
+COMMENT = re.compile(r"/\*.*?\*/|^\s*//[^\n]*", re.DOTALL | re.MULTILINE)
 IMPORTED = re.compile(r"""(?:from|import)\s+"([^"]+)"|new URL\("([^"]+)", import\.meta\.url\)""")
 
 
 def test_modules_import_only_what_is_served():
     for name, contents in web.FILES.items():
-        for one in filter(None, (found for pair in IMPORTED.findall(contents.decode()) for found in pair)):
+        script = COMMENT.sub("", contents.decode())
+        for one in filter(None, (found for pair in IMPORTED.findall(script) for found in pair)):
             target = (FOLDER / name).parent / one
             assert target.resolve().relative_to(FOLDER.resolve()).as_posix() in web.FILES, (name, one)
 

@@ -116,7 +116,8 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     wait_for(lambda: changes(visitor).keys() == {name, "b1.3"}, "the row to be brought back")
     visitor.page.reload()
     wait_for(
-        lambda: root(visitor).count() and root(visitor).locator("div.changed button").count() == 2, "both after a reload"
+        lambda: root(visitor).count() and root(visitor).locator("div.changed button").count() == 2,
+        "both after a reload",
     )
     root(visitor).get_by_role("button", name="Bring all back").click()
     wait_for(lambda: not changes(visitor), "all to be brought back")

@@ -200,7 +200,8 @@ async function sharpen(evaluated, evaluator, { flow, ranges }, { side }, goesOn)
 }
 
 /** Densities from their logarithms; what is not finite is no number. @param {Float32Array | Float64Array} logProb */
-const numbersOf = (logProb) => densities(logProb).map((value) => (value < Number.POSITIVE_INFINITY ? value : Number.NaN));
+const numbersOf = (logProb) =>
+  densities(logProb).map((value) => (value < Number.POSITIVE_INFINITY ? value : Number.NaN));
 
 /** @type {(evaluated: Evaluated, flow: string, ranges: Window, nodes: Field) => void} */
 function put(evaluated, flow, ranges, nodes) {
