@@ -57,7 +57,8 @@ const STRIPE_MS = 40; // of a sharp picture, so that a hand does not wait for lo
 const SAMPLES = 500;
 const LARGEST = 80; // nats: what float32 holds
 const LINES = 13; // of the grid, in each direction
-export const COARSE = 40; // nodes a side, before it is known what a machine can do
+const COARSE = 40; // nodes a side, before it is known what a machine can do
+const FEW = 50; // nodes a side, at most, while the page cannot paint both planes in each frame
 
 /** @returns {Evaluation} */
 export const newEvaluation = () => ({
@@ -145,7 +146,8 @@ export function goOn(view) {
   const picture = of === moment ? evaluation.picture : null;
   if (picture && picture.believedBy !== needs.believedBy) picture.believed = null;
   const ability = evaluation.evaluator?.ability();
-  const lacks = missing(needs, picture, ability?.moving ?? COARSE);
+  const moving = ability?.moving ?? COARSE;
+  const lacks = missing(needs, picture, view.pulse.isTight ? Math.min(moving, FEW) : moving);
   const rows = ability ? Math.ceil((STRIPE_MS * COARSE ** 2) / (Math.max(ability.milliseconds, 0.1) * SHARP)) : 1;
   const wants = lacks ?? (picture && !moves(view) ? sharper(needs, picture, evaluation.sharpening, rows) : null);
   if (!wants) return;
