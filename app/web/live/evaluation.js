@@ -53,6 +53,7 @@ const CALM_APART_MS = 1000; // the same for who wants no motion
 const MOST_SHARE = 0.5; // of a core that evaluates moving pictures
 const SPACING = [60, 500]; // milliseconds between two pictures, at least and at most, as one turns into the next
 const MOST_SLOW = 5; // answers in a row: something else may keep a machine busy for a moment
+const MOST_SECONDS = 30; // of one answer
 const STRIPE_MS = 40; // of a sharp picture, so that a hand does not wait for long
 const SAMPLES = 500;
 const LARGEST = 80; // nats: what float32 holds
@@ -167,7 +168,7 @@ async function ask(view, moment, needs, wants) {
     evaluation.evaluator ??= openEvaluator();
     if (evaluation.taken !== moment) evaluation.evaluator.take(/** @type {ArrayBuffer} */ (moment.weights));
     evaluation.taken = moment;
-    const found = await foundOf(evaluation.evaluator, wants, view.scene);
+    const found = await inTime(foundOf(evaluation.evaluator, wants, view.scene));
     const refusal = evaluation.evaluator.refuses();
     evaluation.slow = refusal ? evaluation.slow + 1 : 0;
     if (evaluation.slow > MOST_SLOW) throw new Error(refusal);
@@ -183,6 +184,21 @@ async function ask(view, moment, needs, wants) {
     evaluation.rest = Math.max(began + apart, now + (now - began) * (1 / MOST_SHARE - 1));
   }
   goOn(view);
+}
+
+/**
+ * What is worked out, unless that takes so long that nobody waits for it.
+ * @template T
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+function inTime(work) {
+  /** @type {ReturnType<typeof setTimeout>} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`It takes this browser more than ${MOST_SECONDS} s.`)), 1000 * MOST_SECONDS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 /**
