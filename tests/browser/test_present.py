@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MOST_MS, SMALL, lecture
+from tests.browser.drawn import SHARP
 from tests.served import wait_for
 
 PRESENTED = "document.documentElement.hasAttribute('data-present')"
@@ -171,7 +172,7 @@ def test_the_plane_with_the_focus_goes_by_arrows_and_after_a_click_space_plays(v
     key(visitor, "Space")
     expect(button(visitor, "Play")).to_be_visible()
     visitor.wait_for_script()
-    rests = "!root.live.scene.playing && String(root.live.scene.still?.step) === root.dataset.step"
+    rests = f"{SHARP} && String(root.live.picture.step) === root.dataset.step"
     visitor.wait(rests, "the sharp picture of where it rests")
     before = visitor.step
     button(visitor, "1 step").focus()

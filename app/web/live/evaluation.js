@@ -53,11 +53,13 @@ const CALM_APART_MS = 1000; // the same for who wants no motion
 const MOST_SHARE = 0.5; // of a core that evaluates moving pictures
 const SPACING = [60, 500]; // milliseconds between two pictures, at least and at most, as one turns into the next
 const MOST_SLOW = 5; // answers in a row: something else may keep a machine busy for a moment
+const MOST_SECONDS = 30; // of one answer
 const STRIPE_MS = 40; // of a sharp picture, so that a hand does not wait for long
 const SAMPLES = 500;
 const LARGEST = 80; // nats: what float32 holds
 const LINES = 13; // of the grid, in each direction
-export const COARSE = 40; // nodes a side, before it is known what a machine can do
+const COARSE = 40; // nodes a side, before it is known what a machine can do
+const FEW = 50; // nodes a side, at most, while the page cannot paint both planes in each frame
 
 /** @returns {Evaluation} */
 export const newEvaluation = () => ({
@@ -145,7 +147,8 @@ export function goOn(view) {
   const picture = of === moment ? evaluation.picture : null;
   if (picture && picture.believedBy !== needs.believedBy) picture.believed = null;
   const ability = evaluation.evaluator?.ability();
-  const lacks = missing(needs, picture, ability?.moving ?? COARSE);
+  const moving = ability?.moving ?? COARSE;
+  const lacks = missing(needs, picture, view.pulse.isTight ? Math.min(moving, FEW) : moving);
   const rows = ability ? Math.ceil((STRIPE_MS * COARSE ** 2) / (Math.max(ability.milliseconds, 0.1) * SHARP)) : 1;
   const wants = lacks ?? (picture && !moves(view) ? sharper(needs, picture, evaluation.sharpening, rows) : null);
   if (!wants) return;
@@ -165,7 +168,7 @@ async function ask(view, moment, needs, wants) {
     evaluation.evaluator ??= openEvaluator();
     if (evaluation.taken !== moment) evaluation.evaluator.take(/** @type {ArrayBuffer} */ (moment.weights));
     evaluation.taken = moment;
-    const found = await foundOf(evaluation.evaluator, wants, view.scene);
+    const found = await inTime(foundOf(evaluation.evaluator, wants, view.scene));
     const refusal = evaluation.evaluator.refuses();
     evaluation.slow = refusal ? evaluation.slow + 1 : 0;
     if (evaluation.slow > MOST_SLOW) throw new Error(refusal);
@@ -181,6 +184,21 @@ async function ask(view, moment, needs, wants) {
     evaluation.rest = Math.max(began + apart, now + (now - began) * (1 / MOST_SHARE - 1));
   }
   goOn(view);
+}
+
+/**
+ * What is worked out, unless that takes so long that nobody waits for it.
+ * @template T
+ * @param {Promise<T>} work
+ * @returns {Promise<T>}
+ */
+function inTime(work) {
+  /** @type {ReturnType<typeof setTimeout>} */
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`It takes this browser more than ${MOST_SECONDS} s.`)), 1000 * MOST_SECONDS);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 /**

@@ -117,7 +117,8 @@ export function paneData(view, theme) {
     const { field, top: own, part, levels } = shownDensity(view, drawnDensity(view), space);
     const top = shared ? shared.shown / space.area : own;
     layers.push(...densityLayers(view, field, space.plane, top, on.density, { part, levels }));
-    bar = { title: shared ? SHARED : "density per unit area", range: [0, top], palette: DENSITY };
+    const isShared = shared || view.shows === "believed";
+    bar = { title: isShared ? SHARED : "density per unit area", range: [0, top], palette: DENSITY };
   }
   const samples = picture && drawnSamples(view);
   if (samples) {
