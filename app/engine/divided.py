@@ -44,6 +44,7 @@ class Divided:
         self._lock = threading.RLock()
         self._playing, self._stepping, self._goal = False, False, goal
         self._reports: dict[Numbers, Report] = {}  # the newest of each, without frames, for those who watch
+        self._handed_out: dict[Numbers, HandedOut] = {}  # the newest weights of each
         self._watching: list[Heard] = []
         self._ends = [link.watch(id, self._heard_of(numbers)) for numbers, link in self.parts.items()]
 
@@ -119,7 +120,9 @@ class Divided:
                 self._pass_on(numbers, report)
                 return
             with self._lock:
+                rewinds = self._rewinds
                 self._reports[numbers] = report
+                again = list(self._handed_out.items()) if self._rewinds != rewinds else []
                 self._keep_in_step()
                 whole = self._whole(self._reports) if len(self._reports) == len(self.parts) else None
                 arms = tuple(replace(arm, frames=(), still=None) for arm in report.arms)
@@ -128,16 +131,23 @@ class Divided:
             if whole:
                 for told in watching:
                     told(whole)
+            for part, weights in again:  # they belong to a timeline that has now another name
+                now = self._reports.get(part)
+                if now and now.rewinds == weights.rewinds:
+                    self._pass_on(part, weights)
 
         return heard
 
+    @property
+    def _rewinds(self) -> int:
+        """As in the report of the whole (`merged`)."""
+        return sum(report.rewinds for report in self._reports.values())
+
     def _pass_on(self, numbers: Numbers, part: HandedOut) -> None:
         with self._lock:
-            if len(self._reports) < len(self.parts):
-                return
-            rewinds = sum(report.rewinds for report in self._reports.values())
+            self._handed_out[numbers] = part
+            whole = handed_out(self.id, numbers, part, sum(map(len, self.parts)), self._rewinds)
             watching = tuple(self._watching)
-        whole = handed_out(self.id, numbers, part, sum(map(len, self.parts)), rewinds)
         for told in watching:
             told(whole)
 
