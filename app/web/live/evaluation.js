@@ -196,7 +196,8 @@ function inTime(work) {
   /** @type {ReturnType<typeof setTimeout>} */
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`It takes this browser more than ${MOST_SECONDS} s.`)), 1000 * MOST_SECONDS);
+    const late = () => reject(new Error(`It takes this browser more than ${MOST_SECONDS} s.`));
+    timer = setTimeout(late, 1000 * MOST_SECONDS);
   });
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
