@@ -76,7 +76,8 @@ def told(visitor):
 
 def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     visitor = network()
-    before = visitor.page.locator(".st-key-lipschitz-pulling-density .planes").get_attribute("data-drawn")
+    density = visitor.page.locator(".st-key-lipschitz-pulling-density .planes")
+    before = wait_for(lambda: density.get_attribute("data-drawn"), "the density")
     at = on_line(visitor, "w1.12.1", 0.9)
     visitor.page.mouse.move(*at)
     before_told = wait_for(lambda: "unit 12" in told(visitor) and told(visitor), "the line below the pointer")
@@ -90,7 +91,6 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     found = wait_for(lambda: sentence.search(visitor.page.locator(".st-key-answer").inner_text()), "the sentence")
     assert 0 < float(found[1]) <= 1
     wait_for(lambda: f"the constraint leaves {found[1]}" in told(visitor), "the same in the network")
-    density = visitor.page.locator(".st-key-lipschitz-pulling-density .planes")
     wait_for(lambda: int(density.get_attribute("data-drawn")) > int(before), "the density to be drawn anew")
     # The line is asked to be wider than the constraint leaves it, which is drawn behind it.
     assert root(visitor).locator(".ghosts path").count() == 1

@@ -3,8 +3,6 @@
  * thread, a few milliseconds at a time.
  */
 
-import { makeService } from "./service.js";
-
 /** @typedef {import("./service.js").Request} Request */
 /** @typedef {import("./service.js").Reply} Reply */
 /** @typedef {{evaluator: number, failed: string}} Failed */
@@ -19,10 +17,15 @@ import { makeService } from "./service.js";
 
 const SLICE = 8; // milliseconds of work before the page has its turn
 
-/** @returns {Host} */
+/**
+ * Its modules are loaded when it is first asked: a page with a worker never needs them here.
+ *
+ * @returns {Host}
+ */
 export function onThisThread() {
   let begin = performance.now();
-  const service = makeService(() => {
+  /** @returns {Promise<void> | null} */
+  const rest = () => {
     if (performance.now() - begin < SLICE) return null;
     return new Promise((resolve) => {
       setTimeout(() => {
@@ -30,14 +33,18 @@ export function onThisThread() {
         resolve();
       });
     });
-  });
+  };
+  /** @type {Promise<ReturnType<typeof import("./service.js").makeService>> | null} */
+  let loading = null;
   return {
     isWorker: false,
-    handle(request) {
+    async handle(request) {
+      loading ??= import("./service.js").then(({ makeService }) => makeService(rest));
+      const service = await loading;
       begin = performance.now();
       return service.handle(request);
     },
-    forget: service.forget,
+    forget: (evaluator) => void loading?.then((service) => service.forget(evaluator)),
     end() {},
   };
 }
