@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.components.browser import ENTRY
 from tests.browser.conftest import blank_page, with_modules
 
 STEPS = ("explore?step=mass", "lipschitz?step=certify")
@@ -18,7 +19,7 @@ def page(chromium):
     page.evaluate(
         """([first, second]) => {
             window.told = [];
-            window.browser = { tell: (name, { entry }) => told.push(entry), returned: null, arrived: -Infinity };
+            window.browser = { tell: (name, { entry }) => told.push(entry), returned: null, arrives: false };
             const { pushState, replaceState } = history;
             replaceState.call(history, { entry: "p.1", written: true }, "", first);
             pushState.call(history, { entry: "p.2", written: true }, "", second);
@@ -68,3 +69,13 @@ def test_back_is_told_until_the_server_is_there_and_no_longer(page):
     assert set(told(page, 30)) == {"p.2"}
     assert set(told(page, 100)) == {"p.2"}
     assert told(page, 100) == [], "a server that never answers"
+
+
+def test_the_address_that_the_server_writes_late_on_another_screen_is_no_further_entry(page):
+    page.evaluate("history.pushState({}, '', 'learn?step=certify&" + ENTRY + "=p.2@lipschitz')")
+    page.clock.run_for(10_000)  # a busy server
+    length = page.evaluate("history.length")
+    page.evaluate("history.pushState({}, '', 'learn?step=mass&" + ENTRY + "=p.3@learn')")
+    assert page.evaluate("[history.length, history.state.entry]") == [length, "p.3"]
+    page.evaluate("history.pushState({}, '', 'learn?step=other&" + ENTRY + "=p.4@learn')")
+    assert page.evaluate("[history.length, history.state.entry]") == [length + 1, "p.4"]

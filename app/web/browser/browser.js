@@ -26,7 +26,7 @@ function settle() {
     room: JSON.stringify({ code: "", token: "" }),
     returned: null,
     telling: undefined,
-    arrived: -Infinity,
+    arrives: false,
   };
   tidyHistory(browser);
   hearReturns(browser);

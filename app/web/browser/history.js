@@ -6,7 +6,6 @@ import { ENTRY } from "./names.js";
 
 /** @import { Browser } from "./types.js" */
 
-const ARRIVES_MS = 3000;
 /** @type {(url: URL) => boolean} */
 const isOurs = (url) => url.pathname === location.pathname;
 /** @type {(at: { pathname: string }) => string} */
@@ -29,13 +28,13 @@ function seen(url, keepsView) {
 /**
  * Whether the server is at another entry of the history than the browser: one of the same page, for a page that was
  * loaded anew has other names; and not while the server is yet to hear that somebody went back. Where Streamlit has
- * just come to another screen, it has taken the old address there, which the server then writes anew.
+ * come to another screen, it has taken the old address there, which the server then writes anew, however late.
  * @type {(browser: Browser, entry: string | undefined) => boolean}
  */
 function isNewEntry(browser, entry) {
   const now = history.state?.entry;
   const isOther = entry && now && entry !== now && entry.split(".")[0] === now.split(".")[0];
-  return isOther && !browser.returned && performance.now() > browser.arrived + ARRIVES_MS;
+  return Boolean(isOther) && !browser.returned && !browser.arrives;
 }
 
 /** @type {(browser: Browser) => void} */
@@ -47,13 +46,13 @@ export function tidyHistory(browser) {
     if (isOurs(url) && entry && screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
     // Before another screen it would take away what Back needs.
     if (isOurs(url) && !url.search && history.state?.written) return;
-    if (!isOurs(url) && entry === history.state?.entry) browser.arrived = performance.now();
+    if (!isOurs(url) && entry === history.state?.entry) browser.arrives = true;
     if (!isOurs(url) || isNewEntry(browser, entry)) {
       push({ ...state, entry, written: Boolean(entry) }, title, address);
     } else {
       const kept = browser.returned?.entry ?? entry ?? history.state?.entry;
       replace({ ...state, entry: kept, written: Boolean(entry) }, title, address);
-      browser.arrived = -Infinity;
+      browser.arrives = false;
     }
   };
   history.replaceState = (state, title, target) => {

@@ -7,7 +7,7 @@
  * @typedef {{ tell: (name: string, value: unknown) => void, keep: () => void, token: string, entry: string,
  *   screen: string, known: string | null | undefined, heard: boolean, again: boolean, room: string,
  *   tellingStored: ReturnType<typeof setTimeout> | undefined, telling: ReturnType<typeof setTimeout> | undefined,
- *   returned: { query: string, entry: string } | null, arrived: number }} Browser
+ *   returned: { query: string, entry: string } | null, arrives: boolean }} Browser
  */
 
 /**
