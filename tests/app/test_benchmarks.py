@@ -1,7 +1,6 @@
 """A benchmark that measured nothing fails, and says what was not measured. Here, parts that do nothing do its work."""
 
 import importlib
-import os
 import pkgutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -70,14 +69,20 @@ def _sessions(monkeypatch, module: ModuleType) -> list[str]:
 
 
 def _pictures(monkeypatch, module: ModuleType) -> list[str]:
-    async def nothing(url, playing, until):
-        await playing.wait()
-        await until.wait()
-        return module.Watched((), NAN)
-
-    server = SimpleNamespace(url="", process=SimpleNamespace(pid=os.getpid()))
-    _instead(monkeypatch, module, serving=lambda: nullcontext(server), watch=nothing, WARM_SECONDS=0.0)
-    return ["--pages", "1", "--seconds", "0.01"]
+    page = SimpleNamespace(
+        goto=lambda *_, **__: None,
+        evaluate=lambda *_: dict.fromkeys(("frames", "longest", "pictures", "drawing", "steps"), 0.0),
+        wait_for_function=lambda *_, **__: None,
+        wait_for_timeout=lambda _: None,
+        get_by_role=lambda *_, **__: SimpleNamespace(first=SimpleNamespace(click=lambda: None)),
+    )
+    session = SimpleNamespace(send=lambda *_: None)
+    page.context = SimpleNamespace(new_cdp_session=lambda _: session, new_page=lambda: page, close=lambda: None)
+    browser = SimpleNamespace(new_context=lambda **_: page.context)
+    playwright = SimpleNamespace(chromium=SimpleNamespace(launch=lambda **_: browser))
+    _instead(monkeypatch, module, serving=lambda: nullcontext(SimpleNamespace(url="")))
+    _instead(monkeypatch, module, sync_playwright=lambda: nullcontext(playwright), chromium_options=dict)
+    return ["--seconds", "0.01"]
 
 
 def _quality(monkeypatch, module: ModuleType) -> list[str]:
