@@ -1,9 +1,9 @@
 """The channel: what a browser draws of a run, as soon as the engine has it, beside Streamlit's script.
 
 A page opens a WebSocket at `path()` and says which run it watches, {"run": its id}. From then on it is sent
-{"run": "id:rewinds", "frames": [`encode_frame` each]}, the newest where it reads too slowly, and the engine hears that
+{"run": "id:rewinds", "frame": `encode_frame`}, the newest where it reads too slowly, and the engine hears that
 somebody is there, until the last that watched the run has gone. Several readers may watch one run. {"depth": k} asks
-for moving pictures after k blocks, null for those at z. {"point": [x, y]}, in the flow's units, asks what the log
+for frames after k blocks, null for those at z. {"point": [x, y]}, in the flow's units, asks what the log
 density of that point is made of: {"run": ..., "at": `encode_point`} comes whenever it is new, until null is said.
 
 A page that draws by itself says {"run": its id, "weights": true}. It is sent binary messages in the place of pictures,
@@ -179,14 +179,14 @@ class Channel:
         if not news.arms:
             return
         arm, told = news.arms[0], dict[str, Any]()
-        if arm.frames and isinstance(arm.frames[-1], Frame):
-            told["frames"] = [encode_frame(arm.frames[-1])]
+        if isinstance(arm.frame, Frame):
+            told["frame"] = encode_frame(arm.frame)
         if at := arm.found(AtPoint):
             told["at"] = encode_point(at)
         for kind, said in told.items():
             text = json.dumps({"run": news.timeline, kind: said})
             for reader in self._readers_of(news.id):
-                if kind != "frames" or not (reader.draws and news.has_weights):
+                if kind != "frame" or not (reader.draws and news.has_weights):
                     reader.put(kind, text)
 
     def _hand_on(self, weights: HandedOut) -> None:

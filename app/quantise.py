@@ -1,4 +1,4 @@
-"""Pictures as small integers: 65,536 levels of a density and positions on an axis are finer than a screen shows."""
+"""Numbers as small integers, finer than a screen shows, and arrays as JSON."""
 
 import base64
 from typing import Any
@@ -11,6 +11,12 @@ TOP_QUANTILE = 0.995
 Window = tuple[tuple[float, float], tuple[float, float]]
 
 
+def top_of(density: np.ndarray) -> float:
+    """The `TOP_QUANTILE` of what is finite of it; 0 if nothing is."""
+    finite = density[np.isfinite(density)]
+    return float(np.quantile(finite, TOP_QUANTILE)) if finite.size else 0.0
+
+
 def to_shares(density: np.ndarray, largest: float) -> np.ndarray:
     """Round 65535 * min(density / largest, 1) to uint16; all zeros where `largest` is 0."""
     return levels(density / max(largest, np.finfo(np.float32).tiny))
@@ -20,12 +26,6 @@ def to_u16(points: np.ndarray, window: Window) -> np.ndarray:
     """Map (..., 2) points from `window` to 0..65535 on each axis as uint16; points outside land on the border."""
     low, high = np.array(window).T
     return levels((points - low) / (high - low))
-
-
-def from_u16(points: np.ndarray, window: Window) -> np.ndarray:
-    """The (..., 2) points that `to_u16` was given, as far as it kept them, float32."""
-    low, high = np.array(window, np.float32).T
-    return low + points.astype(np.float32) / 65535 * (high - low)
 
 
 def levels(shares: np.ndarray, most: int = 65535) -> np.ndarray:

@@ -218,8 +218,7 @@ def _of_weights(message: bytes) -> tuple[str, int]:
 
 def _of_picture(message: str) -> tuple[str, int]:
     said = json.loads(message)
-    (frame,) = said["frames"]
-    return said["run"], frame["step"]
+    return said["run"], said["frame"]["step"]
 
 
 @asynccontextmanager

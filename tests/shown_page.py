@@ -202,7 +202,8 @@ class ShownPage:
         where neither says one."""
         steps = [int(found[1].replace(",", "")) for text in self.texts() if (found := STEP.search(text))]
         for scene in self.scenes:
-            steps += [frame["step"] for frame in (*scene["frames"], scene["still"]) if frame]
+            if scene["frame"]:
+                steps.append(scene["frame"]["step"])
             if scene["weights"]:
                 steps.append(decode(base64.b64decode(scene["weights"]))[0]["step"])
         if not steps:

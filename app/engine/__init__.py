@@ -81,12 +81,12 @@ class Engine(Protocol):
         ...
 
     def poll(self, id: str, request: ViewRequest) -> Report:
-        """The newest that is known. Frames are handed over once, ascending, at most twelve an arm."""
+        """The newest that is known."""
         ...
 
     def watch(self, id: str, heard: Heard) -> Callable[[], None]:
-        """Call `heard`, in a thread of the engine's, with each report of an experiment as it comes, whose frames are
-        those that are new in it, and with its weights where they are wanted. What is returned ends it. Of an experiment
+        """Call `heard`, in a thread of the engine's, with each report of an experiment as it comes, which has
+        a frame if that is new, and with its weights where they are wanted. What is returned ends it. Of an experiment
         that is not known, nothing is."""
         ...
 

@@ -73,7 +73,7 @@ class ArmJob(Protocol):
 
     def curves(self) -> LossCurves: ...
 
-    def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[Any]:
+    def frame(self, request: ViewRequest) -> Pieces[Any]:
         """A picture of the flow as it is at first, or None."""
         ...
 

@@ -17,26 +17,19 @@ if TYPE_CHECKING:
 class ViewRequest:
     """What the page wants to see next. Losses are measured for whoever polls, pictures only where `frames` is true."""
 
-    grid: int = 40  # nodes a side of the moving picture
-    coarse_grid: int = 24  # the same where many flows move at once
-    still_grid: int = 200  # nodes a side of the sharp picture of a flow that stands still; 0: none
+    grid: int = 60  # nodes a side of the density in a frame
     points: int = 500  # data points sent through the flow, and samples drawn from it
     frames: bool = True
     # The weights that a browser draws from; of arms that have none (`Job.has_weights`) frames in their place.
     weights: bool = False
     pictured: tuple[int, ...] | None = None  # arms of which frames, weights, derivatives are wanted; None: of all
-    ways: bool = True  # with frames comes the way of points and grid through the flow
+    ways: bool = True  # with frames comes a stage of the way of points and grid through the flow
     samples: bool = True  # and samples
     frame_seconds: float = 1 / 8  # between two of them, or between weights, at least, while the flow moves
     edited: Edited | None = None  # in all that is looked at; training is not
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
     # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
     measured: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def among_many(self) -> ViewRequest:
-        """What is drawn for it while many flows move."""
-        return replace(self, grid=min(self.grid, self.coarse_grid))
 
 
 @dataclass(frozen=True)

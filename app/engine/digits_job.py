@@ -33,7 +33,7 @@ class DigitsJob(Job):
         """Nothing: all held-out images take too long (`results`)."""
         yield from ()
 
-    def frame(self, request: ViewRequest, *, with_samples: bool = True) -> Pieces[ImageFrame]:  # type: ignore[override]
+    def frame(self, request: ViewRequest) -> Pieces[ImageFrame]:  # type: ignore[override]
         """Samples and interpolations in one inversion: no image at all rather than a wrong one."""
         yield from ()  # it is one piece
         flow = self.flow

@@ -125,7 +125,7 @@ class Divided:
                 again = list(self._handed_out.items()) if self._rewinds != rewinds else []
                 self._keep_in_step()
                 whole = self._whole(self._reports) if len(self._reports) == len(self.parts) else None
-                arms = tuple(replace(arm, frames=(), still=None) for arm in report.arms)
+                arms = tuple(replace(arm, frame=None) for arm in report.arms)
                 self._reports[numbers] = replace(report, arms=arms)
                 watching = tuple(self._watching)
             if whole:

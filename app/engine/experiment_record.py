@@ -168,7 +168,7 @@ class ExperimentRecord:
     def answer(self, silence: float = 0.0) -> Report:
         """What the page, which is there, is told now. `silence`: seconds since the last sign of the worker."""
         self.seen = self.clock()
-        report = self.mailbox.take()
+        report = self.mailbox.report
         message = report.message
         if silence >= SILENT_SECONDS and (report.state in MOVING or report.state is State.LOADING):
             arms = tuple(replace(arm, steps_per_second=0.0) for arm in report.arms)

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cached_property, partial
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from app.engine.backends import BEGAN_SO, TORCH, TORCH_ALONE, Backends
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.frames import classed, density_in_pieces, density_pieces, render
+from app.engine.frames import classed, render
 from app.engine.history import HeldOut, History
 from app.engine.reports import Frame, LossCurves
 from app.engine.results import DIGITS as DIGITS_NAME
@@ -220,24 +220,15 @@ class Job:
     def curves(self) -> LossCurves:
         return self.history.curves()
 
-    def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[Frame]:
+    def frame(self, request: ViewRequest) -> Pieces[Frame]:
         """Of the flow as it is at first, whatever steps are taken between two pieces."""
         flow, step = self.looked_at(request), self.step_count
         if request.grid**2 > points_a_piece(flow.config):
             flow = copy.deepcopy(flow)
             if isinstance(flow, Flow):
                 yield from constrained_in_pieces(flow.branches)
-        density = yield from density_in_pieces(flow, self.dataset.window, request.grid)
-        return (yield from self._render(flow, request, density, step=step, with_samples=with_samples))
-
-    def still(self, request: ViewRequest) -> Iterator[Frame | None]:
-        """The sharp picture in pieces: None after each, the frame at the end. Void once the job takes a step."""
-        flow = self.looked_at(request)
-        for density in density_pieces(flow, self.dataset.window, request.still_grid):
-            if density is None:
-                yield None
-                continue
-            yield (yield from self._render(flow, request, density, step=self.step_count, with_samples=True, still=True))
+        frame = yield from render(flow, self.dataset, request, step)
+        return frame if self._hybrid is None else classed(self._hybrid, frame, self.dataset.window)
 
     @cached_property
     def has_weights(self) -> bool:
@@ -309,10 +300,6 @@ class Job:
     def _true_log_prob(self) -> Tensor | None:
         """Of the held-out points."""
         return self.dataset.truth and self.dataset.truth.log_prob(self.dataset.held_out())
-
-    def _render(self, flow: Flow, request: ViewRequest, density: np.ndarray, **how: Any) -> Pieces[Frame]:
-        frame = yield from render(flow, self.dataset, request, density, **how)
-        return frame if self._hybrid is None else classed(self._hybrid, frame, self.dataset.window)
 
 
 def _numbers_bytes(flow: Flow) -> int:

@@ -4,11 +4,9 @@ from dataclasses import replace
 
 from app.engine.reports import MOVING, ArmReport, HandedOut, Report, State
 
-MOST_FRAMES = 12
-
 
 class LatestReport:
-    """Frames are handed over once; the sharp picture, weights, curves and measurements stay until newer ones come."""
+    """Frames, weights, curves and measurements stay until newer ones come."""
 
     def __init__(self, id: str):
         self.report = Report(id, State.LOADING)
@@ -27,8 +25,6 @@ class LatestReport:
             arms = new.arms
         else:
             arms = tuple(map(_merge, old.arms, new.arms))
-        if new.state in MOVING:
-            arms = tuple(replace(arm, still=None) for arm in arms)
         self.report = replace(new, arms=arms, rewinds=old.rewinds + rewound, restarts=old.restarts)
 
     def hand(self, out: HandedOut) -> None:
@@ -44,19 +40,11 @@ class LatestReport:
         if self.report.state in MOVING or self.report.state in (State.PAUSED, State.DIVERGED):
             self.report = replace(self.report, state=state)
 
-    def take(self) -> Report:
-        report = self.report
-        self.report = replace(report, arms=tuple(replace(arm, frames=()) for arm in report.arms))
-        return report
-
 
 def _merge(old: ArmReport, new: ArmReport) -> ArmReport:
-    still = new.still or (old.still if old.still and old.still.step == new.step else None)
-    frames = (*old.frames, *new.frames)[-MOST_FRAMES:]
     return replace(
         new,
-        frames=frames,
-        still=still,
+        frame=new.frame or old.frame,
         weights=old.weights,
         parts=new.parts or (old.parts if old.parts and old.parts.step == new.step else None),
         loss=new.loss or old.loss,

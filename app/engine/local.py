@@ -43,7 +43,7 @@ class LocalEngine(Buttons):
             self._tick()
             self._send(poll)  # the page is there for as long as it waits, which may be longer than between two polls
         mailbox = self._mailboxes.get(id)
-        return mailbox.take() if mailbox else Report(id, State.EXPIRED, message=UNKNOWN)
+        return mailbox.report if mailbox else Report(id, State.EXPIRED, message=UNKNOWN)
 
     def _step(self, id: str) -> int:
         """The last step that all arms are known to have taken; 0 before the first report."""

@@ -83,7 +83,7 @@ class MeasurementJob:
         """There are none."""
         return NOTHING
 
-    def frame(self, request: ViewRequest, *, with_samples: bool) -> Pieces[None]:
+    def frame(self, request: ViewRequest) -> Pieces[None]:
         """There is none."""
         yield from ()
 

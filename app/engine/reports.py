@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Record = TypeVar("Record")
 
 FRAME_WINDOW = (-16.0, 16.0)
-"""What `Frame.latent` and `Frame.grid` cover of each axis: more than a normal needs, as blocks may spread points."""
+"""What is shown at most of each axis of latent space: more than a normal needs, as blocks may spread points."""
 
 
 class State(StrEnum):
@@ -45,28 +45,17 @@ STOPPED = (State.EXPIRED, State.FAILED, State.SET_ASIDE, State.DIVERGED)
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of one flow, small enough to send eight times a second."""
+    """One picture of one flow, drawn by the server. All arrays are float32, in the flow's units."""
 
     step: int
-    density: np.ndarray  # (n, n) uint16, row = y ascending; value / 65535 = p / density_largest
-    density_largest: float  # on the grid, per unit area in the flow's units
-    density_top: float  # where colours end: the `TOP_QUANTILE` of what is finite on the grid
-    latent: np.ndarray  # (m, 2) uint16, 0..65535 over FRAME_WINDOW, clipped: where the first m held-out points went
-    grid: np.ndarray  # (2*lines, points, 2) uint16, same window: the image of a straight grid
-    samples: np.ndarray | None  # (k, 2) uint16 over the data set's window, clipped; None on most frames while playing
+    density: np.ndarray  # (n, n) per unit area, row = y ascending
+    latent: np.ndarray  # (m, 2): where the first m held-out points went
+    grid: np.ndarray  # (2*lines, points, 2): the image of a straight grid
+    samples: np.ndarray | None  # (k, 2); None if they are not wanted
     depth: int | None = None  # residual blocks that `latent` and `grid` have passed, 0: none; None: they are at z
-    stages: Stages | None = None  # in the sharp picture only
     refusal: str = ""  # why there are no samples, where the flow cannot give any
-    class_shares: np.ndarray | None = None  # (m, m, classes) uint8 over the window, of a hybrid: 255 p(y|x)
+    class_probs: np.ndarray | None = None  # (m, m, classes) over the window, of a hybrid: p(y|x)
     sample_classes: np.ndarray | None = None  # (k,) uint8, of a hybrid: the likeliest class of each sample
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The way of points and grid through the flow: at x, after each residual block, and at z. Windows as in `Frame`."""
-
-    latent: np.ndarray  # (blocks + 2, m, 2) uint16
-    grid: np.ndarray  # (blocks + 2, 2*lines, points, 2) uint16
 
 
 Picture = Frame | bytes
@@ -100,13 +89,12 @@ class LossCurves:
 
 @dataclass(frozen=True)
 class ArmReport:
-    """Of one arm. Pictures are handed over once; losses, blocks and what was measured stay until newer ones come."""
+    """Of one arm. All that is looked at stays until something newer of its kind comes."""
 
     step: int
     steps_per_second: float  # over the last two seconds of wall clock; 0 when it does not move
     seconds: float  # spent in training steps, in total
-    frames: tuple[Frame | ImageFrame, ...] = ()  # new since the last poll, ascending
-    still: Frame | None = None  # the sharp picture at `step`, while the flow stands still
+    frame: Frame | ImageFrame | None = None  # the newest that the server has drawn
     weights: bytes | None = None  # the newest that were handed out, from which a browser draws it (`HandedOut`)
     loss: LossCurves | None = None
     blocks: BlockTable | None = None
@@ -183,10 +171,9 @@ def adds_nothing(new: Report, old: Report) -> bool:
 
 
 def _adds_nothing(new: ArmReport, old: ArmReport) -> bool:
-    kept = ("still", "weights", "loss", "blocks", "parts")
+    kept = ("frame", "weights", "loss", "blocks", "parts")
     return (
-        not new.frames
-        and new.step == old.step
+        new.step == old.step
         and all(getattr(new, name) is getattr(old, name) for name in kept)
         and new.measured.keys() == old.measured.keys()
         and all(value is old.measured[record] for record, value in new.measured.items())

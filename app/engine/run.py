@@ -270,8 +270,8 @@ class Run:
         """Whether a page is there that can be shown its flows."""
         return bool(self.present and self.arms.jobs and not self.arms.differ)
 
-    def look(self, view: View, coarse: bool = False) -> None:
-        self._views.make(view, self.arms.jobs, self._clock(), self.under_way, coarse)
+    def look(self, view: View) -> None:
+        self._views.make(view, self.arms.jobs, self._clock(), self.under_way)
 
     def weights_are_due(self, now: float, between: float) -> bool:
         """Whether its page waits for its weights, which come so many seconds apart while it moves, and at once as soon

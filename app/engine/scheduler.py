@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from app.engine.arm_job import ArmJob
-from app.engine.budget import BURST_SECONDS, MANY, PictureBudget, share_of_pictures
+from app.engine.budget import BURST_SECONDS, LookBudget
 from app.engine.clocks import AWAY_SECONDS, Clock, Clocks
 from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, Reset
 from app.engine.crowding import Crowding
@@ -53,8 +53,8 @@ def _earliest(runs: Collection[Run]) -> Run:
 
 
 class Scheduler:
-    """Gives every experiment that is built or moves the same time, for steps and pictures, and all pictures a part of
-    it (`share_of_pictures`).
+    """Gives every experiment that is built or moves the same time, for steps and looks, and all looks a part of it
+    (`budget`).
 
     `tick` does one piece of work: for a slice it builds flows or trains, or it draws a picture or a piece of it. Each
     of several arms is built, trained and measured by itself, so that nobody waits for all of another page's.
@@ -86,7 +86,7 @@ class Scheduler:
         self._looked_at = -math.inf  # the time of attendance when pages were last looked for
         self._exported: list[Exported] = []
         self._left_behind: list[Checkpoint] = []
-        self._budget, self._crowding = PictureBudget(clock()), Crowding(clock())
+        self._budget, self._crowding = LookBudget(clock()), Crowding(clock())
         self._waited: dict[str, Run] = {}  # for others to pause, at the last look
         self._advised = -math.inf  # when the log last said what would make room
         self._rest_ahead = 0.0  # seconds of pictures of flows at rest more than of those that move, lately
@@ -141,7 +141,7 @@ class Scheduler:
         """Do one piece of work and return what there is to say about all experiments."""
         now = self._clock()
         self._roster.settle()
-        self._budget.advance(now, share_of_pictures(len(self._roster.working)))
+        self._budget.advance(now)
         messages: list[Said] = [*self.left_behind(), *self._drop_abandoned()]
         self._clear_the_way()
         messages += self._admit()
@@ -183,7 +183,7 @@ class Scheduler:
         first = self._first(now) if not working or self._budget.is_open else None
         if first and (not working or first.time <= now):
             viewed = first.run
-            self._spend(viewed, lambda: viewed.look(first.view, len(working) >= MANY))
+            self._spend(viewed, lambda: viewed.look(first.view))
             self._touch(viewed)
             seconds = self._clock() - now
             ahead = self._rest_ahead + (-seconds if viewed.works else seconds)
@@ -207,7 +207,7 @@ class Scheduler:
 
     def _first(self, now: float) -> Due | None:
         """The picture that is due first. But where both are due, flows that move and flows at rest have the same time,
-        so that a crowd that opens its pages and wants sharp pictures does not stop those of others. A page's first
+        so that a crowd that opens its pages and is measured does not stop the pictures of others. A page's first
         picture comes at once."""
         moving, rest = self._roster.first_due()
         if not (moving and rest):

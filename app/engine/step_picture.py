@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.engine.reports import FRAME_WINDOW
-from app.quantise import Window, to_u16
+from app.quantise import Window
 
 if TYPE_CHECKING:
     from resflow_core.log_det import LogDet
@@ -61,16 +60,16 @@ class StepPicture:
     step: int
     batch: int
     log_det_by: LogDet  # how training got it
-    points: np.ndarray  # (n, 2) uint16 over the window of the data
-    stages: np.ndarray  # (stages, n, 2) uint16 over FRAME_WINDOW
-    log_det: np.ndarray  # (n,) float32; so are the next ones
+    points: np.ndarray  # (n, 2) float32, as all arrays
+    stages: np.ndarray  # (stages, n, 2)
+    log_det: np.ndarray  # (n,)
     true_log_det: np.ndarray
     loss: np.ndarray
     true_loss: np.ndarray
     gain: np.ndarray  # true loss after minus before
-    pull: np.ndarray  # (n, 2) float32
+    pull: np.ndarray  # (n, 2)
     true_pull: np.ndarray
-    density: np.ndarray  # (grid, grid) float32, row = y ascending, per unit area in the flow's units
+    density: np.ndarray  # (grid, grid), row = y ascending, per unit area in the flow's units
     change: np.ndarray
     numbers: StepNumbers
     layers: LayerNorms | None
@@ -119,8 +118,8 @@ def picture_of(parts: StepParts, log_det_by: LogDet, window: Window, grid: int) 
             step=parts.step,
             batch=len(parts.x),
             log_det_by=log_det_by,
-            points=to_u16(parts.x[:n], window),
-            stages=to_u16(parts.places, (FRAME_WINDOW, FRAME_WINDOW)),
+            points=some(parts.x),
+            stages=parts.places.astype(np.float32),
             log_det=some(parts.log_det),
             true_log_det=some(parts.true_log_det),
             loss=some(parts.loss),

@@ -17,8 +17,6 @@ from resflow_core.measure import BlockTable
 
 WEIGHTS_SECONDS = 1 / 8
 HELD_OUT_SECONDS = 1.0
-SAMPLES_EVERY = 8
-COARSE_SAMPLES_EVERY = 32
 
 
 class View(NamedTuple):
@@ -28,11 +26,11 @@ class View(NamedTuple):
     name: str
 
 
-FRAME, HELD_OUT, STILL = View(0, "frame"), View(1, "held-out losses"), View(2, "still")
+FRAME, HELD_OUT = View(0, "frame"), View(1, "held-out losses")
 WEIGHTS = View(0, "weights")  # which are no work to speak of, and handed out beside all that is due
 MEASURED: dict[View, Measurement] = {
     View(-1 if measurement.at_once else rank, name): measurement
-    for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 3)
+    for rank, (name, measurement) in enumerate(MEASUREMENTS.items(), 2)
 }
 
 # The part of a request that each of them depends on, which is false if the page does not ask for it.
@@ -40,7 +38,6 @@ ASKED: dict[View, Callable[[ViewRequest], Any]] = {
     FRAME: lambda r: r.frames and (r.grid, r.points, r.pictured, r.ways, r.samples, r.depth, r.edited),
     WEIGHTS: lambda r: r.weights and (r.pictured, r.edited),
     HELD_OUT: lambda r: (r.edited,),
-    STILL: lambda r: r.frames and r.still_grid and (r.still_grid, r.points, r.pictured, r.ways, r.samples, r.edited),
     **{view: partial(measurement.asked, view.name) for view, measurement in MEASURED.items()},
 }
 
@@ -66,20 +63,18 @@ class News:
     """What was drawn and is not reported yet: an entry an arm in each tuple. An entry is None where that is not wanted
     of an arm, or it has none of it."""
 
-    frames: list[tuple[Frame | None, ...]] = field(default_factory=list)  # an entry a time
-    still: tuple[Frame | None, ...] = ()
+    frames: tuple[Frame | None, ...] = ()  # the newest
     blocks: tuple[BlockTable | None, ...] = ()
     measured: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any((self.frames, self.still, self.blocks, self.measured))
+        return any((self.frames, self.blocks, self.measured))
 
     def of(self, arm_index: int) -> dict[str, Any]:
         """The parts of one arm's report."""
         records = [arms[arm_index] for arms in self.measured.values()]
         return {
-            "frames": tuple(frames[arm_index] for frames in self.frames if frames[arm_index]),
-            "still": self.still[arm_index] if self.still else None,
+            "frame": self.frames[arm_index] if self.frames else None,
             "blocks": self.blocks[arm_index] if self.blocks else None,
             "measured": {type(record): record for record in records if record is not None},
         }
@@ -87,7 +82,7 @@ class News:
 
 class Views:
     """Frames or weights eight times a second, the held-out loss once a second, measurements as often as their entries
-    say while the flow moves; where it stands still, each once, and the sharp picture."""
+    say while the flow moves; where it stands still, each once."""
 
     def __init__(self, arms: int) -> None:
         self._arms = arms
@@ -110,7 +105,6 @@ class Views:
         """Show everything anew: another page looks, or the flows are others."""
         self._shown = {view: Shown() for view in ASKED}
         self._begun: dict[View, Begun] = {}
-        self._count, self._is_coarse = 0, False
 
     @property
     def hold_still(self) -> bool:
@@ -128,7 +122,7 @@ class Views:
             return
         self._asked = [view for view, asked in ASKED.items() if asked(request)]
         for view, asked in ASKED.items():
-            others = view in (FRAME, STILL) and self._framed != framed
+            others = view is FRAME and self._framed != framed
             if before is None or others or asked(before) != asked(request):
                 self._forget(view)
 
@@ -199,25 +193,21 @@ class Views:
             yield HELD_OUT, HELD_OUT_SECONDS * crowd * moving
         if FRAME in new:
             yield FRAME, self.request.frame_seconds * moving
-        if STILL in new and FRAME not in new and not moving:
-            yield STILL, 0.0
         for view in new & MEASURED.keys():
             measurement = MEASURED[view]
-            if not (_rests(view) and not moving and new & {FRAME, STILL}):
+            if not (_rests(view) and not moving and FRAME in new):
                 begun = view in self._begun
                 yield view, (measurement.between(self._arms) if begun else measurement.every_seconds) * crowd * moving
 
     def _is_new(self, view: View, step: int, moving: bool) -> bool:
         shown = self._shown[view]
-        is_rough = self._is_coarse if view is FRAME else _rests(view) and not shown.at_rest
-        return shown.step != step or (is_rough and not moving)
+        return shown.step != step or (_rests(view) and not shown.at_rest and not moving)
 
-    def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool, coarse: bool = False) -> None:
-        """Draw or measure `view` (of what takes long one piece) for all arms; `coarse`: a moving picture with
-        less in it."""
+    def make(self, view: View, jobs: Sequence[ArmJob], now: float, moving: bool) -> None:
+        """Draw or measure `view` (of what takes long one piece) for all arms."""
         step, shown, request = jobs[0].step_count, self._shown[view], self.request
         if view not in self._begun:
-            self._begun[view] = Begun(now, not moving, step, self._pieces_of(view, jobs, moving, coarse))
+            self._begun[view] = Begun(now, not moving, step, self._pieces_of(view, jobs, moving))
         begun = self._begun[view]
         if view not in (FRAME, HELD_OUT):  # whose times are those at which they were begun
             shown.time = now
@@ -225,34 +215,24 @@ class Views:
             return
         del self._begun[view]
         if view is FRAME:
-            self.news.frames.append(whole)
-            self._count += 1
+            self.news.frames = whole
             self._shown[view] = Shown(begun.step, _in_time(shown.time, begun.time, request.frame_seconds))
             return
         step = next((record.step for record in whole if record), begun.step) if view in MEASURED else begun.step
         self._shown[view] = Shown(step, begun.time, begun.at_rest)
         if view in MEASURED:
             self.news.measured[view.name] = whole
-        elif view is STILL:
-            self.news.still = whole
         else:
             self.news.blocks = tuple(blocks for (blocks,) in whole)
 
-    def _pieces_of(self, view: View, jobs: Sequence[ArmJob], moving: bool, coarse: bool) -> Iterator[tuple | None]:
+    def _pieces_of(self, view: View, jobs: Sequence[ArmJob], moving: bool) -> Iterator[tuple | None]:
         """How it is made of all jobs."""
         request = self.request
         assert request is not None  # nothing is due for a page that has asked for nothing
         if view is FRAME:
-            every = SAMPLES_EVERY
-            self._is_coarse = coarse and moving
-            if self._is_coarse:
-                request, every = request.among_many, COARSE_SAMPLES_EVERY
-            with_samples = not moving or not request.ways or self._count % every == 0
-            return _of_one_moment(self._in_frames(jobs), lambda job: job.frame(request, with_samples=with_samples))
+            return _of_one_moment(self._in_frames(jobs), lambda job: job.frame(request))
         if view is HELD_OUT:
             return _in_turn(jobs, lambda job: _wrapped(job.measure_held_out(request)))
-        if view is STILL:
-            return _in_turn(self._in_frames(jobs), lambda job: job.still(request))
         pieces, wanted = MEASURED[view].made(moving), request.measured[view.name]
         return _in_turn(
             self._pictured(jobs) if MEASURED[view].pictured else jobs, lambda job: pieces(job, request, wanted)
@@ -277,7 +257,7 @@ def _in_time(last: float, now: float, between: float) -> float:
 
 def _rests(view: View) -> bool:
     """Whether it is made otherwise, or at all, only of a flow that stands still."""
-    return view is STILL or (view in MEASURED and MEASURED[view].at_rest is not None)
+    return view in MEASURED and MEASURED[view].at_rest is not None
 
 
 def _of_one_moment(jobs: Sequence[ArmJob | None], begin: Callable[[Any], Pieces[Any]]) -> Iterator[tuple | None]:

@@ -79,12 +79,12 @@ def poll_comparison(name: str, **wanted: Any) -> Report:
 
 
 def _newest_picture(arm: ArmReport, plain: bool) -> Picture | None:
-    """If there is a new one; `plain`: drawn by the server."""
-    return (None if plain else arm.weights) or next(reversed(arm.frames), None)
+    """If there is one; `plain`: drawn by the server."""
+    return (None if plain else arm.weights) or arm.frame
 
 
 def pictures(name: str) -> tuple[Picture | None, ...]:
-    """The newest picture of each arm of a comparison, as far as there are some: an engine hands each over once."""
+    """The newest picture of each arm of a comparison, as far as there are some."""
     return current().comparisons[name].pictures
 
 

@@ -16,9 +16,8 @@ from app.components.live.encode import (
     encode_weights,
 )
 from app.drawing import CLASSES
-from app.engine.commands import ViewRequest
 from app.engine.measurements.point import AtPoint
-from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Report
+from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Frame, Report
 from app.metrics import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
 from app.ui.step_parts import parts_of
@@ -27,18 +26,20 @@ from resflow_core.measure import grid_points, has_belief
 from resflow_core.settings import to_json
 
 POLL_SECONDS = 1.0
+SHARP_GRID = 200
+"""Nodes a side of the true density, as many as a sharp picture has."""
 
 
 def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
     """The scene of a run with one arm: losses, numbers, and what it is drawn from while that does not come by the
-    channel, its weights or frames."""
+    channel, its weights or a frame."""
     dataset, by_channel = setup.dataset, channel.CHANNEL.is_read(report.id)
+    moves = report.state in MOVING
     arm = report.arms[0] if report.arms else ArmReport(step=0, steps_per_second=0.0, seconds=0.0)
     numbers = readouts(dataset, setup.train.log_det, arm)
     return {
         "run": report.timeline,
-        "playing": report.state in MOVING,
-        "poll_ms": round(1000 * POLL_SECONDS),
+        "playing": moves,
         "window": dataset.window,
         "frame_window": FRAME_WINDOW,
         "axes": [dataclasses.asdict(axis) for axis in dataset.axes],
@@ -46,8 +47,7 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
         "truth": dataset.title if dataset.truth else None,
         "channel": channel.path(),
         "weights": None if by_channel or not arm.weights else encode_weights(arm.weights, report.timeline),
-        "frames": [] if by_channel else [encode_frame(frame) for frame in arm.frames],
-        "still": encode_frame(arm.still) if arm.still else None,
+        "frame": encode_frame(arm.frame) if isinstance(arm.frame, Frame) and not (by_channel and moves) else None,
         "at": encode_point(at) if (at := arm.found(AtPoint)) else None,
         "belief": to_json(setup.train)["log_det"] if has_belief(setup.train.log_det) else None,
         "loss": encode_curves(arm.loss) if arm.loss else None,
@@ -60,12 +60,11 @@ def scene_of(setup: Setup, report: Report, n_points: int) -> dict[str, Any]:
     }
 
 
-def truth_of(setup: Setup, request: ViewRequest) -> tuple[str, dict[int, np.ndarray]]:
-    """What `live.mount_truth` takes: the scene's name for the truth, and the true density on the grids that the frames
-    of `request` have; on none where nobody knows it."""
+def truth_of(setup: Setup) -> tuple[str, np.ndarray | None]:
+    """What `live.mount_truth` takes: the scene's name for the truth, and the true density; None where nobody knows
+    it."""
     dataset = setup.dataset
-    sizes = (request.grid, request.among_many.grid, request.still_grid) if dataset.truth else ()
-    return dataset.title, {n: true_density(dataset, n) for n in sizes if n}
+    return dataset.title, true_density(dataset, SHARP_GRID) if dataset.truth else None
 
 
 @lru_cache(maxsize=64)

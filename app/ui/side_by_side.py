@@ -108,7 +108,7 @@ def trained(
     session.compare(name, tuple(arms.values()), lasting)
     pictured = range(len(arms)) if pictured is None else pictured
     usual = {"frame_seconds": 1.0, "ways": False, "samples": False, "measured": {}}
-    report = session.poll_comparison(name, grid=GRID, still_grid=0, pictured=tuple(pictured), **usual | wanted)
+    report = session.poll_comparison(name, grid=GRID, pictured=tuple(pictured), **usual | wanted)
     transport.show(report, of=name, steps=steps)
     with st.container():
         transport.message(replace(report, message=named(report.message, list(arms))))
@@ -160,9 +160,7 @@ def named(message: str, labels: list[str]) -> str:
 
 def density_of(picture: Picture) -> Density | np.ndarray:
     """What colours a plane with the density of a flow."""
-    if isinstance(picture, Frame):
-        return picture.density / 65535 * picture.density_largest
-    return Density(picture)
+    return picture.density if isinstance(picture, Frame) else Density(picture)
 
 
 def densities(dataset: Dataset, labels: list[str], arms: Sequence[ArmReport], drawn: Sequence[Picture]) -> list[Pane]:

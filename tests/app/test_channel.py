@@ -48,9 +48,9 @@ class Told:
     def look(self, id, wish):
         self.wishes.append((id, wish))
 
-    def say(self, run, *steps, rewinds=0, measured=(), has_weights=False):
+    def say(self, run, step=None, rewinds=0, measured=(), has_weights=False):
         found = {type(record): record for record in measured}
-        arm = ArmReport(max(steps, default=0), 0.0, 0.0, tuple(map(frame, steps)), measured=found)
+        arm = ArmReport(step or 0, 0.0, 0.0, None if step is None else frame(step), measured=found)
         self.watchers.tell(Report(run, State.PLAYING, (arm,), rewinds=rewinds, has_weights=has_weights))
 
     def hand_out(self, run, step, rewinds=0, arms=1):
@@ -59,8 +59,8 @@ class Told:
 
 
 def frame(step):
-    none = np.empty((0, 2), np.uint16)
-    return Frame(step, np.zeros((3, 3), np.uint16), 1.0, 1.0, none, none, None)
+    none = np.empty((0, 2), np.float32)
+    return Frame(step, np.zeros((3, 3), np.float32), none, none, None)
 
 
 @pytest.fixture
@@ -96,8 +96,8 @@ def count(run):
     return len(channel.CHANNEL._readers.get(run, ()))
 
 
-def steps_of(said):
-    return [frame["step"] for frame in said["frames"]]
+def step_of(said):
+    return said["frame"]["step"]
 
 
 def drawn_from(socket):
@@ -111,11 +111,11 @@ def test_a_picture_comes_as_soon_as_it_is_there(told, client):
     with reading(client, "a") as socket:
         told.say("a", 7, rewinds=2)
         said = socket.receive_json()
-        assert (said["run"], steps_of(said)) == ("a:2", [7])
+        assert (said["run"], step_of(said)) == ("a:2", 7)
         told.say("b", 8)
         told.say("a")  # a report without a picture
-        told.say("a", 9, 10)
-        assert steps_of(socket.receive_json()) == [10]
+        told.say("a", 10)
+        assert step_of(socket.receive_json()) == 10
 
 
 def test_several_read_one_run_and_each_has_every_picture(told, client):
@@ -124,7 +124,7 @@ def test_several_read_one_run_and_each_has_every_picture(told, client):
             told.say("a", 1)
             assert first.receive_json() == second.receive_json()
         told.say("a", 2)
-        assert steps_of(first.receive_json()) == [2]
+        assert step_of(first.receive_json()) == 2
     assert not channel.CHANNEL.is_read("a") and not told.watchers._of
 
 
@@ -132,12 +132,12 @@ def test_who_reads_too_slowly_has_the_newest(told):
     async def slow():
         reader = channel.Reader(asyncio.get_running_loop())
         for number in range(50):
-            reader.put("frames", str(number))
+            reader.put("frame", str(number))
             reader.put("at", f"at {number}")
             for arm in range(2):
                 reader.put(("weights", arm), bytes([arm, number]))
         first = {await reader.next() for _ in range(4)}
-        reader.put("frames", "later")
+        reader.put("frame", "later")
         return first, await reader.next()
 
     assert asyncio.run(slow()) == ({"49", "at 49", bytes([0, 49]), bytes([1, 49])}, "later")
@@ -159,7 +159,7 @@ class TestWeights:
     def test_it_is_sent_pictures_where_the_flow_has_none(self, told, client):
         with reading(client, "a", weights=True) as socket:
             told.say("a", 3, has_weights=False)
-            assert steps_of(socket.receive_json()) == [3]
+            assert step_of(socket.receive_json()) == 3
 
     def test_pages_of_both_kinds_have_each_what_they_take(self, told, client):
         with reading(client, "a") as old, reading(client, "a", readers=2, weights=True) as new:
@@ -168,7 +168,7 @@ class TestWeights:
             assert drawn_from(new)[2] == 4
             told.say("a", 5, has_weights=True)
             told.hand_out("a", 6)
-            assert steps_of(old.receive_json()) == [5] and drawn_from(new)[2] == 6
+            assert step_of(old.receive_json()) == 5 and drawn_from(new)[2] == 6
         assert told.wishes[1:] == [("a", Wish())], "the first that went was the one that draws"
 
     def test_two_pages_of_one_run_have_the_same_bytes_and_the_one_that_comes_later_has_them_at_once(self, told, client):
@@ -215,7 +215,7 @@ class TestWeights:
             assert told.wishes[1:] == [("a", Wish()), ("a", Wish(2))]
             told.hand_out("a", 3)
             told.say("a", 4, has_weights=True)
-            assert steps_of(socket.receive_json()) == [4]
+            assert step_of(socket.receive_json()) == 4
             socket.send_text('{"plain": false}')
             wait_for(lambda: len(told.wishes) == 4, "the page to draw")
             assert told.wishes[3] == ("a", Wish(2, pictures=False, weights=True))
@@ -288,7 +288,7 @@ def test_a_point_comes_with_its_terms_and_no_other_kind_is_lost(told, client, at
     with reading(client, "a") as socket:
         told.say("a", 7, measured=[at_point])
         said = [socket.receive_json(), socket.receive_json()]
-        assert {"frames", "at"} == {key for one in said for key in one} - {"run"}
+        assert {"frame", "at"} == {key for one in said for key in one} - {"run"}
         (at,) = [one["at"] for one in said if "at" in one]
         assert at == json.loads(json.dumps(encode_point(at_point)))
 
@@ -337,7 +337,7 @@ def test_what_else_a_page_says_is_nothing_to_us(told, client):
             socket.send_text(f'{{"point": {point}}}')
         socket.send_text('{"depth": 1, "other": 2}')
         told.say("a", 3)
-        assert steps_of(socket.receive_json()) == [3]
+        assert step_of(socket.receive_json()) == 3
     assert told.wishes == []
 
 
@@ -390,8 +390,8 @@ def test_it_lies_below_the_address_of_the_app(monkeypatch):
 def test_an_engine_draws_at_the_depth_that_is_asked_for_at_once():
     local, seen = engine_without_time(), []
     run = local.create(Experiment((Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), "moons"),), 0))
-    local.watch(run, lambda report: seen.extend(report.arms[0].frames if report.arms else ()))
-    request = ViewRequest(grid=8, still_grid=0, points=5)
+    local.watch(run, lambda report: seen.extend(arm.frame for arm in report.arms if arm.frame))
+    request = ViewRequest(grid=8, points=5)
     local.look(run, Wish(1))  # before anybody has said what else is wanted
     local.poll(run, request)
     assert {frame.depth for frame in seen} == {None}
@@ -413,7 +413,7 @@ def test_an_engine_measures_the_point_that_is_asked_for_at_once_and_follows_trai
         seen.extend(arm.found(AtPoint) for arm in report.arms if arm.found(AtPoint))
 
     local.watch(run, heard)
-    request = ViewRequest(grid=8, still_grid=0, points=5)
+    request = ViewRequest(grid=8, points=5)
     local.poll(run, request)
     local.look(run, Wish(point=(0.5, -0.25)))
     for _ in range(50):
@@ -433,14 +433,14 @@ def test_an_engine_hands_out_what_is_looked_at_to_pages_that_draw():
     local, seen = engine_without_time(), []
     run = local.create(Experiment((Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=16), "moons"),), 0))
     local.watch(run, lambda news: seen.append(news) if isinstance(news, HandedOut) else None)
-    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    local.poll(run, ViewRequest(grid=8, points=5))
     assert seen == []
     local.look(run, Wish(pictures=False, weights=True))
     local._tick()
     assert [(one.step, len(one.arms)) for one in seen] == [(0, 1)]
     local.step(run, 3)
-    report = local.poll(run, ViewRequest(grid=8, still_grid=0, points=5, frames=False, weights=True))
-    assert seen[-1].step == 3 and report.has_weights and not report.arms[0].still
+    report = local.poll(run, ViewRequest(grid=8, points=5, frames=False, weights=True))
+    assert seen[-1].step == 3 and report.has_weights and report.arms[0].frame.step == 0
     local.reset(run)
     local.poll(run, ViewRequest(frames=False, weights=True))
     assert (seen[-1].step, seen[-1].timeline) == (0, f"{run}:1")
@@ -450,19 +450,19 @@ def test_an_engine_tells_each_report_with_its_own_frames_until_it_is_told_no_mor
     local, seen = engine_without_time(), []
     run = local.create(Experiment((Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"),), 0))
     end = local.watch(run, seen.append)
-    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    local.poll(run, ViewRequest(grid=8, points=5))
     local.step(run, 3)
-    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
-    steps = [frame.step for report in seen for arm in report.arms for frame in arm.frames]
+    local.poll(run, ViewRequest(grid=8, points=5))
+    steps = [arm.frame.step for report in seen for arm in report.arms if arm.frame]
     assert steps == sorted(set(steps)) and steps[-1] == 3
     assert {report.rewinds for report in seen} == {0}
     local.reset(run)
-    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    local.poll(run, ViewRequest(grid=8, points=5))
     assert seen[-1].rewinds == 1
     end()
     before = len(seen)
     local.step(run, 2)
-    local.poll(run, ViewRequest(grid=8, still_grid=0, points=5))
+    local.poll(run, ViewRequest(grid=8, points=5))
     assert len(seen) == before
 
 

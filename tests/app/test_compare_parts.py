@@ -291,22 +291,21 @@ class TestPictures:
         assert pictures.spectra(["R"], [report([1.0])], {"R": 5}, {"R": 0.9}) == []
 
     def test_samples_are_where_they_were_drawn_beside_as_many_data(self):
-        empty, corners = np.empty((0, 2), np.uint16), np.array([[0, 0], [65535, 65535], [32768, 0]], np.uint16)
+        empty, places = np.empty((0, 2), np.float32), np.array([[0, 0.5], [1, -1]], np.float32)
         frames = [
-            Frame(0, empty, 1.0, 1.0, empty, empty, corners),
-            Frame(0, empty, 1.0, 1.0, empty, empty, corners[:0], refusal="No inverse."),
+            Frame(0, empty, empty, empty, places),
+            Frame(0, empty, empty, empty, empty, refusal="No inverse."),
         ]
         data, drawn, refused = pictures.samples(DATA, ["A", "B"], [report([0.5])] * 2, frames)
         sent([data, drawn, refused])
         np.testing.assert_allclose(data.dots[0].points, DATA.held_out()[: pictures.POINTS], atol=1e-6)
-        (x0, x1), (y0, y1) = DATA.window
-        np.testing.assert_allclose(drawn.dots[0].points, [[x0, y0], [x1, y1], [(x0 + x1) / 2, y0]], atol=1e-3)
+        np.testing.assert_array_equal(drawn.dots[0].points, places)
         assert drawn.note == fit(DATA, report([0.5])) and (refused.dots, refused.note) == ((), frames[1].refusal)
 
     def test_of_few_data_there_are_as_many_draws(self):
-        empty, drawn = np.empty((0, 2), np.uint16), np.full((500, 2), 30_000, np.uint16)
+        empty, drawn = np.empty((0, 2), np.float32), np.ones((500, 2), np.float32)
         arms = [report([0.5], with_kl=False)]
-        data, flow = pictures.samples(WINE, ["A"], arms, [Frame(0, empty, 1.0, 1.0, empty, empty, drawn)])
+        data, flow = pictures.samples(WINE, ["A"], arms, [Frame(0, empty, empty, empty, drawn)])
         n = len(WINE.held_out())
         assert n < 100 and (len(data.dots[0].points), len(flow.dots[0].points)) == (n, n)
         assert str(n) in data.note and str(n) in data.alt

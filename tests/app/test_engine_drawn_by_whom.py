@@ -24,7 +24,7 @@ ARMS = (
     Arm(BaselineConfig("nice", 2, 6), TRAIN, "moons"),
     Arm(FlowConfig(blocks=1, width=8, branch="dense"), TRAIN, "moons"),
 )
-PICTURES = ViewRequest(grid=8, still_grid=16, points=20, ways=False, samples=False, pictured=(RESIDUAL, PEER))
+PICTURES = ViewRequest(grid=8, points=20, ways=False, samples=False, pictured=(RESIDUAL, PEER))
 WEIGHTS = dataclasses.replace(PICTURES, frames=False, weights=True)
 
 
@@ -47,9 +47,9 @@ def test_each_arm_has_its_weights_or_else_its_picture(run):
     header, numbers = decode(residual.weights)
     assert header["step"] == 3
     np.testing.assert_array_equal(numbers, numbers_of(engine, id, RESIDUAL))
-    assert (residual.frames, residual.still) == ((), None)
-    assert peer.weights is None and peer.frames[-1].step == 3 and peer.still.density.shape == (16, 16)
-    assert (other.weights, other.frames, other.still) == (None, (), None)
+    assert residual.frame is None
+    assert peer.weights is None and peer.frame.step == 3
+    assert (other.weights, other.frame) == (None, None)
 
 
 def test_weights_stay_in_reports_until_newer_ones_come(run):
@@ -67,12 +67,11 @@ def test_a_page_that_cannot_draw_has_all_pictures_although_nothing_moves(run):
     engine.step(id, 2)
     engine.poll(id, WEIGHTS)
     residual, peer, other = engine.poll(id, PICTURES).arms
-    assert residual.frames[-1].step == 2 and residual.still.density.shape == (16, 16)
-    assert peer.still is not None and other.still is None
+    assert (residual.frame.step, peer.frame.step, other.frame) == (2, 2, None)
     # And back again.
     engine.step(id, 1)
     residual, peer, _ = engine.poll(id, WEIGHTS).arms
-    assert decode(residual.weights)[0]["step"] == 3 and residual.frames == () and peer.frames
+    assert decode(residual.weights)[0]["step"] == 3 and (residual.frame.step, peer.frame.step) == (2, 3)
 
 
 def test_flows_that_all_have_weights_are_never_drawn_by_the_server(run):
@@ -82,7 +81,7 @@ def test_flows_that_all_have_weights_are_never_drawn_by_the_server(run):
     for _ in range(2):
         report = engine.poll(id, wanted)
         assert report.state is State.PLAYING
-        assert all(not arm.frames and arm.still is None for arm in report.arms)
+        assert all(arm.frame is None for arm in report.arms)
     assert [arm.weights is not None for arm in report.arms] == [True, False, True]
 
 

@@ -12,7 +12,7 @@ from app.engine import views
 from app.engine.measurements import edits
 from app.engine.measurements.edits import EditsRequest
 from app.engine.measurements.inversion import InversionRequest
-from app.quantise import to_shares
+from app.quantise import top_of
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.fast.pieces import finished
@@ -60,9 +60,9 @@ def test_changed_weights_change_all_that_is_looked_at_and_nothing_that_trains():
     np.testing.assert_allclose(found.trained, measure.density_grid(job.flow, data.window, GRID), rtol=1e-5)
     assert np.abs(found.density - found.trained).max() > 1e-3
     assert (found.step, found.edited, found.found.block) == (5, EDITED, 1)
-    frame = finished(job.frame(OPENED, with_samples=True))
+    frame = finished(job.frame(OPENED))
     drawn = measure.density_grid(changed_by_hand(job.flow), data.window, 16)
-    np.testing.assert_array_equal(frame.density, to_shares(drawn, drawn.max()))
+    np.testing.assert_array_equal(frame.density, drawn)
     assert len(frame.samples) == 10  # the constraint keeps the block invertible, whatever is asked for
     table = finished(job.measure_held_out(OPENED))
     assert table.layer_norms[1].prod() <= 0.99 * (1 + 1e-5)
@@ -95,8 +95,8 @@ def test_no_weight_breaks_the_picture(activation):
     demand = dataclasses.replace(OPENED, edited=Edited(1, 20.0, tuple(changes)))
     *_, found = pieces(job, "edits", demand)
     assert found.density.shape == (GRID, GRID) and np.isfinite(found.trained).all()
-    frame = finished(job.frame(demand, with_samples=True))
-    assert math.isfinite(frame.density_largest) and frame.refusal
+    frame = finished(job.frame(demand))
+    assert math.isfinite(top_of(frame.density)) and frame.refusal
     *_, inversion = pieces(job, "inversion", wanting(demand, {"inversion": InversionRequest(1)}))
     assert inversion.found.regime is not Regime.CERTIFIED
     finished(job.measure_held_out(demand))

@@ -13,16 +13,15 @@ import torch
 
 from app.engine.commands import Attend, Close, Create, Leave, Play, Poll, Reset, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.frames import density_pieces, render
 from app.engine.history import MOST, History
 from app.engine.job import Job
 from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
-from app.engine.reports import FRAME_WINDOW, Report, State
+from app.engine.reports import Report, State
 from app.engine.scheduler import ASIDE_SECONDS, DROP_SECONDS, Scheduler
-from app.quantise import to_shares, to_u16
+from app.quantise import to_shares, to_u16, top_of
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
@@ -41,7 +40,7 @@ from tests.core.oracles import jacobians_of_rows
 SMALL = FlowConfig(blocks=2, width=8)
 TRAIN = TrainConfig(batch=50)
 ARM = Arm(SMALL, TRAIN, "moons")
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=60, points=40, measured={"masses": True})
+VIEW_REQUEST = ViewRequest(grid=16, points=40, measured={"masses": True})
 PICTURES = dataclasses.replace(VIEW_REQUEST, measured={})
 FEW = dataclasses.replace(VIEW_REQUEST, points=12)
 LOSSES = ViewRequest(frames=False)
@@ -73,44 +72,34 @@ def test_quantising_is_accurate_to_half_a_level_and_clips():
     np.testing.assert_allclose(decoded, [[-4, 1], [3, 2]], atol=8 / 65535)
 
 
-@pytest.mark.parametrize("n", [30, 60, 101])
-def test_a_grid_in_pieces_is_the_grid(n):
-    trainer = Trainer(SMALL, TRAIN, DATASETS["wine"], seed=0)
-    *pieces, density = density_pieces(trainer.flow, trainer.dataset.window, n)
-    assert len(pieces) == (-(-n // 50)) ** 2 - 1
-    whole = measure.density_grid(trainer.flow, trainer.dataset.window, n)
-    np.testing.assert_allclose(density, whole, rtol=1e-4, atol=1e-7)
-
-
 def test_frame_shows_the_flow_in_its_shapes():
     job = Job(ARM, 0, "cpu", no_time)
     job.step()
-    frame = finished(job.frame(VIEW_REQUEST, with_samples=True))
-    assert (frame.step, frame.density.shape, frame.density.dtype) == (1, (16, 16), np.uint16)
-    assert (frame.latent.shape, frame.grid.shape, frame.samples.shape) == ((40, 2), (26, 41, 2), (40, 2))
-    assert 0 < frame.density_top < frame.density_largest
-    assert frame.density.max() == 65535
-    assert finished(job.frame(VIEW_REQUEST, with_samples=False)).samples is None
+    frame = finished(job.frame(VIEW_REQUEST))
+    arrays = frame.density, frame.latent, frame.grid, frame.samples
+    assert (frame.step, {array.dtype for array in arrays}) == (1, {np.dtype(np.float32)})
+    assert [array.shape for array in arrays] == [(16, 16), (40, 2), (26, 41, 2), (40, 2)]
+    np.testing.assert_allclose(frame.density, measure.density_grid(job.flow, DATASETS["moons"].window, 16), rtol=1e-5)
+    assert finished(job.frame(dataclasses.replace(VIEW_REQUEST, samples=False))).samples is None
 
 
 @pytest.mark.parametrize("broken", [np.inf, np.nan])
 def test_a_density_that_is_no_number_somewhere_leaves_colours_to_the_rest(broken):
     """A peer's can overflow far from its data; a picture without an end of its colours could not be drawn at all."""
-    flow, density = Trainer(SMALL, TRAIN, DATASETS["moons"], seed=0).flow, np.full((16, 16), 0.5, np.float32)
+    density = np.full((16, 16), 0.5, np.float32)
     density[:4] = broken
-    frame = finished(render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False))
-    assert (frame.density_largest, frame.density_top) == (0.5, 0.5)
+    assert top_of(density) == 0.5
     density[:] = broken
-    frame = finished(render(flow, DATASETS["moons"], VIEW_REQUEST, density, step=0, with_samples=False))
-    assert (frame.density_largest, frame.density_top) == (0.0, 0.0)
+    assert top_of(density) == 0.0
 
 
 @pytest.mark.parametrize("samples", [True, False])
 def test_a_picture_that_takes_long_is_of_one_moment_whatever_is_trained_meanwhile(samples, monkeypatch):
     whole, cut = job_after(3), job_after(3)
-    expected = finished(whole.frame(VIEW_REQUEST, with_samples=samples))
+    request = dataclasses.replace(VIEW_REQUEST, samples=samples)
+    expected = finished(whole.frame(request))
     monkeypatch.setattr(step_cost, "MOST_POINTS", 37)
-    under_way, pieces = cut.frame(VIEW_REQUEST, with_samples=samples), 0
+    under_way, pieces = cut.frame(request), 0
     while True:
         try:
             next(under_way)
@@ -122,8 +111,8 @@ def test_a_picture_that_takes_long_is_of_one_moment_whatever_is_trained_meanwhil
     assert pieces >= sum(math.ceil(points / 37) - 1 for points in (16**2, 40 + 26 * 41))
     assert (found.step, found.refusal) == (expected.step, expected.refusal)
     for part in ("density", "latent", "grid") + ("samples",) * samples:
-        off = getattr(found, part).astype(float) - getattr(expected, part)
-        assert abs(off).max() <= 2, part  # of 65,535
+        off = getattr(found, part) - getattr(expected, part)
+        assert abs(off).max() <= 3e-5 * abs(getattr(expected, part)).max(), part
     losses = [job.curves().batch_nll[:3].tolist() for job in (whole, cut)]
     assert losses[0] == losses[1]
 
@@ -132,7 +121,7 @@ def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
     seen, unseen = (Job(ARM, 7, "cpu", no_time) for _ in range(2))
     for _ in range(4):
         seen.step()
-        finished(seen.frame(VIEW_REQUEST, with_samples=True))
+        finished(seen.frame(VIEW_REQUEST))
         finished(seen.measure_held_out(VIEW_REQUEST))
         unseen.step()
     again = Job(ARM, 7, "cpu", no_time)
@@ -150,11 +139,10 @@ def test_local_engine_takes_a_hundred_steps_in_a_poll_and_shows_them():
     engine.step(id, 100)
     report = engine.poll(id, PICTURES)
     arm = report.arms[0]
-    assert (report.state, arm.step, arm.still.step) == (State.PAUSED, 100, 100)
-    assert arm.still.density.shape == (60, 60)
+    assert (report.state, arm.step, arm.frame.step) == (State.PAUSED, 100, 100)
     assert arm.loss.held_step[-1] == 100
     again = engine.poll(id, PICTURES).arms[0]
-    assert (again.frames, again.still, again.loss) == ((), arm.still, arm.loss)
+    assert again.frame is arm.frame and again.loss is arm.loss
 
 
 def test_reset_gives_the_same_first_steps_and_a_new_timeline():
@@ -169,7 +157,7 @@ def test_reset_gives_the_same_first_steps_and_a_new_timeline():
     assert second.rewinds == first.rewinds + 1
     for a, b in zip(first.arms, second.arms, strict=True):
         np.testing.assert_array_equal(a.loss.batch_nll, b.loss.batch_nll)
-        np.testing.assert_array_equal(a.still.density, b.still.density)
+        np.testing.assert_array_equal(a.frame.density, b.frame.density)
 
 
 def test_a_live_change_counts_from_the_next_step():
@@ -257,7 +245,7 @@ def test_flows_of_a_run_that_ended_or_was_left_leave_the_memory(end):
     """Beside another run that goes on, after steps, pictures and measurements."""
     now = 0.0
     scheduler = Scheduler(attendance=lambda: now)
-    looked = dataclasses.replace(wanting(VIEW_REQUEST, {"activity": "all"}), still_grid=0)
+    looked = wanting(VIEW_REQUEST, {"activity": "all"})
     for id in "ab":
         scheduler.handle(Create(id, Experiment((ARM, ARM), 0)))
         scheduler.handle(Play(id))
@@ -439,25 +427,17 @@ def test_points_and_grid_are_drawn_at_the_depth_that_is_asked_for():
         stage = -1 if depth is None else min(depth, SMALL.blocks)
         with torch.no_grad():
             expected = flow.stages(DATASETS["moons"].held_out()[:40])[stage].numpy()
-        for frame in (arm.frames[-1], arm.still):
-            assert (frame.step, frame.depth) == (arm.step, None if depth is None else stage)
-            np.testing.assert_array_equal(frame.latent, to_u16(expected, (FRAME_WINDOW, FRAME_WINDOW)), str(depth))
-        assert arm.frames[-1].stages is None
+        assert (arm.frame.step, arm.frame.depth) == (arm.step, None if depth is None else stage)
+        np.testing.assert_allclose(arm.frame.latent, expected, atol=1e-5, err_msg=str(depth))
 
 
-def test_the_sharp_picture_shows_all_stages_and_another_depth_does_not_draw_it_anew():
+def test_another_depth_of_a_flow_at_rest_is_drawn_and_nothing_is_measured():
     engine = engine_without_time()
     id = engine.create(Experiment((ARM,), 0))
     first = engine.poll(id, VIEW_REQUEST).arms[0]
-    stages = first.still.stages
-    assert stages.latent.shape == (SMALL.blocks + 2, 40, 2)
-    assert stages.grid.shape == (SMALL.blocks + 2, 26, 61, 2)
-    np.testing.assert_array_equal(stages.latent[-1], first.still.latent)
-    np.testing.assert_array_equal(stages.grid[-1], first.still.grid[:, ::2])
     second = engine.poll(id, dataclasses.replace(VIEW_REQUEST, depth=1)).arms[0]
-    assert second.still is first.still
-    assert [frame.depth for frame in second.frames] == [1]
-    np.testing.assert_array_equal(second.frames[0].latent, stages.latent[1])
+    assert (first.frame.depth, second.frame.depth, second.frame.step) == (None, 1, first.frame.step)
+    assert (first.frame.latent != second.frame.latent).any()
     assert second.found(Masses) is first.found(Masses)
 
 
@@ -596,20 +576,13 @@ def job_after(steps, arm=ARM, seed=0):
 def test_a_scaled_branch_changes_all_that_is_looked_at():
     job = job_after(5)
     flow, data = job._trainer.evaluated.scaled(1, 1.9), DATASETS["moons"]
-    frame = finished(job.frame(SCALED, with_samples=False))
-    density = measure.density_grid(flow, data.window, 16)
-    assert frame.density_largest == pytest.approx(density.max(), rel=1e-5)
-    np.testing.assert_array_equal(frame.density, to_shares(density, density.max()))
-    plain = finished(job.frame(VIEW_REQUEST, with_samples=False))
+    frame = finished(job.frame(SCALED))
+    np.testing.assert_allclose(frame.density, measure.density_grid(flow, data.window, 16), rtol=1e-5)
+    plain = finished(job.frame(VIEW_REQUEST))
     for name in ("density", "latent", "grid"):
         assert (getattr(frame, name) != getattr(plain, name)).any()
-    *_, still = job.still(SCALED)
-    whole = measure.density_grid(flow, data.window, 60)
-    np.testing.assert_allclose(still.density / 65535 * still.density_largest, whole, atol=2e-5 * whole.max())
     with torch.no_grad():
-        np.testing.assert_array_equal(
-            still.latent, to_u16(flow(data.held_out()[:40]).numpy(), (FRAME_WINDOW, FRAME_WINDOW))
-        )
+        np.testing.assert_allclose(frame.latent, flow(data.held_out()[:40]).numpy(), atol=1e-5)
     *_, masses = pieces(job, "masses", SCALED)
     *_, expected = measure.masses(measure.Beliefs(flow, Exact()), data.window, 40)
     assert masses.exact == expected[0]
@@ -648,20 +621,20 @@ def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_loss
 
 def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
     job = job_after(3)
-    for frame in (finished(job.frame(SCALED, with_samples=True)), [*job.still(SCALED)][-1]):
-        assert frame.samples.shape == (0, 2)
-        assert {"2", "1.881"} <= named(frame.refusal)
-        assert frame.density.any() and len(frame.latent) == 40
-    without = finished(job.frame(SCALED, with_samples=False))
+    frame = finished(job.frame(SCALED))
+    assert frame.samples.shape == (0, 2)
+    assert {"2", "1.881"} <= named(frame.refusal)
+    assert frame.density.any() and len(frame.latent) == 40
+    without = finished(job.frame(dataclasses.replace(SCALED, samples=False)))
     assert (without.samples, without.refusal) == (None, "")
     almost = dataclasses.replace(VIEW_REQUEST, edited=Edited(1, 1.005))
-    certified = finished(job.frame(almost, with_samples=True))
+    certified = finished(job.frame(almost))
     assert (certified.samples.shape, certified.refusal) == ((40, 2), "")
     arm = dataclasses.replace(ARM, flow=FlowConfig(blocks=2, width=8, constraint=Off()))
     job = Job(arm, 0, "cpu", no_time)
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].raw.mul_(100)
-    frame = finished(job.frame(VIEW_REQUEST, with_samples=True))
+    frame = finished(job.frame(VIEW_REQUEST))
     assert f"{job.flow.lipschitz_bounds()[0]:.4g}" in named(frame.refusal) and frame.samples.shape == (0, 2)
 
 
@@ -669,8 +642,8 @@ def test_a_branch_that_is_not_there_scales_none():
     job = job_after(2)
     beyond = wanting(FEW, {"inversion": InversionRequest(5)}, edited=Edited(5, 3.0))
     np.testing.assert_array_equal(
-        finished(job.frame(beyond, with_samples=True)).density,
-        finished(job.frame(FEW, with_samples=True)).density,
+        finished(job.frame(beyond)).density,
+        finished(job.frame(FEW)).density,
     )
     np.testing.assert_array_equal(
         finished(job.measure_held_out(beyond)).lipschitz, finished(job.measure_held_out(FEW)).lipschitz
@@ -732,18 +705,15 @@ def test_another_inversion_draws_nothing_else_and_the_last_one_stays():
     second = engine.poll(id, other).arms[0]
     assert (first.found(Inversions).request.block, second.found(Inversions).request.block) == (0, 1)
     assert (first.found(Inversions).found.block, second.found(Inversions).found.block) == (0, 1)
-    assert second.frames == ()
     assert second.found(Masses) is first.found(Masses)
-    for name in ("still", "blocks"):
+    for name in ("frame", "blocks"):
         assert getattr(second, name) is getattr(first, name)
     gone = engine.poll(id, FEW).arms[0]
-    assert gone.found(Inversions) is second.found(Inversions) and gone.frames == ()
+    assert gone.found(Inversions) is second.found(Inversions) and gone.frame is first.frame
     # Another scale draws frames and masses anew, and the inversion with them.
     scaled = engine.poll(id, dataclasses.replace(other, edited=Edited(1, 2.0))).arms[0]
     assert scaled.found(Inversions).found.scale == 2.0
-    assert (
-        scaled.still is not first.still and scaled.found(Masses) is not first.found(Masses) and len(scaled.frames) == 1
-    )
+    assert scaled.frame is not first.frame and scaled.found(Masses) is not first.found(Masses)
 
 
 def test_two_arms_have_an_inversion_each_even_where_one_has_fewer_blocks():
@@ -770,7 +740,7 @@ def test_nobody_who_wants_no_masses_gets_them():
     engine = engine_without_time()
     id = engine.create(Experiment((ARM,), seed=0))
     report = engine.poll(id, dataclasses.replace(VIEW_REQUEST, measured={})).arms[0]
-    assert report.found(Masses) is None and report.still is not None
+    assert report.found(Masses) is None and report.frame is not None
     assert engine.poll(id, VIEW_REQUEST).arms[0].found(Masses) is not None
 
 
@@ -842,7 +812,7 @@ def test_who_wants_only_gradients_gets_them_at_fewer_points_and_who_wants_nothin
     same_parts(first.split.residual, split.residual)
     same_parts(second.split.residual, split.residual)
     both = engine.poll(id, ACTIVITY).arms[0]
-    assert both.found(Activity).saturation is not None and both.frames == ()
+    assert both.found(Activity).saturation is not None
     assert engine.poll(id, wanting(ACTIVITY, {"activity": ""})).arms[0].found(Activity) is both.found(Activity)
 
 

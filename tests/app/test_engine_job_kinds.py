@@ -38,7 +38,7 @@ SCALING = Arm(PLAN.flow, PLAN.train, PLAN)
 MEMORY = SurveyPlan(FlowConfig(blocks=2, width=8, activation="lipswish"), batch=8, terms=2, draws=3)
 SURVEY = Arm(MEMORY.flow, TrainConfig(batch=8), Survey(MEMORY))
 PLANE = Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=8), "moons")
-VIEW_REQUEST = ViewRequest(still_grid=0, measured={"results": True})
+VIEW_REQUEST = ViewRequest(measured={"results": True})
 
 
 def made(arm=ARM, seed=3):

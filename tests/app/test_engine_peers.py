@@ -19,7 +19,6 @@ from app.engine.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivat
 from app.engine.measurements.masses import Masses
 from app.engine.reports import State
 from app.engine.scheduler import Scheduler
-from app.quantise import to_u16
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
@@ -41,7 +40,7 @@ ARMS = (
 )
 EXPERIMENT = Experiment(ARMS, 3)
 STEPS = 12
-VIEW_REQUEST = ViewRequest(grid=12, still_grid=24, points=30, ways=False)
+VIEW_REQUEST = ViewRequest(grid=24, points=30, ways=False)
 
 
 def exported(engine, id, index):
@@ -137,15 +136,15 @@ def test_likelihoods_of_a_peer_are_zukos_with_an_affine_map_before_and_after(tra
     assert report.arms[index].blocks is None
 
 
-def test_only_pictured_arms_have_frames_stills_and_derivatives_and_others_come_when_asked_for():
+def test_only_pictured_arms_have_frames_and_derivatives_and_others_come_when_asked_for():
     engine, id, report = taken(3, wanting(VIEW_REQUEST, {"derivatives": True}, pictured=(1, 3)))
     for k, arm in enumerate(report.arms):
         shown = k in (1, 3)
-        assert (bool(arm.frames), arm.still is not None, arm.found(Derivatives) is not None) == (shown,) * 3
+        assert (arm.frame is not None, arm.found(Derivatives) is not None) == (shown,) * 2
     before = [arm.loss.held_step.tolist() for arm in report.arms]
     report = engine.poll(id, wanting(VIEW_REQUEST, {"derivatives": True}, pictured=(0, 3)))
-    assert [bool(arm.frames) for arm in report.arms] == [k in (0, 3) for k in range(len(ARMS))]
-    assert report.arms[0].still.density.shape == (24, 24) and report.arms[0].found(Derivatives).step == 3
+    assert [bool(arm.frame) for arm in report.arms] == [k in (0, 1, 3) for k in range(len(ARMS))]
+    assert report.arms[0].frame.density.shape == (24, 24) and report.arms[0].found(Derivatives).step == 3
     assert [arm.loss.held_step.tolist() for arm in report.arms] == before == [before[0]] * len(ARMS)
     assert (before[0][0], before[0][-1]) == (0, 3)
 
@@ -155,11 +154,7 @@ def test_pictures_and_derivatives_are_those_of_the_arm(trained, index):
     engine, id, _ = trained
     arm = engine.poll(id, wanting(VIEW_REQUEST, {"derivatives": True}, pictured=(index,))).arms[index]
     flow = exported(engine, id, index)
-    still = arm.still
-    density = still.density / 65535 * still.density_largest
-    np.testing.assert_allclose(
-        density, measure.density_grid(flow, DATA.window, 24), atol=still.density_largest / 65535 + 1e-4
-    )
+    np.testing.assert_allclose(arm.frame.density, measure.density_grid(flow, DATA.window, 24), atol=1e-4)
     points = DATA.held_out()[:POINTS]
     np.testing.assert_allclose(arm.found(Derivatives).structure, measure.jacobian_structure(flow, points), atol=1e-6)
     if isinstance(flow.config, BaselineConfig):
@@ -180,14 +175,13 @@ def test_pictures_and_derivatives_are_those_of_the_arm(trained, index):
 def test_samples_come_without_the_way_there(trained, index):
     engine, id, _ = trained
     arm = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(index,), points=31)).arms[index]
-    for frame in (arm.frames[-1], arm.still):
-        assert (frame.samples.shape, frame.latent.shape, frame.grid.shape) == ((31, 2), (0, 2), (0, 2))
-        assert (frame.stages, frame.refusal) == (None, "")
+    frame = arm.frame
+    assert (frame.samples.shape, frame.latent.shape, frame.grid.shape) == ((31, 2), (0, 2), (0, 2))
+    assert frame.refusal == ""
     drawn = measure.samples(exported(engine, id, index), 31, torch.Generator().manual_seed(2**32 - 2))
-    apart = np.abs(arm.still.samples.astype(int) - to_u16(drawn, DATA.window).astype(int))
-    assert apart.max() <= 30  # of 65535: the inverse of a residual flow is an iteration
+    assert np.abs(frame.samples - drawn).max() <= 3e-3  # the inverse of a residual flow is an iteration
     without = engine.poll(id, dataclasses.replace(VIEW_REQUEST, pictured=(index,), samples=False)).arms[index]
-    assert (without.still.samples, without.frames[-1].samples) == (None, None)
+    assert without.frame.samples is None
 
 
 @pytest.mark.thorough

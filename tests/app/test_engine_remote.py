@@ -35,7 +35,7 @@ from tests.app.pages import named
 pytestmark = pytest.mark.thorough
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=30, points=40, measured={"masses": True})
+VIEW_REQUEST = ViewRequest(grid=16, points=40, measured={"masses": True})
 DEADLINE = 300.0
 
 
@@ -86,18 +86,21 @@ def numbers(message):
     return [int(word) for word in named(message) if word.isdigit()]
 
 
+def is_drawn(arm, step):
+    """Whether it stands at this step, and is seen there."""
+    return arm.step == step and arm.frame is not None and arm.frame.step == step
+
+
 def test_trains_shows_and_pauses(engine):
     id = engine.create(Experiment((ARM,), 0))
     assert engine.poll(id, VIEW_REQUEST).state is State.LOADING
     engine.play(id)
-    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 20 and r.arms[0].frames)
+    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 20 and r.arms[0].frame)
     assert (report.state, report.device) == (State.PLAYING, "cpu")
-    steps = [frame.step for frame in report.arms[0].frames]
-    assert steps == sorted(steps)
     engine.pause(id)
     assert engine.poll(id, VIEW_REQUEST).state is State.PAUSED
-    still = poll_until(engine, id, lambda r: r.arms[0].still).arms[0]
-    assert still.still.step == still.step == engine.poll(id, VIEW_REQUEST).arms[0].step
+    arm = poll_until(engine, id, lambda r: r.confirmed and r.arms[0].frame.step == r.arms[0].step).arms[0]
+    assert arm.step == engine.poll(id, VIEW_REQUEST).arms[0].step
     engine.close(id)
     assert engine.poll(id, VIEW_REQUEST).state is State.EXPIRED
 
@@ -114,11 +117,11 @@ def test_steps_are_exact_and_experiments_share_no_randomness(engine):
     until_kernels_are_made(engine)
     alone = engine.create(Experiment((ARM,), 1))
     engine.step(alone, 30)
-    first = poll_until(engine, alone, lambda r: r.arms and r.arms[0].still and r.arms[0].still.step == 30)
+    first = poll_until(engine, alone, lambda r: r.arms and r.arms[0].frame and r.arms[0].frame.step == 30)
     together, other = (engine.create(Experiment((ARM,), seed)) for seed in (1, 2))
     engine.play(other)
     engine.step(together, 30)
-    second = poll_until(engine, together, lambda r: r.arms and r.arms[0].still and r.arms[0].still.step == 30)
+    second = poll_until(engine, together, lambda r: r.arms and r.arms[0].frame and r.arms[0].frame.step == 30)
     assert first.state is second.state is State.PAUSED
     np.testing.assert_array_equal(first.arms[0].loss.batch_nll, second.arms[0].loss.batch_nll)
     for id in (alone, together, other):
@@ -211,11 +214,11 @@ def test_a_closed_run_goes_on_bit_for_bit_where_it_was(engine):
 
     def trained(id, n, step):
         engine.step(id, n)
-        return poll_until(engine, id, lambda r: r.confirmed and r.arms and r.arms[0].step == step and r.arms[0].still)
+        return poll_until(engine, id, lambda r: r.confirmed and r.arms and is_drawn(r.arms[0], step))
 
     def look(report):
         arm = report.arms[0]
-        return arm.still.density.tobytes(), arm.loss.step.tobytes(), arm.loss.batch_nll.tobytes(), arm.fingerprint
+        return arm.frame.density.tobytes(), arm.loss.step.tobytes(), arm.loss.batch_nll.tobytes(), arm.fingerprint
 
     straight = engine.create(experiment)
     there = trained(straight, 40, 40)
@@ -228,7 +231,7 @@ def test_a_closed_run_goes_on_bit_for_bit_where_it_was(engine):
     made_by = (there.arms[0].fingerprint,)
     assert engine.stored(experiment, 40, made_by) == 40 <= engine.stored(experiment, 59, made_by) <= 59
     back = engine.create(experiment, 40, made_by)
-    report = poll_until(engine, back, lambda r: r.arms and r.arms[0].still)
+    report = poll_until(engine, back, lambda r: r.arms and is_drawn(r.arms[0], 40))
     assert (report.state, report.arms[0].step, report.rewinds, look(report)) == (State.PAUSED, 40, 0, look(there))
     assert look(trained(back, 20, 60)) == look(beyond)
     # Its checkpoint comes when nothing is known of the run any more.
@@ -376,7 +379,7 @@ def test_a_comparison_is_in_step_and_its_arms_are_those_of_the_engine_in_process
     experiment = Experiment((ARM, dataclasses.replace(ARM, seed=7)), 1)
 
     def at(step):
-        return lambda r: r.confirmed and r.arms and all(a.step == step and a.still for a in r.arms)
+        return lambda r: r.confirmed and r.arms and all(is_drawn(arm, step) for arm in r.arms)
 
     id = engine.create(experiment)
     engine.step(id, 5)
@@ -386,7 +389,7 @@ def test_a_comparison_is_in_step_and_its_arms_are_those_of_the_engine_in_process
     local.step(same, 5)
     for arm, other in zip(arms, local.poll(same, VIEW_REQUEST).arms, strict=True):
         np.testing.assert_array_equal(arm.loss.batch_nll, other.loss.batch_nll)
-        np.testing.assert_array_equal(arm.still.density, other.still.density)
+        np.testing.assert_array_equal(arm.frame.density, other.frame.density)
     assert [engine.export(id, index) for index in (0, 1)] == [local.export(same, index) for index in (0, 1)]
     assert engine.preserve(id) == 5
     engine.close(id)
@@ -398,7 +401,7 @@ def test_a_comparison_is_in_step_and_its_arms_are_those_of_the_engine_in_process
 
 def test_a_poll_does_not_wait_for_a_worker_that_hangs(engine):
     id = engine.create(Experiment((ARM,), 0))
-    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].still)
+    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].frame)
     (pid,) = engine.pids()
     hang(pid)
     try:

@@ -13,10 +13,9 @@ from app.engine.experiment_record import ExperimentRecord
 from app.engine.job import Job
 from app.engine.job_kinds import job_of
 from app.engine.latest_report import LatestReport
-from app.engine.reports import FRAME_WINDOW, State
+from app.engine.reports import State
 from app.engine.results import DIGITS
 from app.engine.step_picture import MOST_POINTS, mean, picture_of
-from app.quantise import from_u16
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.fast.pieces import finished
@@ -30,7 +29,7 @@ from tests.app.requests import engine_without_time
 
 FLOW, TRAIN = FlowConfig(blocks=2, width=8), TrainConfig(batch=50, log_det=Roulette())
 ARM = Arm(FLOW, TRAIN, "moons")
-VIEW = ViewRequest(grid=16, still_grid=0, points=40)
+VIEW = ViewRequest(grid=16, points=40)
 MOONS = DATASETS["moons"]
 
 
@@ -78,9 +77,8 @@ def test_it_is_the_same_step_and_the_picture_has_the_cores_numbers():
     cell = (x1 - x0) * (y1 - y0) / 15**2
     assert numbers.moved == pytest.approx(np.abs(parts.change).sum() * cell / 2)
     assert picture.change == pytest.approx(parts.change.reshape(16, 16), abs=1e-6)
-    near = pytest.approx(parts.x, abs=(x1 - x0) / 65535)
-    assert from_u16(picture.points, MOONS.window) == near
-    assert from_u16(picture.stages[-1], (FRAME_WINDOW,) * 2) == pytest.approx(parts.z, abs=1e-3)
+    np.testing.assert_array_equal(picture.points, parts.x)
+    assert picture.stages[-1] == pytest.approx(parts.z, abs=1e-6)
 
 
 def test_the_seconds_of_training_do_not_count_what_is_recorded():

@@ -26,7 +26,7 @@ from tests.app.requests import engine_without_time
 A, B, C = (TrainConfig(batch=50, average=0.9, learning_rate=rate) for rate in (0.001, 0.002, 0.004))
 ARM = Arm(FlowConfig(blocks=2, width=8), A, "moons")
 ONE = Experiment((ARM,), 0)
-VIEW_REQUEST = ViewRequest(grid=8, still_grid=0, points=10, frames=False)
+VIEW_REQUEST = ViewRequest(grid=8, points=10, frames=False)
 ROWS = np.random.default_rng(0).normal(size=(50, 2))
 
 

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]  # Ray
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 # Two workers divide them into the first with the third, and the second.
 ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12))
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=30, points=40)
+VIEW_REQUEST = ViewRequest(grid=16, points=40)
 DEADLINE = 300.0
 RAY = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -51,7 +51,7 @@ def at(step):
         r.confirmed
         and r.state is State.PAUSED
         and bool(r.arms)
-        and all(arm.step == step and arm.still and arm.still.step == step for arm in r.arms)
+        and all(arm.step == step and arm.frame and arm.frame.step == step for arm in r.arms)
     )
 
 
@@ -109,18 +109,18 @@ def same(arm, other):
     assert arm.fingerprint == other.fingerprint
     assert arm.loss.step.tolist() == other.loss.step.tolist()
     np.testing.assert_array_equal(arm.loss.batch_nll, other.loss.batch_nll)
-    np.testing.assert_array_equal(arm.still.density, other.still.density)
+    np.testing.assert_array_equal(arm.frame.density, other.frame.density)
 
 
 def test_plays_pauses_and_ends(engine):
     id = engine.create(Experiment((ARM,), 0))
     engine.play(id)
-    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 20 and r.arms[0].frames)
+    report = poll_until(engine, id, lambda r: r.arms and r.arms[0].step > 20 and r.arms[0].frame)
     assert (report.state, report.device) == (State.PLAYING, "cpu")
     engine.pause(id)
     assert engine.poll(id, VIEW_REQUEST).state is State.PAUSED
-    report = poll_until(engine, id, lambda r: r.confirmed and r.arms[0].still)
-    assert report.arms[0].still.step == report.arms[0].step == engine.poll(id, VIEW_REQUEST).arms[0].step
+    report = poll_until(engine, id, lambda r: r.confirmed and r.arms[0].frame.step == r.arms[0].step)
+    assert report.arms[0].step == engine.poll(id, VIEW_REQUEST).arms[0].step
     engine.close(id)
     assert engine.poll(id, VIEW_REQUEST).state is State.EXPIRED
 
@@ -174,12 +174,12 @@ def test_pictures_changes_and_files_are_of_the_arm_that_is_asked_for(engine):
     pictured = dataclasses.replace(VIEW_REQUEST, pictured=(2,), points=50)
 
     def is_pictured(report):
-        still = report.confirmed and report.arms[2].step == 5 and report.arms[2].still
-        return still and len(still.latent) == 50
+        frame = report.confirmed and report.arms[2].step == 5 and report.arms[2].frame
+        return frame and frame.step == 5 and len(frame.latent) == 50
 
     report = poll_until(engine, id, is_pictured, pictured)
     assert [arm.train.batch for arm in report.arms] == [50, 50, 20]
-    assert [bool(arm.frames) for k, arm in enumerate(report.arms) if k != 2] == [False] * 2
+    assert [arm.frame.step for arm in report.arms] == [3, 3, 5]
     engine.close(id)
 
 
@@ -224,7 +224,7 @@ def test_the_weights_of_all_arms_that_are_pictured_come_with_their_timeline(engi
     poll_until(engine, id, lambda r: len(handed_out(0, False)) == 2, draws)
     engine.step(id, 4)
     report = poll_until(engine, id, lambda r: len(handed_out(4, False)) == 2, draws)
-    assert report.has_weights and not any(arm.frames or arm.still for arm in report.arms)
+    assert report.has_weights and not any(arm.frame for arm in report.arms)
     assert {k: header["flow"]["widths"] for k, (header, _) in handed_out(4, False).items()} == {
         0: [2, 8, 2],
         1: [2, 24, 2],
@@ -243,7 +243,7 @@ def test_a_comparison_plays_evenly_and_all_that_watch_hear_of_all_arms(engine):
     poll_until(engine, id, lambda r: r.arms and min(arm.step for arm in r.arms) > 20)
 
     def pictured():
-        return {k for report in list(heard) for k, arm in enumerate(report.arms) if arm.frames}
+        return {k for report in list(heard) for k, arm in enumerate(report.arms) if arm.frame}
 
     poll_until(engine, id, lambda r: pictured() == {0, 1, 2})
     end()

@@ -21,7 +21,6 @@ from app.features.joint.numbers import CIRCLE, Claim, Told, Unseen, Verdict, acc
 from app.features.joint.one import STEPS as UNTIL
 from app.features.joint.settings import WEIGHTS, Joint
 from app.link import query_of, read_link
-from app.quantise import from_u16
 from app.setup import Setup
 from app.ui import bands, opening
 from app.ui.bands import Band
@@ -165,7 +164,7 @@ class TestOneFlow:
 
         # Each sample is in the colour of its own class.
         frame = own(page).comparisons["joint"].pictures[0]
-        samples = torch.from_numpy(from_u16(frame.samples, DATA.window)).float()
+        samples = torch.from_numpy(frame.samples)
         same = measure.log_class_probs(hybrid, samples).argmax(1).numpy() == frame.sample_classes
         assert same.mean() > 0.99
         for k, dots in enumerate(pane_of(page, "Samples")["dots"]):

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from app import channel
-from app.engine.commands import ViewRequest
 from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, LossCurves, Report, State
 from app.engine.weights import Weights, encode
@@ -214,7 +213,7 @@ def test_real_data_have_an_nll_in_standardised_units_and_no_floor():
     assert nll["note"] != NOT_YET and is_standardised(WINE.dataset) and not is_standardised(Setup().dataset)
     assert told["loss_unit"] == "nats, standardised"
     assert told["floor"] is told["truth"] is told["labels"] is None
-    assert truth_of(WINE, ViewRequest()) == (DATASETS["wine"].title, {})
+    assert truth_of(WINE) == (DATASETS["wine"].title, None)
 
 
 @pytest.mark.parametrize(("newest", "over"), [(2.5, False), (2.69, False), (2.71, True), (9.0, True)])
@@ -235,16 +234,13 @@ def test_the_floor_is_the_entropy_of_the_data():
     assert told["loss_unit"] == "nats"
 
 
-def test_the_true_density_stands_on_the_nodes_of_the_frames_grids():
-    name, density = truth_of(Setup(), ViewRequest(grid=6, still_grid=8))
+def test_the_true_density_stands_on_the_nodes_of_a_sharp_picture():
+    name, density = truth_of(Setup())
     assert name == shown()["truth"]
-    assert set(density) == {6, 8}
-    for n, grid in density.items():
-        x, y = (np.linspace(*side, n) for side in DATASETS["checkerboard"].window)
-        column, row = np.floor((x + 4) / 2), np.floor((y + 4) / 2)[:, None]
-        on_board = (abs(x) < 4) & (abs(y) < 4)[:, None]
-        np.testing.assert_allclose(grid, np.where(on_board & ((column + row) % 2 == 0), 1 / 32, 0), rtol=1e-6)
-    assert set(truth_of(Setup(), ViewRequest(still_grid=0))[1]) == {40, 24}
+    x, y = (np.linspace(*side, 200) for side in DATASETS["checkerboard"].window)
+    column, row = np.floor((x + 4) / 2), np.floor((y + 4) / 2)[:, None]
+    on_board = (abs(x) < 4) & (abs(y) < 4)[:, None]
+    np.testing.assert_allclose(density, np.where(on_board & ((column + row) % 2 == 0), 1 / 32, 0), rtol=1e-6)
 
 
 def test_words_for_those_who_do_not_see_the_picture_carry_the_numbers():

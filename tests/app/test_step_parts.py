@@ -78,7 +78,7 @@ def test_slowly_takes_the_step_that_one_step_takes_and_shows_its_parts_while_the
     parts = shown["parts"]
     assert (parts["step"], len(parts["parts"]), parts["exact"]) == (1, PARTS, False)
     trainer = Trainer(FLOW, TRAIN, DATASETS["moons"], 0)
-    expected = step_in_parts(trainer, grid_points(DATASETS["moons"].window, 40), 64)
+    expected = step_in_parts(trainer, grid_points(DATASETS["moons"].window, 60), 64)
     assert unpacked(parts["loss"]) == pytest.approx(expected.loss, abs=1e-5)
     assert unpacked(parts["true_log_det"]) == pytest.approx(expected.true_log_det, abs=1e-5)
     assert unpacked(parts["change"]).flatten() == pytest.approx(expected.change, abs=1e-6)

@@ -88,7 +88,7 @@ def looked_at():
     """A flow of the page with everything that its screens measure of it, by whether a block is edited."""
     torch.set_flush_denormal(True)
     wanted = {"masses": True, "bounds": True, "activity": "all", "jacobians": 100, "point": POINT, "inversion": INVERSE}
-    request = ViewRequest(measured=wanted)
+    request = ViewRequest(grid=200, measured=wanted)
     return {edited: trained(SETUP.experiment(), STEPS, replace(request, edited=edited))[0] for edited in (None, EDITED)}
 
 
@@ -109,7 +109,7 @@ def test_density(edited, looked_at, tmp_path):
     arm = looked_at[edited]
     mass = arm.found(Masses).exact
     lines = [
-        f"Largest density on the grid: {arm.still.density_largest:.5g} per unit of area",
+        f"Largest density on the grid: {arm.frame.density.max():.5g} per unit of area",
         f"Mass of the density: {mass.value:.4f} ± {mass.error:.4f}",
         f"In the window: {100 * mass.window / mass.value:.2f} %",
     ]

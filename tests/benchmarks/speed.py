@@ -11,7 +11,6 @@ its floor, the bare matrix products. Whoever is measured runs with the environme
 
 import argparse
 import copy
-import itertools
 import os
 import statistics
 import sys
@@ -29,7 +28,6 @@ from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
 from app.engine.job import Job
 from app.engine.process import ENVIRONMENT
-from app.engine.views import SAMPLES_EVERY
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.fast.pieces import finished
@@ -144,13 +142,12 @@ DEFAULT_STEPS: dict[str, Callable[[], Work]] = {
 
 
 def picture(backend: str) -> Work:
-    """A frame of the app's default flow, with samples every eighth time, as the page asks for while it trains."""
+    """A frame of the app's default flow, as the page asks for if its browser cannot draw it."""
     arm = Arm(FlowConfig(), TrainConfig(), "checkerboard")
     job = Job(arm, 0, "cpu", time.perf_counter, Only(backend))
     for _ in range(PICTURED_AFTER):
         job.step()
-    drawn = itertools.count()
-    return lambda: finished(job.frame(ViewRequest(), with_samples=next(drawn) % SAMPLES_EVERY == 0))
+    return lambda: finished(job.frame(ViewRequest()))
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import MOST_MS, Visitor, box_at_rest, zoom_wheel
-from tests.browser.picture_app import BLOCKS, FRAME, MOVING, POINTS, STILL, SWING
+from tests.browser.picture_app import BLOCKS, NODES, POINTS, SWING
 from tests.served import served, wait_for
 
-HALF_A_STEP = 0.5001 * (FRAME[0][1] - FRAME[0][0]) / 65535
+ROUNDING = 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def title(visitor):
 def wait_for_stage(visitor, k):
     """The points stand where stage k has them."""
     expected = [coordinate for point in POINTS * (1 - k / 10) for coordinate in point]
-    near = pytest.approx(expected, abs=HALF_A_STEP)
+    near = pytest.approx(expected, abs=ROUNDING)
     wait_for(lambda: [c for p in points(visitor) for c in p] == near, f"the points of stage {k}")
 
 
@@ -93,26 +93,12 @@ def slide(visitor, *keys):
         visitor.page.keyboard.press(key)
 
 
-def test_the_slider_goes_through_the_stages_of_a_still_picture_without_the_server_and_points_glide_to_them(see):
+def test_the_slider_asks_for_a_frame_of_each_stage_also_of_a_flow_at_rest(see):
     visitor = see()
-    ends = [POINTS[2, 0] * (1 - k / 10) for k in (BLOCKS + 1, 0)]
-    for calm in (False, True):  # who wants no motion sees none
-        visitor.page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
-        slide(visitor, "End")
-        wait_for_stage(visitor, BLOCKS + 1)
-        note_drawn(visitor, 2)
-        slide(visitor, "Home")
-        wait_for_stage(visitor, 0)
-        drawn = visitor.page.evaluate("window.drawn")
-        between = [x for x in drawn if all(x != pytest.approx(end, abs=HALF_A_STEP) for end in ends)]
-        assert bool(between) != calm
-    slide(visitor, "End")
-
-    assert title(visitor) == "Latent space, z"
     wait_for_stage(visitor, BLOCKS + 1)
+    assert title(visitor) == "Latent space, z"
     circles = f"{layer('circles')}.visible"
     assert plot(visitor, "latent", circles)
-    visitor.page.context.set_offline(True)
     slide(visitor, "ArrowLeft", "ArrowLeft", "ArrowLeft")
     wait_for_stage(visitor, 2)
     assert title(visitor) == "After block 2 of 4"
@@ -136,7 +122,7 @@ def test_one_picture_turns_into_the_next_but_for_who_wants_no_motion(see):
         note_drawn(visitor, 0)
         visitor.wait_for_step(visitor.step + 4)
         seen = np.array(visitor.page.evaluate("window.drawn")) - here
-        ends = 2 * HALF_A_STEP if calm else 0.2 * SWING  # the next picture may come a little early
+        ends = 2 * ROUNDING if calm else 0.2 * SWING  # the next picture may come a little early
         assert seen.min() == pytest.approx(0, abs=ends) and seen.max() == pytest.approx(SWING, abs=ends)
         between = (seen > 0.3 * SWING) & (seen < 0.7 * SWING)
         assert between.any() != calm
@@ -224,17 +210,14 @@ def test_a_still_picture_says_its_numbers_fits_every_width_zooms_and_has_its_col
     visitor.page.locator("[data-view=truth]").click()
     truth, model = (wait_for(lambda pane=pane: heatmap(visitor, pane), "a density") for pane in ("latent", "data"))
     assert truth["top"] == model["top"] == pytest.approx(0.02, rel=1e-4)
-    assert [len(row) for row in truth["z"]] == [STILL] * STILL
-    assert truth["z"][0] == pytest.approx([0.02] * (STILL // 2) + [0.0] * (STILL // 2), rel=1e-4)
+    assert [len(row) for row in truth["z"]] == [NODES] * NODES
+    assert truth["z"][0] == pytest.approx([0.02] * (NODES // 2) + [0.0] * (NODES // 2), rel=1e-4)
     visitor.page.locator("[data-view=difference]").click()
     difference = heatmap(visitor, "latent")
-    assert difference["z"][3] == pytest.approx([-0.01] * (STILL // 2) + [0.01] * (STILL // 2), rel=1e-3)
+    assert difference["z"][3] == pytest.approx([-0.01] * (NODES // 2) + [0.01] * (NODES // 2), rel=1e-3)
     assert -difference["low"] == difference["top"] == pytest.approx(0.02, rel=1e-4)
     assert heatmap(visitor, "data")["top"] == pytest.approx(0.01)
     assert visitor.page.locator(".live-depth input").is_disabled()
-    visitor.page.get_by_text("playing").click()  # coarser frames, and the truth on their grid
-    wait_for(lambda: len(heatmap(visitor, "latent")["z"]) == MOVING, "a moving frame")
-    assert heatmap(visitor, "latent")["z"][3][0] == pytest.approx(-0.01, rel=1e-3)
     visitor.page.locator("[data-view=latent]").click()
     assert visitor.problems == []
 

@@ -10,6 +10,7 @@ import resflow_core as rf
 from resflow_core import measure
 from tests.browser.conftest import after_next_picture, box_at_rest, chromium_options, zoom_wheel
 from tests.browser.drawn import RESTS, SHARP, VIEW, density, nodes
+from tests.browser.test_live import note_drawn
 from tests.browser.test_take import rows_of, taken
 from tests.served import wait_for
 
@@ -112,6 +113,21 @@ def test_every_stage_has_data_and_grid_where_the_flow_takes_them(at_rest):
             straight = grid
     assert grid == pytest.approx(measure.stages(flow.flow, torch.tensor(straight).float())[-1], abs=2e-4)
     assert uncaught(visitor) == []
+
+
+def test_points_glide_to_the_stage_that_is_chosen_without_the_server_but_for_who_wants_no_motion(at_rest):
+    visitor, _ = at_rest
+    for calm in (False, True):
+        visitor.page.emulate_media(reduced_motion="reduce" if calm else "no-preference")
+        slide_to(visitor, BLOCKS + 1)
+        note_drawn(visitor, 2)
+        visitor.page.context.set_offline(True)
+        slide_to(visitor, 0)
+        visitor.page.context.set_offline(False)
+        drawn = visitor.page.evaluate("new Set(window.drawn).size")
+        assert drawn == 1 if calm else drawn > 2
+    visitor.page.emulate_media(reduced_motion="no-preference")
+    slide_to(visitor, BLOCKS + 1)
 
 
 def test_the_difference_is_the_flow_minus_the_truth_and_samples_follow_the_flow(at_rest):
@@ -237,6 +253,9 @@ def test_a_flow_with_too_many_weights_is_drawn_by_the_server(visit):
     visitor.wait("root.live.picture.ways.first === 2 && root.dataset.depth === '2'", "frames after block 2")
     visitor.press("Pause")
     visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
+    visitor.wait("root.live.picture.step === root.live.scene.loss.step.at(-1)", "the frame of where it stands")
+    visitor.page.locator(".live-depth input").fill("1")
+    visitor.wait("root.live.picture.ways.first === 1 && root.dataset.depth === '1'", "a frame after block 1")
     assert uncaught(visitor) == []
 
 

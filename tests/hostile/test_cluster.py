@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12, 16))
 LARGE = Arm(FlowConfig(blocks=8, width=128), TrainConfig(batch=50), "moons")  # which takes a while to be saved
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40)
+VIEW_REQUEST = ViewRequest(grid=16, points=40)
 wait = partial(wait_for, seconds=180)  # processes of Ray take their time to start
 SERVER = """
 import sys, time

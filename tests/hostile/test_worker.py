@@ -24,7 +24,7 @@ ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 ONE = Experiment((ARM,), 0)
 COMPARISON = Experiment(tuple(Arm(FlowConfig(blocks=4, width=w), TrainConfig(), "moons") for w in (8, 16, 32)), 0)
 DIGIT_FLOW = Arm(FlowConfig(blocks=2, width=32, dim=64), TrainConfig(batch=32, log_det=Roulette()), DIGITS)
-VIEW_REQUEST = ViewRequest(grid=16, still_grid=0, points=40)
+VIEW_REQUEST = ViewRequest(grid=16, points=40)
 KILLS = 10
 
 

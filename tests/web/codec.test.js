@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { unpacked } from "../../app/web/canvas/unpack.js";
-import { decode, decodeStage, fieldOf, pointsOf } from "../../app/web/live/decode.js";
+import { decode, fieldOf } from "../../app/web/live/decode.js";
 
 /** @import { Packed } from "../../app/web/canvas/types.js" */
 
@@ -23,19 +23,6 @@ test("arrays come back as they were packed, little end first", () => {
 test("an array is decoded once", () => {
   const one = packed("uint16", [2], Uint16Array.of(7, 8));
   assert.equal(decode(one), decode(one));
-});
-
-test("between two stages positions are mixed", () => {
-  const stages = packed("uint16", [2, 2], Uint16Array.of(0, 100, 1000, 300));
-  assert.deepEqual([...decodeStage(stages, 0)], [0, 100]);
-  assert.deepEqual([...decodeStage(stages, 1)], [1000, 300]);
-  assert.deepEqual([...decodeStage(stages, 0.25)], [250, 150]);
-});
-
-test("what was clipped is a gap", () => {
-  const { x, y } = pointsOf(Uint16Array.of(32768, 16384, 0, 9, 9, 65535), [[-1, 1], [0, 8]]);
-  assert.ok(Math.abs(x[0]) < 1e-4 && Math.abs(y[0] - 2) < 1e-3);
-  assert.deepEqual([...x.subarray(1), ...y.subarray(1)], [NaN, NaN, NaN, NaN]);
 });
 
 test("a grid is told as shares of its largest value", () => {

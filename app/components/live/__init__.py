@@ -5,9 +5,8 @@ JSON:
 
     run            str; a new value is a new run: the queue, the picture and the zoom start afresh
     playing        bool; when it turns false the newest picture is shown at once
-    poll_ms        int; the frames of one scene are spread evenly over this time
     window         [[x0, x1], [y0, y1]] of the data space in the flow's units
-    frame_window   [lo, hi] that the positions in frames cover, on both axes
+    frame_window   [lo, hi] that is shown at most of latent space, on both axes
     axes           two of {"name", "unit", "centre", "scale"}: shown value = centre + scale * flow value
     blocks         int; residual blocks of the flow
     truth          name of the true density as `mount_truth` was told it, or null where nobody knows it
@@ -19,9 +18,8 @@ JSON:
     at             `encode_point(...)` of the point that the picture has asked for, or null
     hints          bool; whether a line says what can be tried next
     checks         bool; whether the matrix of a block can be sent to be checked by hand
-    frames         `encode_frame(...)` each, in ascending step; those already seen are skipped; [] while they come by
-                   the channel
-    still          the sharp frame of a paused flow, or null
+    frame          the newest that the server has drawn, `encode_frame(...)`; null where it has drawn none, and while
+                   a flow moves whose frames come by the channel
     loss           `encode_curves(...)`, or null; `loss_unit` is the unit of its NLL
     floor          entropy of the data in nats where it is known, or null
     curves         bool; whether the curves of the loss are what is looked at; absent where not
@@ -35,7 +33,7 @@ JSON:
                    words
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -77,10 +75,10 @@ _truth = component("resflow_truth", "live/truth.js")
 _listening = component("resflow_listening", "live/listening.js")
 
 
-def mount_truth(data_id: str, density: Mapping[int, np.ndarray]) -> None:
-    """Bring the true density of a data set to the page: (n, n) for each size n of the frames' grids, row = y ascending.
+def mount_truth(data_id: str, density: np.ndarray | None) -> None:
+    """Bring the true density of a data set to the page, (n, n), row = y ascending.
 
-    Call it outside the fragment that polls, on every run of the script, with no grids where nobody knows the truth:
+    Call it outside the fragment that polls, on every run of the script, with None where nobody knows the truth:
     Streamlit does not send it again while it stays the same. Scenes refer to it as their `truth`.
     """
     _truth(key="resflow_truth", data=encode_truth(data_id, density))

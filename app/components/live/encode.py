@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from app.engine.weights import addressed
-from app.quantise import TOP_QUANTILE, packed, to_shares
+from app.quantise import packed, to_shares, top_of
 
 if TYPE_CHECKING:
     from app.engine.measurements.point import AtPoint
@@ -21,22 +21,17 @@ _DECIMALS = 4
 
 
 def encode_frame(frame: Frame) -> dict[str, Any]:
-    """One frame as JSON; its arrays are already u16 and are only packed.
+    """One frame as JSON. The keys are fields of `Frame`.
 
-    The keys are the fields of `Frame`. At a 40 x 40 density, 500 points and 26 grid lines of 41 points this
-    is 13.0 kB, or 15.7 kB with 500 samples.
+    At a 60 x 60 density, 500 points and samples, and 26 grid lines of 41 points this is 41.4 kB.
     """
-    stages = frame.stages
     return {
         "step": int(frame.step),
         "density": packed(frame.density),
-        "density_largest": float(frame.density_largest),
-        "density_top": float(frame.density_top),
         "latent": packed(frame.latent),
         "grid": packed(frame.grid),
         "samples": None if frame.samples is None else packed(frame.samples),
         "depth": frame.depth,
-        "stages": stages and {"latent": packed(stages.latent), "grid": packed(stages.grid)},
     }
 
 
@@ -142,14 +137,15 @@ def _rest(named: Sequence[str]) -> str:
     return name
 
 
-def encode_truth(data_id: str, density: Mapping[int, np.ndarray]) -> dict[str, Any]:
-    """A known density on (n, n) grids, as u16 shares of its largest value; colours end at `shown`, its top quantile."""
-    if not density:
-        return {"id": data_id, "grids": {}}
-    largest = float(max(grid.max() for grid in density.values()))
+def encode_truth(data_id: str, density: np.ndarray | None) -> dict[str, Any]:
+    """A known density on an (n, n) grid, as u16 shares of its largest value; colours end at `shown`, its top quantile.
+    Without a density nobody knows it."""
+    if density is None:
+        return {"id": data_id, "density": None}
+    largest = float(density.max())
     return {
         "id": data_id,
+        "density": packed(to_shares(density, largest)),
         "largest": largest,
-        "shown": float(np.quantile(density[max(density)], TOP_QUANTILE)),
-        "grids": {str(n): packed(to_shares(grid, largest)) for n, grid in density.items()},
+        "shown": top_of(density),
     }

@@ -1,7 +1,7 @@
 """What is measured of a run while it trains. A file with a record and its pieces, and one entry, add a measurement.
 
-How it is asked for, when it is due, and how two reports of it merge follows from the entry (`measurement.py`). Frames,
-held-out losses and the sharp picture are part of every run, and scheduled by `app.engine.views`.
+How it is asked for, when it is due, and how two reports of it merge follows from the entry (`measurement.py`). Held-out
+losses and frames are part of every run, and scheduled by `app.engine.views`.
 """
 
 from app.engine.measurements import (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.engine.measurements.measurement import PIECE_SECONDS, Measurement
-from app.quantise import TOP_QUANTILE, to_shares
+from app.quantise import to_shares, top_of
 from resflow_core import measure
 from resflow_core.data import Window
 
@@ -57,11 +57,9 @@ def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[FarAway | No
     shares = measure.class_grid(hybrid, around, NODES)
     yield None
     density = measure.density_grid(hybrid.flow, around, NODES)
-    finite = density[np.isfinite(density)]
-    largest = float(finite.max(initial=0.0))
-    top = float(np.quantile(finite, TOP_QUANTILE)) if finite.size else 0.0
+    largest = float(density.max(initial=0.0, where=np.isfinite(density)))
     likeliest, sure = shares.argmax(2).astype(np.uint8), np.rint(255 * shares.max(2)).astype(np.uint8)
-    yield FarAway(step, found, Wide(around, likeliest, sure, to_shares(density, largest), largest, top))
+    yield FarAway(step, found, Wide(around, likeliest, sure, to_shares(density, largest), largest, top_of(density)))
 
 
 def wider(window: Window) -> Window:

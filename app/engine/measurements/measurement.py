@@ -24,8 +24,8 @@ class Measurement:
 
     While the flow moves, one begins `every_seconds` after the one before, and a piece follows the last one after
     `piece_seconds`, which are divided by the number of arms if it is `divided`. `pictured`: only arms whose pictures
-    are wanted are measured. `at_rest` is made in place of `pieces` of a flow that stands still, once its sharp picture
-    is done. What somebody pulls at is answered `at_once`: it comes before all else that is due.
+    are wanted are measured. `at_rest` is made in place of `pieces` of a flow that stands still, once its frame is
+    done. What somebody pulls at is answered `at_once`: it comes before all else that is due.
     """
 
     pieces: Pieces

@@ -10,7 +10,6 @@ from app.components.planes import Dots, Heat, Pane, Path, Samples
 from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport, Frame, Picture
 from app.features.compare.numbers import bias_at
-from app.quantise import from_u16
 from app.text import signed
 from app.ui.side_by_side import fit, style
 from resflow_core.data import Dataset
@@ -40,15 +39,15 @@ def samples(
     points = dataset.held_out()[:POINTS].numpy()
     data = pane("Data", points, f"{len(points)} held-out points.", None)
     return [data] + [
-        pane(label, _drawn(dataset, picture, len(points)), _refusal(picture) or fit(dataset, arm), style(k)["colour"])
+        pane(label, _drawn(picture, len(points)), _refusal(picture) or fit(dataset, arm), style(k)["colour"])
         for k, (label, arm, picture) in enumerate(zip(labels, arms, pictures, strict=True))
     ]
 
 
-def _drawn(dataset: Dataset, picture: Picture, count: int) -> np.ndarray | Samples:
+def _drawn(picture: Picture, count: int) -> np.ndarray | Samples:
     if not isinstance(picture, Frame):
         return Samples(picture, count)
-    return np.empty((0, 2)) if picture.samples is None else from_u16(picture.samples[:count], dataset.window)
+    return np.empty((0, 2)) if picture.samples is None else picture.samples[:count]
 
 
 def _refusal(picture: Picture) -> str:

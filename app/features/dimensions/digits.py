@@ -59,7 +59,7 @@ def show(primary: bool = True) -> None:
         )
         stored, flow = None, arm("scratch")
     session.compare(NAME, (flow,))
-    report = session.poll_comparison(NAME, still_grid=0, ways=False, frame_seconds=1.0, measured={"results": True})
+    report = session.poll_comparison(NAME, ways=False, frame_seconds=1.0, measured={"results": True})
     transport.show(report, of=NAME, primary=primary)
     with st.container():
         transport.message(report)

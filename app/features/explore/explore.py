@@ -7,7 +7,6 @@ import streamlit as st
 
 from app import channel, session
 from app.components import live
-from app.engine.reports import ArmReport, Frame
 from app.estimates.settings import Bench, matrix_problem
 from app.features.explore import canvas
 from app.ui import block_table, heading, matrices, notices, opening, transport
@@ -52,8 +51,9 @@ def run() -> None:
     if (own := session.setup().own) and own.drawing:
         arm = report.arms[0] if report.arms else None
         st.caption(canvas.takeaway(session.note(canvas.stand_in(own.table, arm))))
-    if report.arms and (refusal := next((f.refusal for f in _pictures(report.arms[0]) if f.refusal), "")):
-        st.info(f"No samples are drawn. {refusal}", icon=":material/block:")
+    frame = report.arms[0].frame if report.arms else None
+    if frame and frame.refusal:
+        st.info(f"No samples are drawn. {frame.refusal}", icon=":material/block:")
     if report.arms:
         blocks(report.arms[0].blocks, report.arms[0].step if here else None)
 
@@ -84,10 +84,6 @@ def check_by_hand() -> None:
     session.turn_to("estimator")
 
 
-def _pictures(arm: ArmReport) -> tuple[Frame, ...]:
-    return (*arm.frames, arm.still) if arm.still else arm.frames
-
-
 def blocks(table: BlockTable | None, step: int | None) -> None:
     """The blocks in numbers, for those who unfold them; of which step, if the picture shows another."""
     expander = st.expander("Blocks", on_change="rerun", key="blocks_table")
@@ -103,4 +99,4 @@ def blocks(table: BlockTable | None, step: int | None) -> None:
 
 
 run()
-live.mount_truth(*truth_of(session.setup(), session.VIEW_REQUEST))
+live.mount_truth(*truth_of(session.setup()))

@@ -14,7 +14,7 @@ from app.engine.local import LocalEngine
 from app.engine.reports import Frame
 from app.evidence import Evidence, Made
 from app.evidence.training import DEVICE, Compiled
-from app.quantise import levels, packed
+from app.quantise import levels, packed, top_of
 from app.setup import Setup
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -56,7 +56,7 @@ SMALL_STEPS = (0, 900)
 """Where a part is made."""
 GRID = 44
 EXACT, CUT = "exact", "cut"
-REQUEST = ViewRequest(grid=GRID, still_grid=0, ways=False, samples=False)
+REQUEST = ViewRequest(grid=GRID, ways=False, samples=False)
 CELLS, LAST_CELLS = 40, 64
 """On a side of the window in the quadrature of a mass: on the way, and at the end."""
 
@@ -99,7 +99,7 @@ def _told(arm: Arm, seed: int, steps: Sequence[int], window: Window, *, with_pic
         if step > before:
             engine.step(run, step - before)
         (report,) = engine.poll(run, REQUEST).arms
-        loss, frame, saved = report.loss, report.frames[-1], engine.export(run, 0)
+        loss, frame, saved = report.loss, report.frame, engine.export(run, 0)
         if loss is None or saved is None or not isinstance(frame, Frame):
             raise ValueError("The run ended before it was measured.")
         found["true"].append(float(loss.held_nll[-1]))
@@ -114,8 +114,8 @@ def _told(arm: Arm, seed: int, steps: Sequence[int], window: Window, *, with_pic
 
 def _density(frame: Frame) -> dict[str, Any]:
     """As levels up to where colours end."""
-    shares = frame.density / 65535 * (frame.density_largest / frame.density_top)
-    return {"level": packed(levels(shares, 255).astype(np.uint8)), "top": frame.density_top}
+    top = top_of(frame.density)
+    return {"level": packed(levels(frame.density / top, 255).astype(np.uint8)), "top": top}
 
 
 def _mass(flow: Flow, log_det: LogDet, window: Window, cells: int) -> float:

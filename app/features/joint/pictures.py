@@ -7,7 +7,7 @@ from app.components.planes import Dots, Heat, Pane, Path
 from app.engine.reports import ArmReport, Frame
 from app.features.joint import truth
 from app.features.joint.words import accuracy_of, share
-from app.quantise import from_u16
+from app.quantise import top_of
 from app.ui.chart_style import CATEGORIES
 from app.ui.scene import true_density
 from app.ui.side_by_side import TRUTH_GRID, fit
@@ -41,13 +41,12 @@ def true(dataset: Dataset) -> Pane:
 
 def decided(dataset: Dataset, title: str, arm: ArmReport, frame: Frame) -> Pane:
     """The density, and where the classifier changes its mind."""
-    density = frame.density / 65535 * frame.density_largest
     note = f"{fit(dataset, arm)} {accuracy_of(arm)}"
     return _pane(
         dataset,
         title,
         f"Density and decision boundaries, {title}. {note}",
-        heat=Heat(density, "density", "", 0.0, frame.density_top or 1.0, smooth=True, bar=False),
+        heat=Heat(frame.density, "density", "", 0.0, top_of(frame.density) or 1.0, smooth=True, bar=False),
         paths=boundaries(_probabilities(frame), dataset.window),
         note=note,
     )
@@ -72,8 +71,8 @@ def confidence(dataset: Dataset, frame: Frame) -> Pane:
 def samples(dataset: Dataset, frame: Frame) -> Pane:
     """Draws from the flow, each with the class that its own classifier gives it."""
     dots = ()
-    if frame.sample_classes is not None:
-        dots = _by_class(dataset, from_u16(frame.samples, dataset.window)[:POINTS], frame.sample_classes[:POINTS])
+    if frame.samples is not None and frame.sample_classes is not None:
+        dots = _by_class(dataset, frame.samples[:POINTS], frame.sample_classes[:POINTS])
     note = frame.refusal or "Drawn from the flow. Its classifier gives the classes."
     return _pane(
         dataset,
@@ -101,7 +100,9 @@ def boundaries(probabilities: np.ndarray, window) -> tuple[Path, ...]:
 
 
 def _probabilities(frame: Frame) -> np.ndarray:
-    return frame.class_shares / 255
+    """Those of a hybrid's frame."""
+    assert frame.class_probs is not None
+    return frame.class_probs
 
 
 def _by_class(dataset: Dataset, points: np.ndarray, classes: np.ndarray) -> tuple[Dots, ...]:

@@ -2,21 +2,19 @@
 // pictures where the server draws them. Scenes bring the rest, and these too where it is closed.
 
 import { isCalm } from "../canvas/page.js";
-import { enqueue, momentsOfFrames, play } from "./clock.js";
+import { takeFrame } from "./clock.js";
 import { takeWeights } from "./evaluation.js";
 import { arriveAt } from "./probe.js";
-import { keepMoments } from "./time.js";
 
 const AGAIN_SECONDS = [1, 2, 5, 15]; // until it is tried again
-const SPACING = [16, 300]; // milliseconds between two pictures, at least and at most
-const WAITING = 2; // pictures: one that waits longer is of the past
+const CALM_APART_MS = 1000; // between two frames of a flow that moves, for who wants no motion
 
 /** Watch the run of the scene, if it is another than before. */
 export function listenToChannel(view) {
   const [run] = view.scene.run.split(":");
   if (!view.scene.channel || view.channel?.run === run) return;
   closeChannel(view);
-  view.channel = { run, socket: null, tries: 0, timer: null, cameAt: -Infinity, between: 60 };
+  view.channel = { run, socket: null, tries: 0, timer: null, cameAt: -Infinity };
   openChannel(view, view.channel);
 }
 
@@ -45,7 +43,7 @@ function openChannel(view, channel) {
   });
 }
 
-/** Ask for moving pictures at a depth, or for a point, and say whether the channel is there to do so. */
+/** Ask for frames at a depth, or for a point, and say whether the channel is there to do so. */
 export function askByChannel(view, wish) {
   const socket = view.channel?.socket;
   if (socket?.readyState !== WebSocket.OPEN) return false;
@@ -67,18 +65,12 @@ function showChannel(view, state) {
   view.root.querySelector(".live-slow").hidden = state === "open" || view.channel.tries < 1;
 }
 
-/** A picture has come: it waits for its turn, at the pace at which they come. Or what a point is made of: it does
- * not. */
-function arrive(view, channel, { run, frames, at }) {
+/** A frame has come, or what a point is made of. */
+function arrive(view, channel, { run, frame, at }) {
+  if (run !== view.scene.run) return;
+  if (at) arriveAt(view, at);
   const now = performance.now();
-  if (run === view.scene.run && at) arriveAt(view, at);
-  const moments = momentsOfFrames(run, frames ?? []);
-  if (run === view.scene.run) keepMoments(view, moments);
-  if (!frames || run !== view.scene.run || !view.scene.playing) return;
-  if (isCalm() && now < channel.cameAt + view.scene.poll_ms) return;
-  if (!enqueue(view, moments, WAITING)) return;
-  channel.between += 0.3 * (Math.max(SPACING[0], Math.min(SPACING[1], now - channel.cameAt)) - channel.between);
+  if (!frame || (isCalm() && view.scene.playing && now < channel.cameAt + CALM_APART_MS)) return;
   channel.cameAt = now;
-  view.spacing = channel.between;
-  play(view);
+  takeFrame(view, frame);
 }

@@ -7,7 +7,7 @@ import { shareAt } from "../flow/between.js";
 import { listenToChannel } from "./channel.js";
 import { adoptDepth, askForDepth, keepDepth, lastStage, showDepth, stepName } from "./depth.js";
 import { fit } from "./element.js";
-import { evaluate, forgetEvaluation, goOn, takeWeights, tryAgain } from "./evaluation.js";
+import { evaluate, forgetEvaluation, goOn, pace, takeWeights, tryAgain } from "./evaluation.js";
 import { showHint } from "./hints.js";
 import { paneLoss } from "./loss.js";
 import { painterOf, receiveParts } from "./parts.js";
@@ -20,7 +20,6 @@ import { isPast, keepMoments, measureLine, nameMoment, placeLine, showTime, star
 import { rememberView } from "./view.js";
 import { say, showChoices, showClasses, showReadouts, showRefusals, showStep, tag } from "./words.js";
 
-const QUEUE_LIMIT = 14;
 const WRITTEN_MS = 100; // after a picture its step is an attribute of the page
 const EASE = 0.2; // share of the way the colour range goes to its target with each frame
 export const painters = { data: paneData, latent: paneSecond, loss: paneLoss };
@@ -86,7 +85,9 @@ export function draw(view, moment) {
   forgetEvaluation(view);
   const { frame } = moment;
   if (isPast(view)) view.depth.wanted = view.depth.at = frame.depth ?? lastStage(view); // it has no other
-  show(view, pictureOfFrame(frame, view.scene, view.picture));
+  pace(view);
+  show(view, pictureOfFrame(frame, view.scene));
+  play(view);
 }
 
 /** A newer moment has come; an earlier one that is shown stays. */
@@ -134,9 +135,9 @@ export function paintPlanes(view) {
 /** A glide draws by itself. */
 const movingPlanes = (view) => (view.shows === "truth" || view.depth.request ? ["data"] : ["data", "latent"]);
 
-/** One animation frame of the clock: runs while frames wait or one turns into the next, rests otherwise. */
+/** One animation frame of the clock: runs while one picture turns into the next, rests otherwise. */
 function tick(view) {
-  if ((!view.queue.length && view.share >= 1) || !view.root.isConnected) {
+  if (view.share >= 1 || !view.root.isConnected) {
     view.ticking = false;
     return;
   }
@@ -144,15 +145,10 @@ function tick(view) {
   const now = performance.now();
   view.pulse = pulseAt(view.pulse, now);
   if (now < view.rest) return;
-  if (view.queue.length && now >= view.due) {
-    view.due = Math.max(view.due + view.spacing, now);
-    take(view, view.queue.shift());
-  } else if (view.share < 1) {
-    view.share = shareAt(now, view.began, view.spacing);
-    const names = movingPlanes(view);
-    const isWhole = view.share === 1 || names.length < 2 || !view.pulse.isTight;
-    paint(view, isWhole ? names : [names[view.pulse.count % 2]], view.theme, true);
-  }
+  view.share = shareAt(now, view.began, view.spacing);
+  const names = movingPlanes(view);
+  const isWhole = view.share === 1 || names.length < 2 || !view.pulse.isTight;
+  paint(view, isWhole ? names : [names[view.pulse.count % 2]], view.theme, true);
   view.rest = 2 * performance.now() - now; // drawing gets at most half of the time
 }
 
@@ -163,27 +159,16 @@ export function play(view) {
   tick(view);
 }
 
-/** Let moments that were not seen yet wait for their turn, at most so many, and say whether there are such. */
-export function enqueue(view, moments, most) {
-  const fresh = moments.filter(({ step }) => step > view.last);
-  if (!fresh.length) return false;
-  view.last = fresh.at(-1).step;
-  view.queue.push(...(isCalm() ? fresh.slice(-1) : fresh));
-  view.queue.splice(0, view.queue.length - most);
-  return true;
+/** A frame of the server's has come. Of an edited flow, or at another depth, another may come of the same step. */
+export function takeFrame(view, frame) {
+  const { newest, scene: { run }, evaluation, last } = view;
+  if (frame.step < last || JSON.stringify(frame) === JSON.stringify(newest?.frame)) return;
+  if (frame.step === last && newest?.weights && !evaluation.isRefused) return; // another page wanted it
+  view.last = frame.step;
+  const moment = { run, step: frame.step, frame };
+  keepMoments(view, [moment]);
+  take(view, moment);
 }
-
-/** What must be shown without waiting its turn: a paused flow's sharp picture or last frame, or a first picture. */
-function takeUrgent(view, still) {
-  if (view.scene.playing) return view.picture || view.queue.length ? null : still;
-  const newest = still ?? view.queue.at(-1);
-  view.queue.length = 0;
-  view.last = newest?.step ?? view.last;
-  return newest;
-}
-
-/** Frames of a run as moments. */
-export const momentsOfFrames = (run, frames) => frames.map((frame) => ({ run, step: frame.step, frame }));
 
 export function receive(view, scene) {
   const before = view.scene;
@@ -195,16 +180,12 @@ export function receive(view, scene) {
   if (before?.run !== scene.run) startRun(view, before);
   if (scene.weights && scene.weights !== before?.weights) takeWeights(view, bytesOf(scene.weights).buffer);
   else if (view.early) takeWeights(view, view.early);
-  const frames = momentsOfFrames(scene.run, scene.frames);
-  keepMoments(view, frames);
-  if (enqueue(view, frames, QUEUE_LIMIT)) view.spacing = scene.poll_ms / view.queue.length;
-  const urgent = takeUrgent(view, scene.still && momentsOfFrames(scene.run, [scene.still])[0]);
-  if (urgent) take(view, urgent);
-  else if (!view.queue.length) paint(view, ["data", "latent"]); // the theme or the data may be new
+  if (scene.frame) takeFrame(view, scene.frame);
+  paint(view, ["data", "latent"]); // the theme or the data may be new
   fit(view);
   paint(view, ["loss"]);
   if (view.shows === "believed" && (!scene.belief || view.newest?.frame)) view.shows = "latent";
-  if (scene.playing) askForDepth(view);
+  askForDepth(view);
   listenToChannel(view);
   arriveAt(view, scene.at);
   showWords(view);
@@ -215,7 +196,6 @@ export function receive(view, scene) {
 }
 
 function startRun(view, before) {
-  view.queue.length = 0;
   view.last = -1;
   view.newest = view.picture = view.before = null;
   if (before?.run.split(":")[0] === view.scene.run.split(":")[0]) forgetEvaluation(view);

@@ -11,30 +11,6 @@ export function decode(packed) {
   return decoded.get(packed);
 }
 
-/** Raw positions at place `at` of packed stages; between two stages a mixture of both. */
-export function decodeStage(packed, at) {
-  const raw = decode(packed);
-  const size = raw.length / packed.shape[0];
-  const k = Math.floor(at);
-  const from = raw.subarray(k * size, (k + 1) * size);
-  if (at === k) return from;
-  const to = raw.subarray((k + 1) * size, (k + 2) * size);
-  return Float32Array.from(from, (v, i) => v + (at - k) * (to[i] - v));
-}
-
-/** Interleaved raw pairs over a window -> {x, y}; NaN (a gap) where clipped, which means outside the window. */
-export function pointsOf(raw, [[x0, x1], [y0, y1]]) {
-  const x = new Float64Array(raw.length / 2).fill(NaN);
-  const y = x.slice();
-  for (let i = 0; i < x.length; i++) {
-    const [u, v] = [raw[2 * i], raw[2 * i + 1]];
-    if (Math.min(u, v) === 0 || Math.max(u, v) === 65535) continue;
-    x[i] = x0 + ((x1 - x0) * u) / 65535;
-    y[i] = y0 + ((y1 - y0) * v) / 65535;
-  }
-  return { x, y };
-}
-
 /** A packed grid of shares of its largest value as a field. */
 export function fieldOf(packed, largest) {
   const [rows, columns] = packed.shape;

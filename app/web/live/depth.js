@@ -1,5 +1,5 @@
 // Depth: how far into the flow the second pane looks. Stage 0 is x, stage k is after block k, the last is z. What the
-// browser has evaluated has all stages. A moving frame of the server's is drawn at the depth that it is asked for (the
+// browser has evaluated has all stages. A frame of the server's is drawn at the depth that it is asked for (the
 // component's state "depth": a number of blocks, or null for z).
 
 import { isCalm } from "../canvas/page.js";
@@ -7,7 +7,7 @@ import { askByChannel } from "./channel.js";
 import { paint } from "./clock.js";
 import { mixedWayAt } from "./picture.js";
 import { showProbe } from "./probe.js";
-import { altOf } from "./time.js";
+import { altOf, isPast } from "./time.js";
 import { depthInAddress, rememberView } from "./view.js";
 import { say, tag } from "./words.js";
 
@@ -101,11 +101,11 @@ export function choose(view) {
   showDepth(view);
 }
 
-/** Ask for moving frames at the chosen depth. Where the channel is closed that costs a poll, so it is said only while
- * they are drawn. */
+/** Ask for frames at the chosen depth. Where the channel is closed that costs a poll, so it is said only if the server
+ * draws. */
 export function askForDepth(view) {
   const { depth, newest } = view;
-  if (!newest?.frame) return;
+  if (!newest?.frame || isPast(view)) return; // an earlier moment has the depth that it was drawn at
   const wish = depth.wanted === lastStage(view) ? null : depth.wanted;
   if (wish === depth.asked) return;
   depth.asked = wish;
@@ -117,7 +117,7 @@ export function adoptDepth(view) {
   const { depth, newest } = view;
   depth.asked = newest?.frame?.depth ?? null;
   depth.wanted = depth.at = depthInAddress(view) ?? depth.asked ?? lastStage(view);
-  if (view.scene.playing) askForDepth(view);
+  askForDepth(view);
 }
 
 /** Another flow may have another number of blocks; z stays z. */

@@ -102,7 +102,7 @@ function look(view, shows) {
 
 function mount(root) {
   const view = {
-    root, scene: null, queue: [], due: 0, rest: 0, spacing: 125, shows: "latent", zoom: {},
+    root, scene: null, rest: 0, spacing: 125, shows: "latent", zoom: {},
     // The newest moment, and what is drawn of it or another one; how far that has come from what was drawn before it.
     newest: null, picture: null, before: null, began: 0, share: 1, isCut: false, frames: 0, writing: 0,
     pulse: newPulse(), evaluation: newEvaluation(), early: null, refused: "", channel: null,
@@ -136,7 +136,7 @@ function mount(root) {
     button.addEventListener("click", () => look(view, button.dataset.view));
   }
   view.slider.addEventListener("input", () => choose(view));
-  view.slider.addEventListener("change", () => view.scene.playing && askForDepth(view));
+  view.slider.addEventListener("change", () => askForDepth(view));
   listenToProbe(view);
   root.querySelector("[data-dismiss]").addEventListener("click", dismissHints);
   root.style.setProperty("--samples", COLOURS.samples);
@@ -185,8 +185,8 @@ export function showNumbersIn(root) {
   for (const view of views) if (view.scene) showReadouts(view);
 }
 
-/** A true density, {grids}, by its name; without grids nobody knows it. */
+/** A true density by its name; without numbers nobody knows it. */
 export function hearTruth({ id, ...truth }) {
-  if (Object.keys(truth.grids).length) truths.set(id, truth);
+  if (truth.density) truths.set(id, truth);
   for (const view of views) if (view.scene?.truth === id && view.shows !== "latent") look(view, view.shows);
 }

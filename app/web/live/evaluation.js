@@ -322,7 +322,7 @@ function take(view, moment, needs, found) {
 }
 
 /** Pictures turn into one another as fast as they come. @param {any} view */
-function pace(view) {
+export function pace(view) {
   const now = performance.now();
   const apart = Math.max(SPACING[0], Math.min(SPACING[1], now - view.evaluation.cameAt));
   view.spacing += 0.3 * (apart - view.spacing);

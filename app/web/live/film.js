@@ -14,18 +14,17 @@ import { decode } from "./decode.js";
 
 /** @typedef {{step: number, [part: string]: unknown}} Texts of one large number at a step */
 
-/** @typedef {{moments: Moment[], numbers: Record<string, Texts[]>, samples: Packed | null}} Film */
+/** @typedef {{moments: Moment[], numbers: Record<string, Texts[]>}} Film */
 
 const MOST_MOMENTS = 200;
 const MOST_BYTES = 3.5e6;
-const MOST_FRAME_BYTES = 1.9e6; // of these
 const MOMENT_BYTES = 100; // of its small numbers
 const MOST_FILMS = 3; // those that were shown last: undo goes back to them
 /** @type {Map<string, Film>} */
 const films = new Map(); // by the names of timelines; another screen does not lose them
 
 /** @returns {Film} */
-export const newFilm = () => ({ moments: [], numbers: {}, samples: null });
+export const newFilm = () => ({ moments: [], numbers: {} });
 
 /**
  * The film of a timeline, which may be the continuation of another one.
@@ -51,7 +50,7 @@ function continued(film, step) {
   /** @type {<T extends {step: number}>(list: T[]) => T[]} */
   const upTo = (list) => list.filter((one) => one.step <= step);
   const numbers = Object.fromEntries(Object.entries(film.numbers).map(([name, list]) => [name, upTo(list)]));
-  return { moments: upTo(film.moments), numbers, samples: null };
+  return { moments: upTo(film.moments), numbers };
 }
 
 /**
@@ -62,27 +61,23 @@ function continued(film, step) {
  */
 export function keepMoment(film, moment) {
   const last = film.moments.at(-1)?.step ?? -1;
-  const frame = moment.frame && keptFrame(film, moment.frame);
   if (moment.step < last) return;
   if (moment.step === last) film.moments.pop();
-  film.moments.push(frame ? { ...moment, frame } : moment);
+  film.moments.push(moment.frame ? { ...moment, frame: keptFrame(moment.frame) } : moment);
   thin(film.moments, MOST_MOMENTS);
-  while (film.moments.length > 2 && isTooLarge(film)) film.moments.splice(leastMissed(film.moments), 1);
+  while (film.moments.length > 2 && bytesOf(film) > MOST_BYTES) film.moments.splice(leastMissed(film.moments), 1);
 }
 
 /**
- * A frame without the texts that it came as. One that stands still is too large to be kept with all its stages.
- * Samples stay for some frames.
- * @param {Film} film
+ * A frame without the texts that it came as.
  * @param {Frame} frame
  * @returns {Frame}
  */
-function keptFrame(film, frame) {
+function keptFrame(frame) {
   const kept = (/** @type {Packed} */ packed) =>
     ({ array: decode(packed), shape: packed.shape, dtype: packed.dtype, base64: "" });
-  film.samples = frame.samples ? kept(frame.samples) : film.samples;
   const [density, latent, grid] = [frame.density, frame.latent, frame.grid].map(kept);
-  return { ...frame, density, latent, grid, samples: film.samples, stages: null };
+  return { ...frame, density, latent, grid, samples: frame.samples && kept(frame.samples) };
 }
 
 /**
@@ -120,34 +115,21 @@ function leastMissed(list) {
   return best;
 }
 
-/** @param {Film} film */
-function isTooLarge(film) {
-  const frames = bytesOfFrames(film);
-  return frames > MOST_FRAME_BYTES || frames + bytesOfRest(film) > MOST_BYTES;
+/** @param {Frame} [frame] */
+function bytesOfFrame(frame) {
+  const packed = frame ? [frame.density, frame.latent, frame.grid, frame.samples] : [];
+  return packed.reduce((sum, one) => sum + (one ? decode(one).byteLength : 0), 0);
 }
 
-/** The numbers of frames, each array once. @param {Film} film */
-function bytesOfFrames({ moments }) {
-  const arrays = new Set();
-  for (const { frame } of moments) {
-    if (!frame) continue;
-    const { density, latent, grid, samples } = frame;
-    for (const packed of [density, latent, grid, samples]) if (packed) arrays.add(decode(packed));
-  }
-  return [...arrays].reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
-/** Weights, and two bytes for each character of texts. @param {Film} film */
-function bytesOfRest({ moments, numbers }) {
-  let bytes = moments.reduce((sum, { weights }) => sum + MOMENT_BYTES + (weights?.byteLength ?? 0), 0);
+/** All that a film keeps: frames, weights, and two bytes for each character of texts. @param {Film} film */
+export function bytesOf({ moments, numbers }) {
+  let bytes = 0;
+  for (const { weights, frame } of moments) bytes += MOMENT_BYTES + (weights?.byteLength ?? 0) + bytesOfFrame(frame);
   for (const texts of Object.values(numbers).flat()) {
     for (const text of Object.values(texts)) bytes += 2 * String(text ?? "").length;
   }
   return bytes;
 }
-
-/** All that a film keeps. @param {Film} film */
-export const bytesOf = (film) => bytesOfFrames(film) + bytesOfRest(film);
 
 /**
  * Of a list in ascending step the place of the one nearest to a step; -1 where it is empty.

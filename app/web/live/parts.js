@@ -7,11 +7,12 @@ import { shown } from "../canvas/numbers.js";
 import { isCalm } from "../canvas/page.js";
 import { MARGIN } from "../canvas/plane.js";
 import { paint, painters } from "./clock.js";
-import { decode, decodeStage, pointsOf } from "./decode.js";
+import { decode } from "./decode.js";
 import { showDepth, stepName } from "./depth.js";
 import { views } from "./element.js";
 import { isChord, isTaken, OPEN, TYPING } from "./keys.js";
 import { quantile } from "./loss.js";
+import { placesOf, wayAt } from "./picture.js";
 import { CIRCLES, dataSpace, densityLayers, reach } from "./planes.js";
 import { focusPlane, isPresented, once, seen } from "./present.js";
 import { COLOURS, DENSITY, DIFFERENCE } from "./theme.js";
@@ -246,7 +247,7 @@ function madeOf(view, space) {
       before: field(before), change: field(difference), after: field(before.map((v, i) => v + difference[i])),
       top: sorted(before)[Math.floor(0.995 * (sorted(before).length - 1))] || 1,
       most: (sizes.length && quantile(sizes, 0.995)) || 1e-12,
-      points: pointsOf(decode(record.points), space.plane),
+      points: placesOf(decode(record.points), view.scene.axes),
     });
   }
   return made.get(record);
@@ -335,17 +336,16 @@ function shaded(points, values, title, theme) {
 /** The points on their way, at a share of it. */
 function latentOfPart(view, theme, share) {
   const { record, at } = view.slow;
-  const plane = [view.scene.frame_window, view.scene.frame_window];
   const last = record.stages.shape[0] - 1;
-  const [here, x, z] = [share * last, 0, last].map((stage) => pointsOf(decodeStage(record.stages, stage), plane));
-  const side = Math.max(reach(x), reach(z));
+  const [here, x, z] = [share * last, 0, last].map((stage) => reachedAt(record, stage));
+  const side = Math.min(view.scene.frame_window[1], Math.max(reach(x), reach(z)));
   const [across, up] = view.zoom.latent ?? [[-side, side], [-side, side]];
   const isAtEnd = share === 1;
   const layers = [];
   if (at === FORWARD) layers.push({
     kind: "line",
     name: "ways",
-    ...waysOf(record, plane, share * last),
+    ...waysOf(record, share * last),
     width: 0.9,
     colour: theme.ink(0.28),
   });
@@ -363,13 +363,19 @@ function latentOfPart(view, theme, share) {
   return { x: { title: `${letter}₁`, range: across }, y: { title: `${letter}₂`, range: up }, ratio: 1, layers, bar };
 }
 
+/** Where the points are at a place between two stages. */
+function reachedAt({ stages }, at) {
+  const ways = { first: 0, count: stages.shape[0], points: decode(stages), lines: new Float32Array(0), linePoints: 1 };
+  return placesOf(wayAt(ways, at).points);
+}
+
 /** The ways of the first points up to a stage. */
-function waysOf({ stages }, plane, end) {
+function waysOf(record, end) {
   const [x, y] = [[], []];
   const places = Array.from({ length: Math.floor(end) + 1 }, (_, k) => k);
   if (end > places.at(-1)) places.push(end);
-  const reached = places.map((place) => pointsOf(decodeStage(stages, place), plane));
-  for (let i = 0; i < Math.min(MOST_WAYS, stages.shape[1]); i++) {
+  const reached = places.map((place) => reachedAt(record, place));
+  for (let i = 0; i < Math.min(MOST_WAYS, record.stages.shape[1]); i++) {
     for (const points of reached) {
       x.push(points.x[i]);
       y.push(points.y[i]);

@@ -1,7 +1,7 @@
 // A picture: what is drawn of a flow at one step. The browser works it out from weights, or the server has sent it as a
 // frame. Its numbers are in the flow's units: a density per unit area, places as pairs x, y.
 
-import { decode, fieldOf } from "./decode.js";
+import { decode } from "./decode.js";
 
 /** @import { Field, Packed, Window } from "../canvas/types.js" */
 
@@ -33,55 +33,33 @@ import { decode, fieldOf } from "./decode.js";
  * @typedef {object} Frame
  * @property {number} step
  * @property {Packed} density
- * @property {number} density_largest
- * @property {number} density_top
  * @property {Packed} latent
  * @property {Packed} grid
  * @property {Packed | null} samples
  * @property {number | null} depth
- * @property {{latent: Packed, grid: Packed} | null} stages
  */
 
-const MOST = 65535; // of a packed place; it and 0 mean outside
+/** The numbers of a frame. @param {Packed} packed @returns {Float32Array} */
+const numbersOf = (packed) => decode(packed);
 
 /**
- * Packed places as pairs; NaN where they lie outside the window.
- * @param {Packed} packed
- * @param {Window} window
- */
-export function pairsOf(packed, [[x0, x1], [y0, y1]]) {
-  const raw = decode(packed);
-  const found = new Float32Array(raw.length).fill(NaN);
-  for (let i = 0; i < raw.length; i += 2) {
-    if (Math.min(raw[i], raw[i + 1]) === 0 || Math.max(raw[i], raw[i + 1]) === MOST) continue;
-    found[i] = x0 + ((x1 - x0) * raw[i]) / MOST;
-    found[i + 1] = y0 + ((y1 - y0) * raw[i + 1]) / MOST;
-  }
-  return found;
-}
-
-/**
- * The picture of a frame. Samples come with some frames only; the others have those of `before`.
+ * The picture of a frame.
  * @param {Frame} frame
- * @param {{window: Window, frame_window: [number, number], blocks: number}} scene
- * @param {Picture | null} before
+ * @param {{blocks: number}} scene
  * @returns {Picture}
  */
-export function pictureOfFrame(frame, { window, frame_window: side, blocks }, before) {
-  const { latent, grid } = frame.stages ?? frame;
-  const [first, count] = frame.stages ? [0, blocks + 2] : [frame.depth ?? blocks + 1, 1];
+export function pictureOfFrame({ step, density, latent, grid, samples, depth }, { blocks }) {
+  const [rows, columns] = density.shape;
+  const field = { values: numbersOf(density), rows, columns };
   return {
-    step: frame.step,
-    density: { field: fieldOf(frame.density, frame.density_largest), top: frame.density_top, part: null },
+    step,
+    density: { field, top: topOf(field), part: null },
     believed: null,
     ways: {
-      first,
-      count,
-      points: pairsOf(latent, [side, side]),
-      lines: pairsOf(grid, [side, side]),
-      linePoints: grid.shape[grid.shape.length - 2],
+      first: depth ?? blocks + 1, count: 1, points: numbersOf(latent), lines: numbersOf(grid),
+      linePoints: grid.shape[1],
     },
-    samples: frame.samples ? pairsOf(frame.samples, window) : before?.samples ?? null,
+    samples: samples && numbersOf(samples),
     refusal: "",
     terms: null,
   };

@@ -138,7 +138,7 @@ function paneTruth(view, theme) {
   let bar = null;
   if (truth) {
     const top = truth.shown / space.area;
-    const field = fieldOf(finestOf(truth), truth.largest / space.area);
+    const field = fieldOf(truth.density, truth.largest / space.area);
     layers.push(...densityLayers(view, field, space.plane, top, true));
     bar = { title: SHARED, range: [0, top], palette: DENSITY };
   }
@@ -163,24 +163,20 @@ function paneBelieved(view, theme) {
   return spacePicture(view, space, layers, bar);
 }
 
-/** The true density at the nodes of a field: its own grid where it has as many, else between nodes of the finest. */
+/** The true density at the nodes of a field: its own nodes where it has as many, else between them. */
 function trueAt({ rows, columns }, window, truth, space) {
-  const unit = truth.largest / space.area;
-  const own = rows === columns && window === space.plane && truth.grids[rows];
-  if (own) return fieldOf(own, unit).values;
-  const finest = fieldOf(finestOf(truth), unit);
+  const field = fieldOf(truth.density, truth.largest / space.area);
+  if (rows === field.rows && columns === rows && window === space.plane) return field.values;
   const [[x0, x1], [y0, y1]] = window;
   const values = new Float32Array(rows * columns);
   for (let r = 0; r < rows; r++) {
     const y = y0 + ((y1 - y0) * r) / (rows - 1);
     for (let c = 0; c < columns; c++) {
-      values[r * columns + c] = valueAt(finest, space.plane, [x0 + ((x1 - x0) * c) / (columns - 1), y]);
+      values[r * columns + c] = valueAt(field, space.plane, [x0 + ((x1 - x0) * c) / (columns - 1), y]);
     }
   }
   return values;
 }
-
-const finestOf = ({ grids }) => grids[Math.max(...Object.keys(grids))];
 
 /** Beyond the window, where nobody has asked for the truth, it is no number. */
 function minusTruth(field, window, truth, space) {

@@ -72,11 +72,10 @@ export function goTo(view, place, moments = momentsOf(view)) {
 }
 
 function enterPast(view, step) {
-  const waiting = view.queue.splice(0).at(-1);
   halt(view);
   const { picture, evaluation: { of }, depth: { wanted } } = view;
   view.time.now = { picture, moment: of ?? view.newest, depth: wanted };
-  Object.assign(view, { newest: waiting ?? view.newest, before: null, share: 1 });
+  Object.assign(view, { before: null, share: 1 });
   tellMoment(view, { run: view.scene.run, step }); // at once: the run is paused by it
 }
 
