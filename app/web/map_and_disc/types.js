@@ -32,11 +32,14 @@
 
 /**
  * Both on the page. What is in the box of `brush` is lit, `picked` is a node, and `due` the frame that draws them.
- * @typedef {{ root: HTMLElement, canvases: HTMLCanvasElement[], scene: Scene, brush: { view: Side, box: Window } | null,
+ * @typedef {{ root: HTMLElement, canvases: HTMLCanvasElement[], scene: Scene,
+ *   brush: { view: Side, box: Window } | null,
  *   picked: number | null, due: number | null, timer?: ReturnType<typeof setTimeout>,
  *   setState: (name: string, value: unknown) => void }} View
  */
 
-/** @typedef {(view: View, canvas: HTMLCanvasElement, lit: Uint8Array, theme: Theme, given?: Pen | null) => void} Draw */
+/**
+ * @typedef {(view: View, canvas: HTMLCanvasElement, lit: Uint8Array, theme: Theme, given?: Pen | null) => void} Draw
+ */
 
 export {};
