@@ -2,16 +2,28 @@
 
 import { unpacked } from "../canvas/unpack.js";
 
+/** @import { Field, Packed, Window } from "../canvas/types.js" */
+
+/** @typedef {ReturnType<typeof unpacked>} Raw */
+
+/** @type {WeakMap<Packed, Raw>} */
 const decoded = new WeakMap();
 
-/** The typed array of a packed one; each is decoded once, and one that is kept has it (`film.js`). */
+/**
+ * The typed array of a packed one; each is decoded once, and one that is kept has it (`film.js`).
+ * @type {(packed: Packed & { array?: Raw }) => Raw}
+ */
 export function decode(packed) {
   if (packed.array) return packed.array;
-  if (!decoded.has(packed)) decoded.set(packed, unpacked(packed));
-  return decoded.get(packed);
+  const array = decoded.get(packed) ?? unpacked(packed);
+  decoded.set(packed, array);
+  return array;
 }
 
-/** Raw positions at place `at` of packed stages; between two stages a mixture of both. */
+/**
+ * Raw positions at place `at` of packed stages; between two stages a mixture of both.
+ * @type {(packed: Packed, at: number) => Raw}
+ */
 export function decodeStage(packed, at) {
   const raw = decode(packed);
   const size = raw.length / packed.shape[0];
@@ -22,7 +34,10 @@ export function decodeStage(packed, at) {
   return Float32Array.from(from, (v, i) => v + (at - k) * (to[i] - v));
 }
 
-/** Interleaved raw pairs over a window -> {x, y}; NaN (a gap) where clipped, which means outside the window. */
+/**
+ * Interleaved raw pairs over a window -> {x, y}; NaN (a gap) where clipped, which means outside the window.
+ * @type {(raw: Raw, window: Window) => { x: Float64Array, y: Float64Array }}
+ */
 export function pointsOf(raw, [[x0, x1], [y0, y1]]) {
   const x = new Float64Array(raw.length / 2).fill(NaN);
   const y = x.slice();
@@ -35,7 +50,10 @@ export function pointsOf(raw, [[x0, x1], [y0, y1]]) {
   return { x, y };
 }
 
-/** A packed grid of shares of its largest value as a field. */
+/**
+ * A packed grid of shares of its largest value as a field.
+ * @type {(packed: Packed, largest: number) => Field}
+ */
 export function fieldOf(packed, largest) {
   const [rows, columns] = packed.shape;
   const unit = largest / 65535;

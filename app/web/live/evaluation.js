@@ -87,7 +87,7 @@ export function takeWeights(view, weights) {
   }
   if (step < view.last || isSame(weights, view.newest?.weights)) return;
   view.last = step;
-  const moment = { run, step, weights };
+  const moment = { run: view.scene.run, step, weights };
   keepMoments(view, [moment]);
   takeMoment(view, moment);
 }

@@ -2,6 +2,10 @@
 
 import { hearTruth } from "./element.js";
 
+/** @import { Call } from "../types.js" */
+/** @import { Truth } from "./types.js" */
+
+/** @type {(call: Call<Truth & { id: string }>) => void} */
 export default function ({ data }) {
   hearTruth(data);
 }
