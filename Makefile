@@ -85,7 +85,7 @@ lint-known: $(VENV)/tests-installed
 # The types of the modules below app/web, which stand in their comments, and their linter. From within, since both take
 # the folder that they begin in as theirs.
 lint-web: tests/web/node_modules/.package-lock.json
-	cd tests/web && PATH="$(CURDIR)/$(BIN):$$PATH" node types.js
+	cd tests/web && PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/tsc
 	cd tests/web && node_modules/.bin/biome lint --error-on-warnings . ../../app/web
 
 lint-baseline: $(VENV)/tests-installed

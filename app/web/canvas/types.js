@@ -190,7 +190,7 @@
 
 /**
  * Pictures one after the other. `figure(k)` shows the k-th on the page and returns it, null if that has gone.
- * @typedef {{ count: number, figure: (k: number) => Figure | null, done: () => void }} Film
+ * @typedef {{ count: number, figure: (k: number) => Figure | null | Promise<Figure | null>, done: () => void }} Film
  */
 
 /**

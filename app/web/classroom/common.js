@@ -2,10 +2,16 @@
 
 import { ROOM } from "../browser/names.js";
 
-export const DATA = JSON.parse(document.getElementById("data").textContent);
+/** @import { Answer, Attribute, Child, Kept, PageData, Question } from "./types.js" */
 
-/** What this browser keeps: {token, secrets: {CODE: secret}, key}. A browser that keeps nothing is somebody else after
- * a reload. */
+/** @type {PageData} */
+export const DATA = JSON.parse(document.getElementById("data")?.textContent ?? "");
+
+/**
+ * What this browser keeps: {token, secrets: {CODE: secret}, key}. A browser that keeps nothing is somebody else after
+ * a reload.
+ * @type {Kept}
+ */
 export const kept = (() => {
   let found = {};
   try { found = JSON.parse(localStorage.getItem(ROOM) || "{}") || {}; } catch { /* somebody else's, or forbidden */ }
@@ -26,50 +32,77 @@ keep();
 
 export let language = Object.hasOwn(DATA.words, navigator.language.slice(0, 2)) ? navigator.language.slice(0, 2) : "en";
 
+/** @type {(of: string) => void} */
 export function speak(of) {
   if (Object.hasOwn(DATA.words, of)) language = of;
   document.documentElement.lang = language;
 }
 
-/** A text of the room's words, with the values of its {names}. */
+/**
+ * A text of the room's words, with the values of its {names}.
+ * @type {(key: string, values?: Record<string, string | number | null>) => string}
+ */
 export function say(key, values = {}) {
-  return DATA.words[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return DATA.words[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
-/** A number with so many digits, as the language writes it. */
+/**
+ * A number with so many digits, as the language writes it.
+ * @type {(value: number | null | undefined, digits?: number) => string}
+ */
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   const text = Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(digits)));
   return text.replace(".", DATA.words[language].decimal).replace("-", "−");
 }
 
-/** An element with attributes and children; texts are texts. `html` is of the server's own making. */
+/**
+ * An element with attributes and children; texts are texts. `html` is of the server's own making.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, Attribute>} [attributes]
+ * @param {...Child} children
+ */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name === "html") made.innerHTML = value;
-    else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    if (typeof value === "function") made.addEventListener(name.slice(2), value);
+    else if (name === "html") made.innerHTML = String(value);
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value !== null) made.setAttribute(name, value);
   }
-  made.append(...children.filter(child => child !== null && child !== ""));
+  made.append(...children.flatMap((child) => child || []));
   return made;
 }
 
 export class Refusal extends Error {
+  /**
+   * @param {string} text
+   * @param {string} key
+   */
   constructor(text, key = "") {
     super(text);
     this.key = key;
   }
 }
 
-/** Values as the language writes them. */
+/**
+ * Values as the language writes them.
+ * @type {(values: Record<string, string | number | null>) => Record<string, string | number | null>}
+ */
 const asShown = (values) =>
   Object.fromEntries(
     Object.entries(values).map(([name, value]) => [name, typeof value === "number" ? number(value) : value]),
   );
 
+/**
+ * @template Told
+ * @param {string} path
+ * @param {{ body?: object | null, secret?: string, key?: string }} [request]
+ * @returns {Promise<Told>}
+ */
 export async function ask(path, { body = null, secret = "", key = "" } = {}) {
+  /** @type {Record<string, string>} */
   const headers = secret ? { "x-room-secret": secret } : { "x-room-token": kept.token };
   if (key) headers["x-room-key"] = key;
   if (body) headers["content-type"] = "application/json";
@@ -79,16 +112,21 @@ export async function ask(path, { body = null, secret = "", key = "" } = {}) {
     body: body && JSON.stringify(body),
     cache: "no-store",
   });
-  if (answer.headers.get("content-type")?.startsWith("text/")) return answer.text();
+  if (answer.headers.get("content-type")?.startsWith("text/")) return /** @type {Told} */ (await answer.text());
   const told = await answer.json();
   if (!answer.ok) throw new Refusal(told.say ? say(told.say, asShown(told.values)) : told.error, told.say);
   return told;
 }
 
-/** Call `look` now and every so many milliseconds while the page is seen, one at a time; at once when it is seen
- * again. */
+/**
+ * Call `look` now and every so many milliseconds while the page is seen, one at a time; at once when it is seen
+ * again.
+ * @type {(look: () => Promise<void>, milliseconds: number) => () => Promise<void>}
+ */
 export function watch(look, milliseconds) {
-  let timer = 0, busy = false;
+  let busy = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   const run = async () => {
     clearTimeout(timer);
     if (!busy && !document.hidden) {
@@ -103,7 +141,10 @@ export function watch(look, milliseconds) {
   return run;
 }
 
-/** Bars of a choice, for one round or two side by side: text, count, and a mark at the truth. */
+/**
+ * Bars of a choice, for one round or two side by side: text, count, and a mark at the truth.
+ * @type {(question: Question, mine?: Answer | null) => HTMLElement}
+ */
 export function bars(question, mine = null) {
   const rounds = question.rounds.map(round => new Map(round));
   const most = Math.max(1, ...rounds.flatMap(round => [...round.values()]));
@@ -150,3 +191,10 @@ export function bars(question, mine = null) {
     }),
   );
 }
+
+/**
+ * The names in an object that has a fixed set of them.
+ * @template {object} Named
+ * @param {Named} of
+ */
+export const namesIn = (of) => /** @type {Extract<keyof Named, string>[]} */ (Object.keys(of));

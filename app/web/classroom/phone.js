@@ -2,14 +2,18 @@
 
 import { ask, bars, DATA, element, keep, kept, language, number, Refusal, say, speak, watch } from "./common.js";
 
+/** @import { Child, PhoneState, Question, Truth } from "./types.js" */
+
 const SECONDS = 1.5;
-const page = document.getElementById("page");
-let code = DATA.code.toUpperCase(), state = null, drawn = "", heads = 0, looks = false;
+const page = document.getElementById("page") ?? document.body;
+let code = DATA.code.toUpperCase(), drawn = "", heads = 0, looks = false;
+/** @type {PhoneState | null} */
+let state = null;
 
 /** Draw anew only where something else is told, so that what is typed and pressed stays. */
 function draw() {
   const now = JSON.stringify([state, heads]);
-  if (now === drawn) return;
+  if (!state || now === drawn) return;
   drawn = now;
   speak(state.language);
   page.replaceChildren(
@@ -19,35 +23,39 @@ function draw() {
       element("strong", {}, state.lesson),
       element("span", {}, say("in_room", { code, people: state.members, seat: state.seat })),
     ),
-    ...called(),
-    ...question(),
-    ...draws(),
-    ...coins(),
-    element("p", { class: "quiet" }, element("a", { href: lessonLink() }, say("open_lesson"))),
+    ...called(state),
+    ...question(state),
+    ...draws(state),
+    ...coins(state),
+    element("p", { class: "quiet" }, element("a", { href: lessonLink(state) }, say("open_lesson"))),
   );
 }
 
-function lessonLink(step = "") {
+/** @type {(state: PhoneState, step?: string) => string} */
+function lessonLink(state, step = "") {
   const asked = { lesson: state.id, ...(step ? { step } : {}), ...(language === "en" ? {} : { lang: language }) };
   return `${DATA.root}learn?${new URLSearchParams(asked)}`;
 }
 
-function called() {
-  if (!state.calls) return [];
+/** @type {(state: PhoneState) => HTMLElement[]} */
+function called(state) {
   const step = state.steps.find(one => one.id === state.called);
+  if (!state.calls || !step) return [];
   return [
     element(
       "p",
       { class: "called" },
       `${say("called")} `,
-      element("a", { href: lessonLink(step.id), html: step.title }),
+      element("a", { href: lessonLink(state, step.id), html: step.title }),
     ),
   ];
 }
 
-function question() {
+/** @type {(state: PhoneState) => HTMLElement[]} */
+function question(state) {
   const asked = state.question;
   if (!asked) return [element("p", { class: "waits" }, say("no_question"))];
+  /** @type {HTMLElement[]} */
   const parts = [element("div", { class: "question", html: asked.text })];
   const open = asked.stage === "voting" && asked.mine === null;
   if (open) parts.push(asked.options.length ? choices(asked) : numberField(asked));
@@ -67,36 +75,39 @@ function question() {
         ),
   );
   if (asked.stage === "discussed") parts.push(element("p", { class: "called" }, say("discuss_now")));
-  if (asked.truth) parts.push(truth(asked));
+  if (asked.truth) parts.push(truth(asked, asked.truth));
   return [element("section", {}, ...parts)];
 }
 
+/** @type {(asked: Question) => Child} */
 function mine(asked) {
   if (asked.mine === null) return "";
   const option = asked.options.find(([key]) => key === asked.mine);
-  return element("strong", option ? { html: option[1] } : { html: `${number(asked.mine)} ${asked.unit}` });
+  return element("strong", option ? { html: option[1] } : { html: `${number(Number(asked.mine))} ${asked.unit}` });
 }
 
-/** The truth, and the reason for what this phone has answered. */
-function truth(asked) {
-  const { value, right, why } = asked.truth;
-  const shown = asked.options.length
-    ? null
-    : element("p", { class: "given", html: `${say("truth")}: <strong>${number(value)} ${asked.unit}</strong>` });
+/**
+ * The truth, and the reason for what this phone has answered.
+ * @type {(asked: Question, truth: Truth) => HTMLElement}
+ */
+function truth(asked, { value, right, why }) {
+  const told = `${say("truth")}: <strong>${number(Number(value))} ${asked.unit}</strong>`;
   return element(
     "div",
     { class: "truth" },
-    shown,
+    asked.options.length ? "" : element("p", { class: "given", html: told }),
     right === null ? "" : element("p", {}, element("strong", {}, say(right ? "you_right" : "you_wrong"))),
     element("div", { html: why }),
   );
 }
 
+/** @type {(asked: Question) => HTMLElement} */
 function choices(asked) {
   return element("div", { class: "choices" }, ...asked.options.map(([key, text]) =>
     element("button", { type: "button", html: text, onclick: () => act({ do: "vote", answer: key }) })));
 }
 
+/** @type {(asked: Question) => HTMLElement} */
 function numberField(asked) {
   const ends = { low: number(asked.low), high: number(asked.high) };
   const range =
@@ -112,6 +123,7 @@ function numberField(asked) {
     autocomplete: "off",
     maxlength: "30",
   });
+  /** @type {(event: Event) => void} */
   const send = event => {
     event.preventDefault();
     const value = Number(field.value.trim().replace(",", ".").replace("−", "-"));
@@ -123,7 +135,8 @@ function numberField(asked) {
     element("button", { type: "submit" }, say("commit")));
 }
 
-function draws() {
+/** @type {(state: PhoneState) => HTMLElement[]} */
+function draws(state) {
   if (!state.draws) return [];
   const found = state.draws.mine;
   const told =
@@ -135,10 +148,11 @@ function draws() {
       element("button", { type: "button", onclick: () => act({ do: "draw", n }) }, say("draw_more", { n })))))];
 }
 
-function coins() {
+/** @type {(state: PhoneState) => HTMLElement[]} */
+function coins(state) {
   if (!state.draws) return [];
   const list = state.coins.length
-    ? say("coins_so_far", { rows: state.coins.length, last: state.coins.at(-1) })
+    ? say("coins_so_far", { rows: state.coins.length, last: state.coins[state.coins.length - 1] })
     : say("coins_about");
   return [element("section", {}, element("h2", {}, say("coins_title")), element("p", {}, list),
     element("p", { class: "quiet" }, heads ? say("heads_so_far", { n: heads }) : ""),
@@ -153,15 +167,19 @@ function coins() {
       } }, say("tails"))))];
 }
 
+/** @type {(text: string) => void} */
 function tell(text) {
   document.querySelector(".told")?.remove();
   if (text) page.prepend(element("p", { class: "told", role: "alert" }, text));
 }
 
+/** @type {(body: Record<string, unknown>) => Promise<boolean>} */
 async function act(body) {
   try {
-    state = await ask(`rooms/${code}`, { body });
-    code = state.code;
+    /** @type {PhoneState} */
+    const told = await ask(`rooms/${code}`, { body });
+    state = told;
+    code = told.code;
     if (kept.at !== code) { kept.at = code; keep(); }  // lessons that this browser opens are in the room, too
     tell("");
     draw();
@@ -181,7 +199,7 @@ async function poll() {
     if (error instanceof Refusal) { if (!await act({ do: "join" })) joining(); }
     else if (!document.querySelector(".told")) {
       tell(say("no_network"));
-      document.querySelector(".told").classList.add("lost");
+      document.querySelector(".told")?.classList.add("lost");
     }
   }
 }
@@ -199,6 +217,7 @@ function joining() {
     maxlength: "12",
     value: code,
   });
+  /** @type {(event: Event) => Promise<void>} */
   const join = async event => {
     event.preventDefault();
     code = field.value.replace(/\s/g, "").toUpperCase();

@@ -1,9 +1,17 @@
 // The teacher's wall: readable from the back row. What it shows changes only by its own buttons.
 
 import { closing, guesses, histogram, intervals, shared } from "./charts.js";
-import { ask, bars, DATA, element, keep, kept, number, Refusal, say, speak, watch } from "./common.js";
+import { ask, bars, DATA, element, keep, kept, namesIn, number, Refusal, say, speak, watch } from "./common.js";
 
-const page = document.getElementById("page");
+/** @import { Child, Draws, Interval, Question, Right, Size, WallState } from "./types.js" */
+
+/**
+ * What a view shows: its parts and buttons, the picture that takes the rest of its place, and the text beside the
+ * invitation where nothing is asked.
+ * @typedef {{ parts: Child[], controls: HTMLElement[], text: string, picture?: (size: Size) => Child }} Shown
+ */
+
+const page = document.getElementById("page") ?? document.body;
 const NEW = "new";  // in the place of a code: a room is opened
 const secretInLink = new URLSearchParams(location.hash.slice(1)).get("teacher");
 if (secretInLink) {
@@ -12,18 +20,24 @@ if (secretInLink) {
   history.replaceState(null, "", location.pathname);  // nobody reads it off the projector
 }
 const secret = kept.secrets[DATA.code] || "";
-let state = null, drawn = "", view = "question", chart = "mean", lost = false, joining = false;
+let drawn = "", lost = false, joining = false;
+/** @type {WallState | null} */
+let state = null;
+/** @type {keyof typeof VIEW} */
+let view = "question";
+/** @type {keyof typeof CHARTS} */
+let chart = "mean";
 
 function draw() {
   const now = JSON.stringify([state, view, chart, lost, joining, innerWidth, innerHeight]);
-  if (now === drawn) return;
+  if (!state || now === drawn) return;
   drawn = now;
   speak(state.language);
-  const focused = document.activeElement?.id, about = VIEW[view]();
+  const focused = document.activeElement?.id, about = VIEW[view](state);
   const inviting = joining || (view === "question" && !state.question);
   page.querySelector(":scope > .waits")?.remove();
-  put(head());
-  put(inviting ? invitation(about.text) : element("section", { class: `${view} large` }, ...about.parts));
+  put(head(state));
+  put(inviting ? invitation(state, about.text) : element("section", { class: `${view} large` }, ...about.parts));
   put(
     foot(about.controls),
     JSON.stringify([
@@ -41,9 +55,13 @@ function draw() {
   if (focused) document.getElementById(focused)?.focus();
 }
 
-/** Put an element in the place of that of its kind, unless this was made with the same `key`: a list that the teacher
- * has just opened would close when a vote comes in. */
+/**
+ * Put an element in the place of that of its kind, unless this was made with the same `key`: a list that the teacher
+ * has just opened would close when a vote comes in.
+ * @type {(made: HTMLElement, key?: string) => void}
+ */
 function put(made, key = "") {
+  /** @type {HTMLElement | null} */
   const old = page.querySelector(`:scope > ${made.localName}`);
   if (key && old?.dataset.key === key) return;
   if (key) made.dataset.key = key;
@@ -54,20 +72,24 @@ function put(made, key = "") {
 /** Large texts where there is room for them: a question with nothing beside it. */
 function fit() {
   const section = page.querySelector("section");
-  if (section.scrollHeight > section.clientHeight) section.classList.remove("large");
+  if (section && section.scrollHeight > section.clientHeight) section.classList.remove("large");
 }
 
-/** The picture of a view, as large as the place that is left for it. */
+/**
+ * The picture of a view, as large as the place that is left for it.
+ * @type {(make?: (size: Size) => Child) => void}
+ */
 function plot(make) {
   const place = page.querySelector(".plot");
   if (!place || !make) return;
   const { width, height } = place.getBoundingClientRect();
-  place.append(make({ wide: Math.floor(width), tall: Math.max(LEAST_TALL, Math.floor(height)) }));
+  place.append(make({ wide: Math.floor(width), tall: Math.max(LEAST_TALL, Math.floor(height)) }) ?? "");
 }
 
 const LEAST_TALL = 160;  // pixels of a picture
 window.addEventListener("resize", () => state && draw());
 
+/** @type {(id: string, key: string, pressed: boolean, choose: () => void) => HTMLElement} */
 function tab(id, key, pressed, choose) {
   return element("button", { type: "button", id, "aria-pressed": String(pressed), onclick: () => {
     choose();
@@ -75,7 +97,10 @@ function tab(id, key, pressed, choose) {
   } }, say(key));
 }
 
-/** The address of the room. Where only this machine finds it, it opens as a student's page: a rehearsal. */
+/**
+ * The address of the room. Where only this machine finds it, it opens as a student's page: a rehearsal.
+ * @type {(tag: "div" | "p") => HTMLElement}
+ */
 function address(tag) {
   const text = DATA.link.replace(/^https?:\/\//, "");
   return element(
@@ -85,7 +110,8 @@ function address(tag) {
   );
 }
 
-function head() {
+/** @type {(state: WallState) => HTMLElement} */
+function head(state) {
   const qr = DATA.unreached
     ? ""
     : element(
@@ -113,7 +139,7 @@ function head() {
     element(
       "nav",
       {},
-      ...Object.keys(VIEW).map((name) =>
+      ...namesIn(VIEW).map((name) =>
         tab(`view-${name}`, `view_${name}`, view === name, () => {
           view = name;
           joining = false;
@@ -125,8 +151,11 @@ function head() {
   );
 }
 
-/** How to come in, as large as it may be, for as long as nothing is asked. */
-function invitation(text) {
+/**
+ * How to come in, as large as it may be, for as long as nothing is asked.
+ * @type {(state: WallState, text: string) => HTMLElement}
+ */
+function invitation(state, text) {
   return element(
     "section",
     { class: "invitation" },
@@ -145,14 +174,16 @@ function invitation(text) {
   );
 }
 
-function questionView() {
+/** @type {(state: WallState) => Shown} */
+function questionView(state) {
   const asked = state.question;
+  /** @type {HTMLSelectElement} */
   const choose = element(
     "select",
     {
       id: "choose",
       "aria-label": say("choose_question"),
-      onchange: (event) => event.target.value && act({ do: "ask", question: event.target.value }),
+      onchange: () => choose.value && act({ do: "ask", question: choose.value }),
     },
     element("option", { value: "" }, say("choose_question")),
     ...state.questions.map((one, index) =>
@@ -197,7 +228,9 @@ function questionView() {
           { class: "truth" },
           asked.options.length
             ? ""
-            : element("p", { html: `<strong>${say("truth")}: ${number(asked.truth.value)} ${asked.unit}</strong>` }),
+            : element("p", {
+                html: `<strong>${say("truth")}: ${number(Number(asked.truth.value))} ${asked.unit}</strong>`,
+              }),
           element("div", { html: asked.truth.why }),
           beforeAndAfter(asked),
         )
@@ -220,9 +253,13 @@ function questionView() {
     ] };
 }
 
-/** How many were right when the question was asked first, and now. */
+/**
+ * How many were right when the question was asked first, and now.
+ * @type {(asked: Question) => Child}
+ */
 function beforeAndAfter(asked) {
   if (!asked.before_and_after) return "";
+  /** @type {(of: Right) => string} */
   const share = ({ right, people }) => people ? number(Math.round(100 * right / people)) : "–";
   const [before, after] = asked.before_and_after;
   return element(
@@ -238,17 +275,20 @@ function beforeAndAfter(asked) {
 }
 
 // One at a time: the back row reads one picture.
+/** @type {Record<"mean" | "histogram" | "intervals" | "shared", (draws: Draws, size: Size) => Child>} */
 const CHARTS = { mean: closing, histogram, intervals, shared };
 
-function drawsView() {
+/** @type {(state: WallState) => Shown} */
+function drawsView(state) {
   const steps = state.steps.filter(step => state.drawing.includes(step.id));
   if (!steps.length) return { parts: [element("p", {}, say("nothing_to_draw"))], controls: [], text: "" };
+  /** @type {HTMLSelectElement} */
   const choose = element(
     "select",
     {
       id: "gather",
       "aria-label": say("gather"),
-      onchange: (event) => event.target.value && act({ do: "gather", step: event.target.value }),
+      onchange: () => choose.value && act({ do: "gather", step: choose.value }),
     },
     element("option", { value: "" }, say("gather")),
     ...steps.map((step) =>
@@ -262,7 +302,7 @@ function drawsView() {
     element(
       "nav",
       {},
-      ...Object.keys(CHARTS).map((name) =>
+      ...namesIn(CHARTS).map((name) =>
         tab(`chart-${name}`, `chart_${name}`, chart === name, () => {
           chart = name;
         }),
@@ -297,20 +337,28 @@ function drawsView() {
 /** A shared N costs so few of the intervals that a class does not see it. */
 const HARDLY = 0.9;
 
-/** How many of the intervals that are drawn contain the truth. */
-function aboutIntervals(draws) {
-  const each = { intervals: draws.each, shared: draws.shared?.each }[chart];
-  if (!each) return chart === "shared" ? say("shared_none") : "";
-  const told = each.filter((one) => one.hit !== null),
-    counts = { hits: told.filter((one) => one.hit).length, all: told.length };
-  if (chart === "intervals") return say("intervals", counts);
-  const { batch, expected } = draws.shared, hardly = expected > HARDLY ? ` ${say("shared_hardly")}` : "";
-  return expected === null
-    ? say("shared_unknown", { ...counts, batch })
-    : say("shared", { ...counts, batch, expected: number(Math.round(100 * expected)) }) + hardly;
+/**
+ * How many of these intervals contain the truth.
+ * @type {(each: Interval[]) => { hits: number, all: number }}
+ */
+function counted(each) {
+  const told = each.filter((one) => one.hit !== null);
+  return { hits: told.filter((one) => one.hit).length, all: told.length };
 }
 
-function paceView() {
+/** @type {(draws: Draws) => string} */
+function aboutIntervals({ each, shared }) {
+  if (chart === "intervals") return say("intervals", counted(each));
+  if (chart !== "shared") return "";
+  if (!shared) return say("shared_none");
+  const counts = { ...counted(shared.each), batch: shared.batch };
+  if (shared.expected === null) return say("shared_unknown", counts);
+  const told = say("shared", { ...counts, expected: number(Math.round(100 * shared.expected)) });
+  return shared.expected > HARDLY ? `${told} ${say("shared_hardly")}` : told;
+}
+
+/** @type {(state: WallState) => Shown} */
+function paceView(state) {
   const most = Math.max(1, ...state.steps.map(step => step.here));
   const last =
     state.released === null ? state.steps.length : state.steps.findIndex((step) => step.id === state.released) + 1;
@@ -349,8 +397,12 @@ function paceView() {
 
 const MORE_SEATS = 40;
 
-/** Who may come in, and whose seats are taken away. */
-function peopleView() {
+/**
+ * Who may come in, and whose seats are taken away.
+ * @type {(state: WallState) => Shown}
+ */
+function peopleView(state) {
+  /** @type {(first: number, last: number) => unknown} */
   const remove = (first, last) => confirm(say("remove_sure", { first, last })) && act({ do: "remove", first, last });
   const fields = ["first", "last"].map((name) =>
     element("input", { type: "text", inputmode: "numeric", id: `remove-${name}`, size: "4", maxlength: "6" }),
@@ -359,6 +411,7 @@ function peopleView() {
     element("label", { for: field.id }, say(["seat_first", "seat_last"][k])),
     field,
   ]);
+  /** @type {(event: Event) => void} */
   const send = event => {
     event.preventDefault();
     const [first, last] = fields.map(field => Number(field.value || NaN));
@@ -407,8 +460,12 @@ function peopleView() {
 
 const VIEW = { question: questionView, draws: drawsView, pace: paceView, people: peopleView };
 
-/** What the view can do, and behind three dots what is rarely needed: it would stand for the class to see otherwise. */
+/**
+ * What the view can do, and behind three dots what is rarely needed: it would stand for the class to see otherwise.
+ * @type {(controls: HTMLElement[]) => HTMLElement}
+ */
 function foot(controls) {
+  /** @type {(id: string, key: string, onclick: EventListener) => HTMLElement} */
   const button = (id, key, onclick) => element("button", { type: "button", id, onclick }, say(key));
   return element(
     "footer",
@@ -416,12 +473,12 @@ function foot(controls) {
     ...controls,
     element(
       "details",
-      { id: "more", open: Boolean(document.getElementById("more")?.open) },
+      { id: "more", open: Boolean(menuOf()?.open) },
       element("summary", { "aria-label": say("more"), title: say("more") }, "⋯"),
       element(
         "div",
         { class: "menu" },
-        ...Object.keys(FILES).map((name) => button(`save-${name}`, `save_${name}`, () => save(name))),
+        ...namesIn(FILES).map((name) => button(`save-${name}`, `save_${name}`, () => save(name))),
         button("copy", "copy_secret", copy),
         button("close", "close", () => confirm(say("close_sure")) && act({ do: "close" })),
       ),
@@ -429,17 +486,22 @@ function foot(controls) {
   );
 }
 
+const menuOf = () => /** @type {HTMLDetailsElement | null} */ (document.getElementById("more"));
+
 // The menu lies over what the class reads, so it goes when it has served or somebody presses elsewhere.
 document.addEventListener("click", ({ target }) => {
-  const menu = document.getElementById("more");
-  if (menu?.open && !target.closest("summary, #copy")) menu.open = false;
+  const menu = menuOf();
+  if (menu?.open && target instanceof Element && !target.closest("summary, #copy")) menu.open = false;
 });
 
-/** The secret stays out of sight: it is copied, not shown. */
-async function copy(event) {
+/**
+ * The secret stays out of sight: it is copied, not shown.
+ * @type {(event: Event) => Promise<void>}
+ */
+async function copy({ target }) {
   try {
     await navigator.clipboard.writeText(`${location.href}#teacher=${secret}`);
-    event.target.textContent = say("copied");
+    if (target instanceof Element) target.textContent = say("copied");
   } catch {
     alert(say("cannot_copy"));
   }
@@ -448,6 +510,7 @@ async function copy(event) {
 const TABLE = { ending: "csv", type: "text/csv" };
 const FILES = { counts: TABLE, draws: TABLE, pooled: TABLE, coins: { ending: "py", type: "text/x-python" } };
 
+/** @type {(name: keyof typeof FILES) => Promise<void>} */
 async function save(name) {
   const { ending, type } = FILES[name];
   const text = await ask(`rooms/${DATA.code}/${name}.${ending}`, { secret });
@@ -459,6 +522,7 @@ async function save(name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+/** @type {(body: { do: string, [name: string]: unknown }) => Promise<void>} */
 async function act(body) {
   try {
     const told = await ask(`rooms/${DATA.code}`, { body, secret });
@@ -472,6 +536,7 @@ async function act(body) {
   }
 }
 
+/** @type {(text: string) => void} */
 function closed(text) {
   state = null;
   page.replaceChildren(element("p", { class: "waits" }, text));
@@ -495,7 +560,10 @@ async function open() {
   }
 }
 
-/** The key of the server, which its owner has seen at its start. */
+/**
+ * The key of the server, which its owner has seen at its start.
+ * @type {(why: string) => void}
+ */
 function askForKey(why) {
   const field = element("input", {
     id: "key",
@@ -504,6 +572,7 @@ function askForKey(why) {
     maxlength: "40",
     value: kept.key || "",
   });
+  /** @type {(event: Event) => void} */
   const send = event => {
     event.preventDefault();
     kept.key = field.value.trim();

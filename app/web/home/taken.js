@@ -9,23 +9,39 @@ import {
   altAt, densityPicture, goTo, kindOf, lossPicture, MOST_LEVEL, numbersAt, setMoving, stepAt,
 } from "./replay.js";
 
-/** What lies between two stored pictures is faded and was never measured: the figure is of the nearer one. */
+/** @import { Field, Figure, Film, Layer, Picture, Surface } from "../canvas/types.js" */
+/** @import { Kind, Replay, Scene } from "./types.js" */
+
+/**
+ * What lies between two stored pictures is faded and was never measured: the figure is of the nearer one.
+ * @type {(replay: Replay) => number}
+ */
 const nearest = ({ scene, at }) => Math.round(Math.min(at, scene.last));
 
-/** A stored picture as densities. */
+/**
+ * A stored picture as densities.
+ * @type {(kind: Kind, k: number) => Field}
+ */
 function densitiesOf({ pictures }, k) {
   const { values, top } = pictures[k];
   const side = Math.sqrt(values.length);
   return { values: Float32Array.from(values, (level) => (level / MOST_LEVEL) * top), rows: side, columns: side };
 }
 
+/** @type {(html: string) => string} */
 const withoutMarks = (html) => html.replace(/<[^>]+>/g, "");
 
-/** The names of lines, and how each is drawn. */
+/**
+ * The names of lines, and how each is drawn.
+ * @type {(picture: Picture) => { label: string, layers: Layer[] }[]}
+ */
 const legendOfLines = ({ layers }) =>
-  layers.filter(({ name }) => name).map((layer) => ({ label: layer.name, layers: [layer] }));
+  layers.flatMap((layer) => (layer.name ? { label: layer.name, layers: [layer] } : []));
 
-/** Loss and mass after each of the stored steps. */
+/**
+ * Loss and mass after each of the stored steps.
+ * @type {(scene: Scene, kind: Kind) => string}
+ */
 function tableOfRun(scene, kind) {
   const head = [
     "step",
@@ -37,7 +53,10 @@ function tableOfRun(scene, kind) {
   return csvOf(head, scene.steps.map((step, k) => [step, kind.true[k], kind.reported[k], kind.mass[k], scene.entropy]));
 }
 
-/** The stored pictures one after the other, and then the replay as it was. */
+/**
+ * The stored pictures one after the other, and then the replay as it was.
+ * @type {(replay: Replay) => Film}
+ */
 function filmOfReplay(replay) {
   const { at, moving } = replay;
   return {
@@ -53,6 +72,7 @@ function filmOfReplay(replay) {
   };
 }
 
+/** @type {(replay: Replay) => Figure | null} */
 export function figureOfReplay(replay) {
   const { root, scene, plane, loss, isCut } = replay;
   if (!root.isConnected) return null;
@@ -67,7 +87,8 @@ export function figureOfReplay(replay) {
   const losses = lossPicture({ scene, at, isCut }, kind, theme);
   const by = isCut ? `${scene.terms} terms` : "exact log det";
   const title = `Density after step ${stepAt(scene, at)}, trained by ${isCut ? `${by} of the series` : `the ${by}`}`;
-  const sized = (box) => ({ note: "", width: box.clientWidth, height: box.clientHeight });
+  /** @type {(surface: Surface) => { note: string, width: number, height: number }} */
+  const sized = ({ box }) => ({ note: "", width: box.clientWidth, height: box.clientHeight });
   return {
     name: `replay ${by} step ${scene.steps[at]}`, title, columns: 2,
     caption: [numbersAt({ scene, at, isCut }, kind).map(withoutMarks).join("; ")], film: filmOfReplay(replay),

@@ -20,12 +20,20 @@ import { isPast, keepMoments, measureLine, nameMoment, placeLine, showTime, star
 import { rememberView } from "./view.js";
 import { say, showChoices, showClasses, showReadouts, showRefusals, showStep, tag } from "./words.js";
 
+/** @import { Frame, Density, Picture } from "./picture.js" */
+/** @import { Moment } from "./film.js" */
+/** @import { LiveTheme, PaneName, Painter, Scene, View } from "./types.js" */
+
 const WRITTEN_MS = 100; // after a picture its step is an attribute of the page
 const EASE = 0.2; // share of the way the colour range goes to its target with each frame
+/** @type {Record<PaneName, Painter>} */
 export const painters = { data: paneData, latent: paneSecond, loss: paneLoss };
 
-/** Draw these panes in the colours of the page, or in a `theme` that was read before: each scene reads it anew. Where
- * the clock draws nothing has another size. */
+/**
+ * Draw these panes in the colours of the page, or in a `theme` that was read before: each scene reads it anew. Where
+ * the clock draws nothing has another size.
+ * @type {(view: View, names: PaneName[], theme?: LiveTheme, isResting?: boolean) => void}
+ */
 export function paint(view, names, theme = (view.theme = readTheme(view.root)), isResting = false) {
   if (!view.scene || !view.size || !view.root.isConnected) return;
   const began = performance.now();
@@ -42,7 +50,10 @@ export function paint(view, names, theme = (view.theme = readTheme(view.root)), 
   showTime(view);
 }
 
-/** All that may follow from a new scene, another view or a truth that has come; the panes apart. */
+/**
+ * All that may follow from a new scene, another view or a truth that has come; the panes apart.
+ * @type {(view: View) => void}
+ */
 export function showWords(view) {
   showChoices(view);
   showReadouts(view);
@@ -52,31 +63,53 @@ export function showWords(view) {
   showRefusals(view);
 }
 
-/** The density of the picture, whose colours end where they were led. */
-const ledDensity = ({ picture: { density }, colourTop }) => ({ ...density, top: colourTop });
+/**
+ * The density of the picture, whose colours end where they were led.
+ * @type {(view: View, picture: Picture) => Density}
+ */
+const ledDensity = ({ colourTop }, { density }) => ({ ...density, top: colourTop });
 
-/** The density of the picture on its way, where its colours end, and what is seen of it closely. */
-export const drawnDensity = (view) => mixedDensity(view.before?.density, ledDensity(view), view.share);
+/**
+ * The density of the picture on its way, where its colours end, and what is seen of it closely.
+ * @type {(view: View, picture: Picture) => Density}
+ */
+export const drawnDensity = (view, picture) =>
+  mixedDensity(view.before?.density, ledDensity(view, picture), view.share);
 
-/** The density that training believes in, on its way; null where it is not known. */
-export const drawnBelief = ({ before, picture: { believed }, share }) =>
-  believed && mixedDensity(before?.believed, believed, share);
+/**
+ * The density that training believes in, on its way; null where it is not known.
+ * @type {(view: View, picture: Picture) => Density | null}
+ */
+export const drawnBelief = ({ before, share }, { believed }) =>
+  believed && mixedDensity(before?.believed ?? undefined, believed, share);
 
-/** Its samples on their way; null where it has none. */
-export const drawnSamples = ({ before, picture: { samples }, share }) =>
+/**
+ * Its samples on their way; null where it has none.
+ * @type {(view: View, picture: Picture) => Float32Array | null}
+ */
+export const drawnSamples = ({ before, share }, { samples }) =>
   samples && mixed(before?.samples, samples, share);
 
-/** What is drawn now, for the next picture to begin from. */
+/**
+ * What is drawn now, for the next picture to begin from.
+ * @type {(view: View) => Picture | null}
+ */
 function drawnNow(view) {
   const { picture, before, share } = view;
   if (!picture || !moves(view) || isCalm()) return null;
-  return mixedPicture(before, { ...picture, density: ledDensity(view) }, share);
+  return mixedPicture(before, { ...picture, density: ledDensity(view, picture) }, share);
 }
 
-/** Whether one picture follows the other. */
+/**
+ * Whether one picture follows the other.
+ * @type {(view: View) => boolean}
+ */
 export const moves = (view) => Boolean(isPast(view) ? view.time.replay : view.scene.playing);
 
-/** Let a moment be what is drawn: a frame at once, weights as soon as they are evaluated. */
+/**
+ * Let a moment be what is drawn: a frame at once, weights as soon as they are evaluated.
+ * @type {(view: View, moment: Moment) => void}
+ */
 export function draw(view, moment) {
   if (moment.weights) {
     evaluate(view, moment);
@@ -84,20 +117,27 @@ export function draw(view, moment) {
   }
   forgetEvaluation(view);
   const { frame } = moment;
+  if (!frame) return;
   if (isPast(view)) view.depth.wanted = view.depth.at = frame.depth ?? lastStage(view); // it has no other
   pace(view);
   show(view, pictureOfFrame(frame, view.scene));
   play(view);
 }
 
-/** A newer moment has come; an earlier one that is shown stays. */
+/**
+ * A newer moment has come; an earlier one that is shown stays.
+ * @type {(view: View, moment: Moment) => void}
+ */
 export function take(view, moment) {
   view.newest = moment;
   if (isPast(view)) showTime(view);
   else draw(view, moment);
 }
 
-/** Let a picture take the place of the one before. Where the colours end follows slowly. */
+/**
+ * Let a picture take the place of the one before. Where the colours end follows slowly.
+ * @type {(view: View, picture: Picture) => void}
+ */
 export function show(view, picture) {
   const before = view.isCut ? null : drawnNow(view);
   const isFirst = !view.picture;
@@ -105,7 +145,7 @@ export function show(view, picture) {
   view.colourTop = before ? before.density.top * (target / before.density.top) ** EASE : target;
   if (view.depth.wanted === null) adoptDepth(view);
   Object.assign(view, { before, picture, began: performance.now(), share: before ? 0 : 1, isCut: false });
-  say(view.panes.data.caption, stepName(picture.step));
+  if (view.panes.data.caption) say(view.panes.data.caption, stepName(picture.step));
   showStep(view);
   paintPlanes(view);
   showRefusals(view);
@@ -117,25 +157,37 @@ export function show(view, picture) {
   writeLater(view);
 }
 
-/** Streamlit's style sheets have attributes of the page within `:has`: written with each picture they take most of the
- * time. */
+/**
+ * Streamlit's style sheets have attributes of the page within `:has`: written with each picture they take most of the
+ * time.
+ * @type {(view: View) => void}
+ */
 function writeLater(view) {
   view.writing ||= setTimeout(() => {
-    view.writing = 0;
+    view.writing = undefined;
     tag(view.root, "data-step", view.picture?.step ?? "");
     tag(view.root, "data-frames", view.frames);
   }, WRITTEN_MS);
 }
 
-/** What moves with the flow. */
+/**
+ * What moves with the flow.
+ * @type {(view: View) => void}
+ */
 export function paintPlanes(view) {
   paint(view, movingPlanes(view), view.theme, true);
 }
 
-/** A glide draws by itself. */
+/**
+ * A glide draws by itself.
+ * @type {(view: View) => PaneName[]}
+ */
 const movingPlanes = (view) => (view.shows === "truth" || view.depth.request ? ["data"] : ["data", "latent"]);
 
-/** One animation frame of the clock: runs while one picture turns into the next, rests otherwise. */
+/**
+ * One animation frame of the clock: runs while one picture turns into the next, rests otherwise.
+ * @type {(view: View) => void}
+ */
 function tick(view) {
   if (view.share >= 1 || !view.root.isConnected) {
     view.ticking = false;
@@ -152,6 +204,7 @@ function tick(view) {
   view.rest = 2 * performance.now() - now; // drawing gets at most half of the time
 }
 
+/** @type {(view: View) => void} */
 export function play(view) {
   if (view.ticking) return;
   view.ticking = true;
@@ -159,10 +212,16 @@ export function play(view) {
   tick(view);
 }
 
-/** A frame of the server's has come. Of an edited flow, or at another depth, another may come of the same step. */
+/** @type {(one: unknown, other: unknown) => boolean} */
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+/**
+ * A frame of the server's has come. Of an edited flow, or at another depth, another may come of the same step.
+ * @type {(view: View, frame: Frame) => void}
+ */
 export function takeFrame(view, frame) {
   const { newest, scene: { run }, evaluation, last } = view;
-  if (frame.step < last || JSON.stringify(frame) === JSON.stringify(newest?.frame)) return;
+  if (frame.step < last || isSame(frame, newest?.frame)) return;
   if (frame.step === last && newest?.weights && !evaluation.isRefused) return; // another page wanted it
   view.last = frame.step;
   const moment = { run, step: frame.step, frame };
@@ -170,12 +229,12 @@ export function takeFrame(view, frame) {
   take(view, moment);
 }
 
+/** @type {(view: View, scene: Scene) => void} */
 export function receive(view, scene) {
   const before = view.scene;
   // What is the same is not unpacked again.
-  for (const name of ["points", "labels"]) {
-    if (before && JSON.stringify(before[name]) === JSON.stringify(scene[name])) scene[name] = before[name];
-  }
+  if (before && isSame(before.points, scene.points)) scene.points = before.points;
+  if (before && isSame(before.labels, scene.labels)) scene.labels = before.labels;
   view.scene = scene;
   if (before?.run !== scene.run) startRun(view, before);
   if (scene.weights && scene.weights !== before?.weights) takeWeights(view, bytesOf(scene.weights).buffer);
@@ -195,6 +254,7 @@ export function receive(view, scene) {
   play(view);
 }
 
+/** @type {(view: View, before: Scene | undefined) => void} */
 function startRun(view, before) {
   view.last = -1;
   view.newest = view.picture = view.before = null;

@@ -1,9 +1,10 @@
 // The element: its buttons, its size, its zooms; and what the components of the live picture hand over to it.
 
 import { surfaceIn } from "../canvas/plane.js";
+import { partOf, partOfKind } from "../part.js";
 import { offer } from "../take/menu.js";
 import { askByChannel, closeChannel } from "./channel.js";
-import { paint, painters, receive, showWords } from "./clock.js";
+import { paint, receive, showWords } from "./clock.js";
 import { askForDepth, choose, halt } from "./depth.js";
 import { closeEvaluation, goOn, newEvaluation } from "./evaluation.js";
 import { dismissHints } from "./hints.js";
@@ -21,6 +22,11 @@ import { mountTime, newTime } from "./time.js";
 import { recallView, rememberView } from "./view.js";
 import { placeNumbers, showReadouts, showRefusals } from "./words.js";
 
+/** @import { Window } from "../canvas/types.js" */
+/** @import { Hands, HeardTruth, PaneName, Scene, Shows, View } from "./types.js" */
+
+/** @typedef {HTMLElement & { live?: View }} Root the element, which has its view */
+
 const TWO = 700; // pixels of width from which two planes stand side by side
 const GAP = 20; // between them; the same as in panes.css
 const AROUND = 224; // pixels of a window's height that planes and loss leave to all else
@@ -29,19 +35,35 @@ const [LEAST, MOST] = [280, 1000]; // sides of planes
 const LOSS_HEIGHT = 136; // height of the loss
 const TALL_LOSS = 214; // the same where its curves are what is looked at, and where the page scrolls anyway
 const MOST_LOSS = 260; // where planes leave room
+/** @type {Set<View>} */
 export const views = new Set();
+const NO_SCENE = /** @type {Scene} */ (/** @type {unknown} */ (null)); // until the first is received
+/** @type {PaneName[]} */
+export const PANES = ["data", "latent", "loss"];
+/** @type {Shows[]} */
+const SECOND = ["latent", "truth", "difference", "believed"];
 
-/** Panes that show one space zoom together. */
+/**
+ * @param {string | undefined} name
+ * @returns {name is PaneName}
+ */
+export const isPane = (name) => PANES.some((one) => one === name);
+
+/**
+ * Panes that show one space zoom together.
+ * @type {(view: View, name: PaneName) => PaneName | null}
+ */
 export const spaceOf = (view, name) =>
-  view.slow ? spaceInParts(view, name) : name === "latent" && view.shows !== "latent" ? "data" : name;
+  view.slow ? spaceInParts(view.slow, name) : name === "latent" && view.shows !== "latent" ? "data" : name;
 
+/** @type {(view: View, name: PaneName, ranges: Window | null) => PaneName[]} */
 export function zoom(view, name, ranges) {
   const space = spaceOf(view, name);
   if (space === null) return [];
   view.zoom[space] = ranges;
   rememberView(view);
   if (space === "data") goOn(view);
-  return Object.keys(view.panes).filter((other) => spaceOf(view, other) === space);
+  return PANES.filter((other) => spaceOf(view, other) === space);
 }
 
 /** Pixels of height that the settings of a lesson's step take, where they have no room in the row of Play. */
@@ -52,7 +74,10 @@ function settingsBelow() {
   return play && settings && settings.top >= play.bottom ? Math.round(settings.bottom - play.bottom) : 0;
 }
 
-/** Sizes from the window, and from what is looked at, so that no picture ever moves another. */
+/**
+ * Sizes from the window, and from what is looked at, so that no picture ever moves another.
+ * @type {(view: View) => void}
+ */
 export function fit(view) {
   const { root } = view;
   const isOfCurves = Boolean(view.scene?.curves);
@@ -67,21 +92,24 @@ export function fit(view) {
   const side = columns === 2 ? Math.min((width - GAP) / 2, Math.max(LEAST, Math.min(MOST, room - wanted))) : width;
   const most = isBeside && !isOfCurves ? LOSS_HEIGHT : MOST_LOSS;
   const loss = columns === 2 ? Math.max(LOSS_HEIGHT, Math.min(most, room - side)) : wanted;
-  root.dataset.columns = columns;
+  root.dataset.columns = String(columns);
   root.style.setProperty("--side", `${Math.floor(side)}px`);
   root.style.setProperty("--loss", `${Math.floor(loss)}px`);
-  paint(view, Object.keys(painters));
+  paint(view, PANES);
   showProbe(view);
 }
 
+/** @type {(view: View, pane: PaneName, button: HTMLElement) => void} */
 export function setLayer(view, pane, button) {
   const on = button.getAttribute("aria-pressed") !== "true";
-  const name = `${pane}.${button.dataset.layer}`;
-  button.setAttribute("aria-pressed", on);
-  view.layers[pane][button.dataset.layer] = on;
+  const { layer = "" } = button.dataset;
+  const name = `${pane}.${layer}`;
+  button.setAttribute("aria-pressed", String(on));
+  view.layers[pane][layer] = on;
   if (!view.toggled.delete(name)) view.toggled.add(name);
 }
 
+/** @type {(view: View, pane: PaneName, button: HTMLElement) => void} */
 function toggle(view, pane, button) {
   setLayer(view, pane, button);
   rememberView(view);
@@ -90,7 +118,10 @@ function toggle(view, pane, button) {
   goOn(view);
 }
 
-/** Show the latent space, the truth or the difference in the second pane. */
+/**
+ * Show the latent space, the truth or the difference in the second pane.
+ * @type {(view: View, shows: Shows) => void}
+ */
 function look(view, shows) {
   if (shows !== "latent") halt(view);
   view.shows = shows;
@@ -100,48 +131,58 @@ function look(view, shows) {
   goOn(view);
 }
 
-function mount(root) {
+/** @type {(root: HTMLElement, hands: Hands) => View} */
+function mount(root, hands) {
+  const slider = partOfKind(root, ".live-depth input", HTMLInputElement);
+  /** @type {View} */
   const view = {
-    root, scene: null, rest: 0, spacing: 125, shows: "latent", zoom: {},
+    ...hands, root, scene: NO_SCENE, rest: 0, spacing: 125, shows: "latent", zoom: {}, last: -1,
+    ticking: false, recalled: {}, toggled: new Set(), colourTop: 0,
     // The newest moment, and what is drawn of it or another one; how far that has come from what was drawn before it.
-    newest: null, picture: null, before: null, began: 0, share: 1, isCut: false, frames: 0, writing: 0,
+    newest: null, picture: null, before: null, began: 0, share: 1, isCut: false, frames: 0, writing: undefined,
     pulse: newPulse(), evaluation: newEvaluation(), early: null, refused: "", channel: null,
     drawing: 0 /* milliseconds in all */,
     probe: { x: null, at: null, drawn: [] }, slow: null /* a step in its parts, while it is shown */, theme: undefined,
-    size: "", gone: new AbortController(), time: newTime(),
-    panes: {}, layers: {}, depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0 },
-    slider: root.querySelector(".live-depth input"),
+    size: "", gone: new AbortController(), time: /** @type {View["time"]} */ (newTime()),
+    panes: /** @type {View["panes"]} */ ({}), layers: { data: {}, latent: {}, loss: {} },
+    depth: { at: 0, wanted: null, asked: null, request: 0, rest: 0, rate: 0, time: 0 },
+    slider, observer: new ResizeObserver(() => fit(view)),
   };
-  for (const section of root.querySelectorAll("[data-pane]")) {
-    const name = section.dataset.pane;
-    const [box, caption] = [".live-plot", ".live-step"].map((part) => section.querySelector(part));
+  for (const name of PANES) {
+    const section = partOf(root, `[data-pane=${name}]`);
+    const box = partOf(section, ".live-plot");
+    /** @type {(ranges: Window | null) => void} */
     const moved = (ranges) => paint(view, zoom(view, name, ranges));
     const surface = surfaceIn(box, {
       moved,
-      pressed: (place) => view.scene && spaceOf(view, name) === "data" && pinAt(view, place),
-      told: (place) => (name === "loss" ? toldLosses : told)(surface.picture, place, view.scene.loss_unit),
+      pressed: (place) => { if (view.scene && spaceOf(view, name) === "data") pinAt(view, place); },
+      told: (place) => {
+        const { picture } = surface;
+        if (!picture) return "";
+        return name === "loss" ? toldLosses(picture, place, view.scene.loss_unit) : told(picture, place);
+      },
     });
     if (name !== "loss") {
       box.addEventListener("keydown", (event) => onProbeKey(view, name, event));
       steer(surface, moved);
     }
-    view.panes[name] = { section, box, caption, surface };
-    view.layers[name] = {};
-    for (const button of section.querySelectorAll("[data-layer]")) {
-      view.layers[name][button.dataset.layer] = button.getAttribute("aria-pressed") === "true";
+    view.panes[name] = { section, box, caption: section.querySelector(".live-step"), surface };
+    /** @type {NodeListOf<HTMLElement>} */
+    const buttons = section.querySelectorAll("[data-layer]");
+    for (const button of buttons) {
+      view.layers[name][button.dataset.layer ?? ""] = button.getAttribute("aria-pressed") === "true";
       button.addEventListener("click", () => toggle(view, name, button));
     }
   }
-  for (const button of root.querySelectorAll("[data-view]")) {
-    button.addEventListener("click", () => look(view, button.dataset.view));
+  for (const shows of SECOND) {
+    partOf(root, `[data-view=${shows}]`).addEventListener("click", () => look(view, shows));
   }
   view.slider.addEventListener("input", () => choose(view));
   view.slider.addEventListener("change", () => askForDepth(view));
   listenToProbe(view);
-  root.querySelector("[data-dismiss]").addEventListener("click", dismissHints);
+  partOf(root, "[data-dismiss]").addEventListener("click", dismissHints);
   root.style.setProperty("--samples", COLOURS.samples);
   root.style.setProperty("--held", COLOURS.held);
-  view.observer = new ResizeObserver(() => fit(view));
   view.observer.observe(root);
   window.addEventListener("resize", () => fit(view), { signal: view.gone.signal });
   document.addEventListener("visibilitychange", () => {
@@ -156,6 +197,7 @@ function mount(root) {
   return view;
 }
 
+/** @type {(view: View) => void} */
 function unmount(view) {
   halt(view);
   stopReplay(view);
@@ -167,26 +209,36 @@ function unmount(view) {
   views.delete(view);
 }
 
-/** What the page shows now, in the element of the panes: Streamlit may make another of them. */
+/**
+ * What the page shows now, in the element of the panes: Streamlit may make another of them.
+ * @type {(root: Root, data: Scene, hands: Hands) => void}
+ */
 export function showScene(root, data, hands) {
-  root.live ??= mount(root);
-  Object.assign(root.live, hands);
-  receive(root.live, data);
+  const view = Object.assign(root.live ?? mount(root, hands), hands);
+  root.live = view;
+  receive(view, data);
 }
 
+/** @type {(root: Root) => void} */
 export function takeAway(root) {
   if (root.live) unmount(root.live);
 }
 
-/** Where the large numbers stand. */
+/**
+ * Where the large numbers stand.
+ * @type {(root: HTMLElement) => void}
+ */
 export function showNumbersIn(root) {
   if (placeNumbers(root)) readPresenter();
   showPresenter();
   for (const view of views) if (view.scene) showReadouts(view);
 }
 
-/** A true density by its name; without numbers nobody knows it. */
-export function hearTruth({ id, ...truth }) {
-  if (truth.density) truths.set(id, truth);
+/**
+ * A true density by its name.
+ * @type {(heard: HeardTruth) => void}
+ */
+export function hearTruth({ id, density, ...colours }) {
+  if (density) truths.set(id, { ...colours, density });
   for (const view of views) if (view.scene?.truth === id && view.shows !== "latent") look(view, view.shows);
 }

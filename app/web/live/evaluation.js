@@ -6,7 +6,7 @@ import { openEvaluator } from "../flow/client.js";
 import { decodeMessage } from "../flow/message.js";
 import { askByChannel } from "./channel.js";
 import { moves, paintPlanes, play, show, take as takeMoment } from "./clock.js";
-import { decode } from "./decode.js";
+import { decodeFloats } from "./decode.js";
 import { noiseOf } from "../flow/noise.js";
 import { showProbe } from "./probe.js";
 import { topOf } from "./picture.js";
@@ -87,7 +87,7 @@ export function takeWeights(view, weights) {
   }
   if (step < view.last || isSame(weights, view.newest?.weights)) return;
   view.last = step;
-  const moment = { run, step, weights };
+  const moment = { run: view.scene.run, step, weights };
   keepMoments(view, [moment]);
   takeMoment(view, moment);
 }
@@ -210,7 +210,7 @@ function inTime(work) {
  * @returns {Promise<Found | null>}
  */
 async function foundOf(evaluator, { densities, linePoints, samples, point }, scene) {
-  const data = /** @type {Float32Array} */ (decode(scene.points));
+  const data = decodeFloats(scene.points);
   const lines = linePoints ? gridLines(scene.window, linePoints) : new Float32Array(0);
   const isBelief = (/** @type {Nodes} */ { kind }) => kind.startsWith("believed");
   const [ours, beliefs, stages, drawn, terms] = await Promise.all([

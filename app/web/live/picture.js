@@ -1,7 +1,7 @@
 // A picture: what is drawn of a flow at one step. The browser works it out from weights, or the server has sent it as a
 // frame. Its numbers are in the flow's units: a density per unit area, places as pairs x, y.
 
-import { decode } from "./decode.js";
+import { decodeFloats } from "./decode.js";
 
 /** @import { Field, Packed, Window } from "../canvas/types.js" */
 
@@ -39,9 +39,6 @@ import { decode } from "./decode.js";
  * @property {number | null} depth
  */
 
-/** The numbers of a frame. @param {Packed} packed @returns {Float32Array} */
-const numbersOf = (packed) => decode(packed);
-
 /**
  * The picture of a frame.
  * @param {Frame} frame
@@ -50,16 +47,16 @@ const numbersOf = (packed) => decode(packed);
  */
 export function pictureOfFrame({ step, density, latent, grid, samples, depth }, { blocks }) {
   const [rows, columns] = density.shape;
-  const field = { values: numbersOf(density), rows, columns };
+  const field = { values: decodeFloats(density), rows, columns };
   return {
     step,
     density: { field, top: topOf(field), part: null },
     believed: null,
     ways: {
-      first: depth ?? blocks + 1, count: 1, points: numbersOf(latent), lines: numbersOf(grid),
+      first: depth ?? blocks + 1, count: 1, points: decodeFloats(latent), lines: decodeFloats(grid),
       linePoints: grid.shape[1],
     },
-    samples: samples && numbersOf(samples),
+    samples: samples && decodeFloats(samples),
     refusal: "",
     terms: null,
   };

@@ -4,8 +4,11 @@
 import { isCalm } from "../canvas/page.js";
 import { isPast, leavePast, momentShown, momentsOf, showMoment, showTime, tellNow } from "./time.js";
 
+/** @import { View } from "./types.js" */
+
 const PER_SECOND = 10; // kept moments, at speed 1
 
+/** @type {(view: View) => void} */
 export function replay(view) {
   const moments = momentsOf(view);
   if (moments.length < 2) return;
@@ -18,6 +21,7 @@ export function replay(view) {
   advanceReplay(view);
 }
 
+/** @type {(view: View) => void} */
 function advanceReplay(view) {
   const { time } = view;
   const { replay } = time;
@@ -25,11 +29,11 @@ function advanceReplay(view) {
   replay.request = requestAnimationFrame(() => advanceReplay(view));
   const now = performance.now();
   const moments = momentsOf(view);
-  const [first, last] = [moments[0].step, moments.at(-1).step];
+  const [first, last] = [moments[0].step, moments[moments.length - 1].step];
   const perSecond = PER_SECOND * Number(time.bar.speed.value);
   const passed = Math.min(now - replay.time, 200); // a page in the background stands still
   replay.time = now;
-  if (replay.begins !== null && view.picture.step !== replay.begins) return; // its picture is still on its way
+  if (replay.begins !== null && view.picture?.step !== replay.begins) return; // its picture is still on its way
   replay.begins = null;
   replay.at += (passed / 1000) * perSecond * ((last - first) / (moments.length - 1));
   if (replay.at >= last) {
@@ -47,13 +51,17 @@ function advanceReplay(view) {
   }
 }
 
+/** @type {(view: View) => void} */
 export function stopReplay(view) {
   if (!view.time.replay) return;
   cancelAnimationFrame(view.time.replay.request);
   view.time.replay = null;
 }
 
-/** It stands at the moment that it has come to. */
+/**
+ * It stands at the moment that it has come to.
+ * @type {(view: View) => void}
+ */
 export function pauseReplay(view) {
   stopReplay(view);
   showTime(view);

@@ -2,6 +2,10 @@
 
 import { hearTruth } from "./element.js";
 
+/** @import { Call } from "../types.js" */
+/** @import { HeardTruth } from "./types.js" */
+
+/** @type {(call: Call<HeardTruth>) => void} */
 export default function ({ data }) {
   hearTruth(data);
 }

@@ -3,23 +3,35 @@
 
 import { GREY, rgb, SIGNED, VIRIDIS } from "../canvas/colours.js";
 import { shown } from "../canvas/numbers.js";
-import { pageTheme, penOf } from "../canvas/page.js";
+import { contextOf, pageTheme, penOf } from "../canvas/page.js";
 import { ticksOf } from "../canvas/ticks.js";
 import { unpacked } from "../canvas/unpack.js";
+import { partOf } from "../part.js";
 import { menuIn } from "../take/menu.js";
+
+/** @import { Figure, Pen, Place, Range, Theme, Window } from "../canvas/types.js" */
+/** @import { Call } from "../types.js" */
+/** @import { Data, Draw, Frame, Scene, Side, View } from "./types.js" */
 
 const INFINITE = 255; // the level of what is no number
 const LINE = "#D55E00";
 const MARGIN = { left: 46, right: 10, top: 6, axis: 36, bar: 40 };
 const DISC = 1.06; // half the side of the disc's square
+/** @type {Window} */
+const OF_DISC = [[-DISC, DISC], [-DISC, DISC]];
 const FAINT = 0.1;
 const CLICK = 4; // pixels that a click may move
+/** @type {Record<string, [number, number]>} */
 const MOVES = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 const TICKS = 5; // on an axis, at most one more
 const WAIT = 250; // milliseconds without another arrow key before the page is told
+/** @type {WeakMap<HTMLElement, View>} */
 const views = new WeakMap();
 
-/** 255 colours between the stops, [r, g, b] each. */
+/**
+ * 255 colours between the stops, [r, g, b] each.
+ * @type {(stops: string[]) => number[][]}
+ */
 function palette(stops) {
   const colours = stops.map(rgb);
   return Array.from({ length: 255 }, (_, level) => {
@@ -31,17 +43,23 @@ function palette(stops) {
 
 const PALETTES = { viridis: palette(VIRIDIS), signed: palette(SIGNED) };
 
-/** The scene with its arrays decoded; positions of the disc as numbers. */
-function decode(scene) {
-  const part = (name) => unpacked(scene[name]);
-  const eigenvalues = Float32Array.from(part("eigenvalues"), (v) => (v / 32767 - 1) * DISC);
-  return { ...scene, level: part("level"), radius: part("radius"), eigenvalues, error: part("error") };
+/**
+ * The scene with its arrays decoded; positions of the disc as numbers.
+ * @type {(data: Data) => Scene}
+ */
+function decode(data) {
+  const [level, radius, places, error] = [data.level, data.radius, data.eigenvalues, data.error].map(unpacked);
+  const eigenvalues = Float32Array.from(places, (v) => (v / 32767 - 1) * DISC);
+  return { ...data, level, radius, eigenvalues, error };
 }
 
-/** Where a canvas draws: the plot's square, and the data that it covers. */
+/**
+ * Where a canvas draws: the plot's square, and the data that it covers.
+ * @type {(canvas: HTMLCanvasElement, scene: Scene) => Frame}
+ */
 function frameOf(canvas, scene) {
   const side = canvas.clientWidth - MARGIN.left - MARGIN.right;
-  const [x, y] = canvas.dataset.view === "map" ? cellWindow(scene) : [[-DISC, DISC], [-DISC, DISC]];
+  const [x, y] = canvas.dataset.view === "map" ? cellWindow(scene) : OF_DISC;
   const height = canvas.dataset.view === "map" ? side * (y[1] - y[0]) / (x[1] - x[0]) : side;
   return {
     left: MARGIN.left, top: MARGIN.top, width: side, height, x, y,
@@ -56,45 +74,62 @@ function frameOf(canvas, scene) {
   };
 }
 
-/** The window with half a cell more on each side, since nodes lie in the middle of their cells. */
+/**
+ * The window with half a cell more on each side, since nodes lie in the middle of their cells.
+ * @type {(scene: Scene) => Window}
+ */
 function cellWindow({ window, n }) {
-  return window.map(([low, high]) => {
+  /** @type {(range: Range) => Range} */
+  const wider = ([low, high]) => {
     const half = (high - low) / (n - 1) / 2;
     return [low - half, high + half];
-  });
+  };
+  return [wider(window[0]), wider(window[1])];
 }
 
+/** @type {(scene: Scene, i: number) => Place} */
 function nodeOf({ window, n }, i) {
   const [x, y] = window;
   return [x[0] + ((i % n) * (x[1] - x[0])) / (n - 1), y[0] + (Math.floor(i / n) * (y[1] - y[0])) / (n - 1)];
 }
 
+/** @type {(scene: Scene, a: number, b: number) => number} */
 function nodeAt({ window, n }, a, b) {
+  /** @type {(v: number, range: Range) => number} */
   const place = (v, [low, high]) => Math.max(0, Math.min(n - 1, Math.round(((v - low) / (high - low)) * (n - 1))));
   return place(b, window[1]) * n + place(a, window[0]);
 }
 
-/** 1 for every node that is marked, or for all where nothing is. */
+/**
+ * 1 for every node that is marked, or for all where nothing is.
+ * @type {(view: View) => Uint8Array}
+ */
 function litNodes({ scene, brush }) {
   const lit = new Uint8Array(scene.n ** 2).fill(brush ? 0 : 1);
   if (!brush) return lit;
   const [[x0, x1], [y0, y1]] = brush.box;
+  /** @type {(a: number, b: number) => boolean} */
   const inside = (a, b) => a >= x0 && a <= x1 && b >= y0 && b <= y1;
   for (let i = 0; i < lit.length; i++) {
     const e = scene.eigenvalues.subarray(4 * i, 4 * i + 4);
-    lit[i] = brush.view === "map" ? inside(...nodeOf(scene, i)) : inside(e[0], e[1]) || inside(e[2], e[3]);
+    lit[i] = Number(brush.view === "map" ? inside(...nodeOf(scene, i)) : inside(e[0], e[1]) || inside(e[2], e[3]));
   }
   return lit;
 }
 
-/** The pen of a canvas that is as high as this, unless `given` is to draw in its place. */
+/**
+ * The pen of a canvas that is as high as this, unless `given` is to draw in its place.
+ * @type {(canvas: HTMLCanvasElement, height: number, given: Pen | null) => Pen}
+ */
 function prepared(canvas, height, given) {
   if (given) return given;
   canvas.style.height = `${height}px`;
   return penOf(canvas, canvas.clientWidth, height, window.devicePixelRatio || 1);
 }
 
+/** @type {(pen: Pen, frame: Frame, theme: Theme, titles: [string, string]) => void} */
 function drawAxes(pen, frame, theme, [xTitle, yTitle]) {
+  /** @type {(size: number) => string} */
   const style = (size) => `${size}px ${theme.font}`;
   pen.strokeStyle = theme.ink(0.25);
   pen.lineWidth = 1;
@@ -121,7 +156,10 @@ function drawAxes(pen, frame, theme, [xTitle, yTitle]) {
   pen.restore();
 }
 
-/** A bar of colours with its numbers, below the axes. */
+/**
+ * A bar of colours with its numbers, below the axes.
+ * @type {(pen: Pen, frame: Frame, theme: Theme, colours: number[][], range: Range, title: string) => void}
+ */
 function drawBar(pen, frame, theme, colours, [low, high], title) {
   const top = frame.top + frame.height + MARGIN.axis + 2;
   for (let k = 0; k < frame.width; k++) {
@@ -140,8 +178,9 @@ function drawBar(pen, frame, theme, colours, [low, high], title) {
   }
 }
 
-function drawBrush(pen, frame, { brush }, view, theme) {
-  if (brush?.view !== view) return;
+/** @type {(pen: Pen, frame: Frame, view: View, side: Side, theme: Theme) => void} */
+function drawBrush(pen, frame, { brush }, side, theme) {
+  if (brush?.view !== side) return;
   const [[x0, x1], [y0, y1]] = brush.box;
   const [a, b] = frame.toPixel(x0, y1);
   const [c, d] = frame.toPixel(x1, y0);
@@ -151,6 +190,7 @@ function drawBrush(pen, frame, { brush }, view, theme) {
   pen.setLineDash([]);
 }
 
+/** @type {Draw} */
 function drawMap(view, canvas, lit, theme, given = null) {
   const { scene } = view;
   const { n } = scene;
@@ -165,19 +205,19 @@ function drawMap(view, canvas, lit, theme, given = null) {
     image.data[place + 3] = lit[i] ? 255 : 255 * FAINT;
   }
   const small = Object.assign(document.createElement("canvas"), { width: n, height: n });
-  small.getContext("2d").putImageData(image, 0, 0);
+  contextOf(small).putImageData(image, 0, 0);
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, frame.left, frame.top, frame.width, frame.height);
   pen.imageSmoothingEnabled = true;
-  if (scene.limit !== null) drawContour(pen, frame, scene);
+  if (scene.limit !== null) drawContour(pen, frame, scene, scene.limit);
   drawAxes(pen, frame, theme, scene.axes);
   drawBar(pen, frame, theme, colours, scene.range, scene.unit);
   drawBrush(pen, frame, view, "map", theme);
   if (view.picked !== null) {
     const [p, q] = frame.toPixel(...nodeOf(scene, view.picked));
-    for (const [colour, wide] of [["#fff", 4], ["#000", 2]]) {
+    for (const { colour, width } of [{ colour: "#fff", width: 4 }, { colour: "#000", width: 2 }]) {
       pen.strokeStyle = colour;
-      pen.lineWidth = wide;
+      pen.lineWidth = width;
       pen.beginPath();
       pen.arc(p, q, 7, 0, 2 * Math.PI);
       pen.stroke();
@@ -185,10 +225,15 @@ function drawMap(view, canvas, lit, theme, given = null) {
   }
 }
 
-/** Where the radius passes the limit, by marching squares between the nodes. */
-function drawContour(pen, frame, scene) {
-  const { n, radius, limit } = scene;
+/**
+ * Where the radius passes the limit, by marching squares between the nodes.
+ * @type {(pen: Pen, frame: Frame, scene: Scene, limit: number) => void}
+ */
+function drawContour(pen, frame, scene, limit) {
+  const { n, radius } = scene;
+  /** @type {(i: number) => number} */
   const above = (i) => radius[i] / 65535 - limit;
+  /** @type {(i: number, j: number) => Place} */
   const between = (i, j) => {
     const share = above(i) / (above(i) - above(j));
     const [a, b] = [nodeOf(scene, i), nodeOf(scene, j)];
@@ -201,18 +246,20 @@ function drawContour(pen, frame, scene) {
     for (let column = 0; column < n - 1; column++) {
       const i = row * n + column;
       const corners = [i, i + 1, i + n + 1, i + n];
-      const crossed = corners
-        .map((c, k) => [c, corners[(k + 1) % 4]])
-        .filter(([a, b]) => above(a) > 0 !== above(b) > 0);
+      const crossed = corners.flatMap((a, k) => {
+        const b = corners[(k + 1) % 4];
+        return above(a) > 0 !== above(b) > 0 ? [between(a, b)] : [];
+      });
       for (let k = 0; k + 1 < crossed.length; k += 2) {
-        pen.moveTo(...between(...crossed[k]));
-        pen.lineTo(...between(...crossed[k + 1]));
+        pen.moveTo(...crossed[k]);
+        pen.lineTo(...crossed[k + 1]);
       }
     }
   }
   pen.stroke();
 }
 
+/** @type {Draw} */
 function drawDisc(view, canvas, lit, theme, given = null) {
   const { scene } = view;
   const frame = frameOf(canvas, scene);
@@ -246,7 +293,10 @@ function drawDisc(view, canvas, lit, theme, given = null) {
   drawBrush(pen, frame, view, "disc", theme);
 }
 
-/** Circles around 0, each with its name at an angle of its own. */
+/**
+ * Circles around 0, each with its name at an angle of its own.
+ * @type {(pen: Pen, frame: Frame, theme: Theme, circles: Scene["circles"]) => void}
+ */
 function drawCircles(pen, frame, theme, circles) {
   const unit = frame.width / (2 * DISC);
   const middle = frame.toPixel(0, 0);
@@ -271,7 +321,10 @@ function drawCircles(pen, frame, theme, circles) {
   pen.setLineDash([]);
 }
 
-/** Draw both, at most once a frame of the screen. */
+/**
+ * Draw both, at most once a frame of the screen.
+ * @type {(view: View) => void}
+ */
 function draw(view) {
   view.due ??= requestAnimationFrame(() => {
     view.due = null;
@@ -279,12 +332,15 @@ function draw(view) {
     const [theme, lit] = [pageTheme(view.root), litNodes(view)];
     drawMap(view, view.canvases[0], lit, theme);
     drawDisc(view, view.canvases[1], lit, theme);
-    view.root.dataset.lit = lit.reduce((sum, l) => sum + l, 0);
-    view.root.dataset.drawn = Number(view.root.dataset.drawn ?? 0) + 1;
+    view.root.dataset.lit = String(lit.reduce((sum, l) => sum + l, 0));
+    view.root.dataset.drawn = String(Number(view.root.dataset.drawn ?? 0) + 1);
   });
 }
 
-/** A node in words. */
+/**
+ * A node in words.
+ * @type {(view: View, i: number) => string}
+ */
 function told({ scene }, i) {
   const [x, y] = nodeOf(scene, i);
   const [low, high] = scene.range;
@@ -295,11 +351,13 @@ function told({ scene }, i) {
     + `ρ = ${shown(scene.radius[i] / 65535)}, λ = ${shown(re)}${imaginary}`;
 }
 
+/** @type {(view: View, i?: number) => void} */
 function say(view, i) {
   const chosen = i ?? view.picked;
-  view.root.querySelector(".told").textContent = chosen === null ? "" : told(view, chosen);
+  partOf(view.root, ".told").textContent = chosen === null ? "" : told(view, chosen);
 }
 
+/** @type {(view: View, i: number, at?: number) => void} */
 function pick(view, i, at = 0) {
   view.picked = i;
   say(view);
@@ -308,13 +366,16 @@ function pick(view, i, at = 0) {
   view.timer = setTimeout(() => view.setState("picked", i), at);
 }
 
+/** @type {(view: View) => void} */
 function listen(view) {
+  /** @type {(event: PointerEvent, canvas: HTMLCanvasElement) => Place} */
   const place = (event, canvas) => {
     const box = canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
   for (const canvas of view.canvases) {
-    const name = canvas.dataset.view;
+    const name = canvas.dataset.view === "map" ? "map" : "disc";
+    /** @type {Place | null} */
     let start = null;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button === 0) start = place(event, canvas);
@@ -325,7 +386,9 @@ function listen(view) {
       const frame = frameOf(canvas, view.scene);
       if (start && event.pointerType !== "touch" && Math.hypot(here[0] - start[0], here[1] - start[1]) >= CLICK) {
         const [a, b] = [frame.toData(...start), frame.toData(...here)];
-        view.brush = { view: name, box: [0, 1].map((k) => [Math.min(a[k], b[k]), Math.max(a[k], b[k])]) };
+        /** @type {(k: 0 | 1) => Range} */
+        const side = (k) => [Math.min(a[k], b[k]), Math.max(a[k], b[k])];
+        view.brush = { view: name, box: [side(0), side(1)] };
         draw(view);
       } else if (name === "map") {
         say(view, nodeAt(view.scene, ...frame.toData(...here)));
@@ -356,14 +419,20 @@ function listen(view) {
   new ResizeObserver(() => draw(view)).observe(view.root);
 }
 
-/** Both as a figure (`take/sheet.js`), and their numbers. */
+/**
+ * Both as a figure (`take/sheet.js`), and their numbers.
+ * @type {(view: View) => Figure}
+ */
 function figureOf(view) {
   const { scene, canvases, root } = view;
   const lit = litNodes(view);
-  const titles = [...root.querySelectorAll("figcaption")].map((one) => one.textContent);
+  const titles = [...root.querySelectorAll("figcaption")].map((one) => one.textContent ?? "");
   const draws = [drawMap, drawDisc];
+  /** @type {(ends: Range, level: number) => number} */
   const range = ([low, high], level) => low + (level / 254) * (high - low);
+  /** @type {(cells: string[]) => string} */
   const line = (cells) => cells.map((cell) => `"${String(cell).replaceAll('"', '""')}"`).join();
+  /** @type {(head: string[], row: (i: number) => string[]) => string} */
   const of = (head, row) =>
     [
       line(head),
@@ -372,8 +441,11 @@ function figureOf(view) {
         .flat(),
       "",
     ].join("\r\n");
+  /** @type {(value: number) => number} */
   const rounded = (value) => Number(value.toPrecision(7)); // as fine as float32
+  /** @type {(i: number) => number[]} */
   const place = (i) => nodeOf(scene, i).map(rounded);
+  /** @type {(name: string, range: Range) => string} */
   const fine = (name, [low, high]) => `${name} (to ${shown((high - low) / 508)})`;
   const map = () =>
     of([...scene.axes, fine(scene.unit || scene.name, scene.range), "spectral radius"], (i) => [
@@ -397,19 +469,21 @@ function figureOf(view) {
   return {
     name: titles[0], title: titles.join(", "), columns: 2,
     panels: canvases.map((canvas, k) => ({
-      title: titles[k], note: "", alt: canvas.getAttribute("aria-label"), width: canvas.clientWidth,
+      title: titles[k], note: "", alt: canvas.getAttribute("aria-label") ?? "", width: canvas.clientWidth,
       height: canvas.clientHeight, draw: (pen, theme) => draws[k](view, canvas, lit, theme, pen),
     })),
     tables: [{ title: titles[0], text: map }, { title: titles[1], text: disc }],
   };
 }
 
+/** @type {(call: Call<Data>) => void} */
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
-  const root = parentElement.querySelector(".map-and-disc");
+  const root = partOf(parentElement, ".map-and-disc");
   const known = views.get(root);
-  const view = known ?? { root, canvases: [...root.querySelectorAll("canvas")], brush: null, picked: null, due: null };
-  view.scene = decode(data);
-  view.setState = setStateValue;
+  /** @type {Pick<View, "scene" | "setState">} */
+  const now = { scene: decode(data), setState: setStateValue };
+  const canvases = [...root.querySelectorAll("canvas")];
+  const view = known ? Object.assign(known, now) : { root, canvases, brush: null, picked: null, due: null, ...now };
   const captions = root.querySelectorAll("figcaption");
   captions[0].textContent = data.title;
   captions[1].textContent = "Spectral disc: the eigenvalues λ of A";
@@ -421,7 +495,6 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   }
   say(view);
   draw(view);
-  const host = root.querySelector("[data-take]");
-  const ask = (wanted) => setTriggerValue("asks", wanted);
-  menuIn({ host, data: data.take, ask, figure: () => figureOf(view) });
+  const host = partOf(root, "[data-take]");
+  menuIn({ host, data: data.take, ask: (wanted) => setTriggerValue("asks", wanted), figure: () => figureOf(view) });
 }

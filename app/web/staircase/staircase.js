@@ -3,13 +3,19 @@
 
 import { shown } from "../canvas/numbers.js";
 import { isCalm } from "../canvas/page.js";
+import { partOf, partOfKind } from "../part.js";
+
+/** @import { Call } from "../types.js" */
+/** @import { Column, Data, Piece, Row } from "./types.js" */
 
 const PACE = 650; // milliseconds a piece, when it plays slowly
 const GREEN = "#009E73", VERMILION = "#D55E00", BLUE = "#0072B2";
 const DOTS = [88, 220], WIDE = 160; // pixels of the picture beside the rows, at least and at most; room for long words
 const ROW = 24, FOOT = 3; // pixels of a row; rows below the draws
+/** @type {WeakMap<HTMLElement, Staircase>} */
 const views = new WeakMap();
 
+/** @type {(tag: string, className?: string, text?: string) => HTMLElement} */
 const element = (tag, className, text) => {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -17,42 +23,57 @@ const element = (tag, className, text) => {
   return made;
 };
 
+/** @type {(tag: string, attributes: Record<string, string | number>, text?: string) => SVGElement} */
 const drawn = (tag, attributes, text) => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
   if (text !== undefined) made.textContent = text;
   return made;
 };
 
-/** The pieces of a draw, in the order in which they are seen: each toss, v, each term, and the sum. */
-function pieces(row, coin) {
+/** @type {(data: Data) => Piece[]} */
+function pieces({ rows, coin }) {
+  const row = rows.at(-1);
+  if (!row) return [];
   const tosses = coin ? Math.max(row.n - coin.certain, 0) + (row.goesOn ? 0 : 1) : 1;
-  return [
-    ...Array.from({ length: tosses }, (_, k) => ["toss", k]), ["v", 0],
-    ...row.cells.map((_, k) => ["term", k]), ["sum", 0],
-  ];
+  /** @type {(kind: Piece[0], count: number) => Piece[]} */
+  const each = (kind, count) => Array.from({ length: count }, (_, k) => [kind, k]);
+  return [...each("toss", tosses), ...each("v", 1), ...each("term", row.cells.length), ...each("sum", 1)];
 }
 
 class Staircase {
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root
+   * @param {Data} data
+   */
+  constructor(root, data) {
     this.root = root;
-    this.at = 0; // pieces of the newest draw that are seen
-    for (const button of root.querySelectorAll("[data-do]")) button.onclick = () => this[button.dataset.do]();
-    root.querySelector(".stair-one").onkeydown = (event) => {
-      const move = { ArrowRight: "next", ArrowLeft: "back" }[event.key];
-      if (!move || event.target.closest("input")) return;
+    this.data = data;
+    this.all = pieces(data);
+    this.at = this.all.length; // pieces of the newest draw that are seen
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    this.timer = undefined;
+    partOf(root, '[data-do="back"]').onclick = () => this.back();
+    partOf(root, '[data-do="next"]').onclick = () => this.next();
+    partOf(root, '[data-do="play"]').onclick = () => this.play();
+    partOf(root, ".stair-one").onkeydown = (event) => {
+      const isArrow = event.key === "ArrowRight" || event.key === "ArrowLeft";
+      if (!isArrow || (event.target instanceof Element && event.target.closest("input"))) return;
       event.preventDefault();
-      this[move]();
+      if (event.key === "ArrowRight") this.next();
+      else this.back();
     };
   }
 
-  /** Show what the page knows now. A single new draw is seen from its first piece on, unless nothing should move. */
+  /**
+   * Show what the page knows now. A single new draw is seen from its first piece on, unless nothing should move.
+   * @param {Data} data
+   */
   show(data) {
-    const newest = data.rows.at(-1);
-    const isNew = newest?.id !== this.data?.rows.at(-1)?.id;
-    const isNext = isNew && this.data && data.count === this.data.count + 1;
+    const isNew = data.rows.at(-1)?.id !== this.data.rows.at(-1)?.id;
+    const isNext = isNew && data.count === this.data.count + 1;
     this.data = data;
-    this.all = newest ? pieces(newest, data.coin) : [];
+    this.all = pieces(data);
     if (isNew) this.at = isNext && !isCalm() ? 0 : this.all.length;
     this.draw();
     if (isNext && !isCalm()) this.play(true);
@@ -81,31 +102,37 @@ class Staircase {
 
   stop() {
     clearInterval(this.timer);
-    this.timer = null;
+    this.timer = undefined;
     this.pressed();
   }
 
   pressed() {
-    this.root.querySelector('[data-do="play"]').setAttribute("aria-pressed", String(Boolean(this.timer)));
+    partOf(this.root, '[data-do="play"]').setAttribute("aria-pressed", String(Boolean(this.timer)));
   }
 
+  /** @param {number} count */
   seen(count) {
     this.at = Math.max(0, Math.min(count, this.all.length));
     this.draw();
-    this.root.querySelector(".stair-heard").textContent = this.told();
+    partOf(this.root, ".stair-heard").textContent = this.told();
   }
 
   /** The newest piece, for those who hear the page. */
   told() {
-    const [kind, k] = this.all[this.at - 1] ?? [];
-    const row = this.data.rows.at(-1);
+    const [piece, row] = [this.all[this.at - 1], this.data.rows.at(-1)];
+    if (!piece || !row) return "";
+    const [kind, k] = piece;
     if (kind === "term") return `Term ${k + 1}: ${row.cells[k].shown}`;
     if (kind === "v") return `v = ${row.v}`;
     if (kind === "sum") return `Sum ${row.shown}`;
-    return kind ? this.toss(row, k)[1] : "";
+    return this.toss(row, k)[1];
   }
 
-  /** What one toss says: a letter and a sentence. */
+  /**
+   * What one toss says: a letter and a sentence.
+   * @param {Row} row
+   * @param {number} k
+   */
   toss(row, k) {
     const { coin } = this.data;
     if (!coin) return [String(row.n), `N = ${row.n}`];
@@ -113,6 +140,7 @@ class Staircase {
     return goesOn ? ["H", "heads: one more term"] : ["T", `tails: stop, N = ${row.n}`];
   }
 
+  /** @param {Piece[0]} kind */
   has(kind, k = 0) {
     return this.all.slice(0, this.at).some(([one, at]) => one === kind && at === k);
   }
@@ -120,18 +148,18 @@ class Staircase {
   draw() {
     this.drawOne();
     this.drawRows();
-    this.root.querySelector('[data-do="back"]').disabled = !this.at;
-    this.root.querySelector('[data-do="next"]').textContent = this.at < this.all.length ? "Next step" : "Again";
+    partOfKind(this.root, '[data-do="back"]', HTMLButtonElement).disabled = !this.at;
+    partOf(this.root, '[data-do="next"]').textContent = this.at < this.all.length ? "Next step" : "Again";
   }
 
   drawOne() {
     const { rows, columns, coin, words } = this.data;
     const row = rows.at(-1);
-    const one = this.root.querySelector(".stair-one");
+    const one = partOf(this.root, ".stair-one");
     one.hidden = !row;
     if (!row) return;
-    one.querySelector("h3").textContent = row.title;
-    const coins = one.querySelector(".stair-coins");
+    partOf(one, "h3").textContent = row.title;
+    const coins = partOf(one, ".stair-coins");
     coins.replaceChildren();
     if (coin?.certain) coins.append(element("span", "stair-certain", words.certain));
     this.all.filter(([kind]) => kind === "toss").forEach(([, k]) => {
@@ -141,17 +169,17 @@ class Staircase {
       chip.dataset.side = this.has("toss", k) ? letter : "";
       coins.append(chip);
     });
-    one.querySelector(".stair-rule").textContent = coin ? words.rule : "";
+    partOf(one, ".stair-rule").textContent = coin ? words.rule : "";
     const known = this.all.filter(([kind]) => kind === "toss").every(([, k]) => this.has("toss", k));
     coins.append(element("span", "stair-n", known ? `N = ${row.n}${row.goesOn ? " or more" : ""}` : ""));
-    const [arrow, vector] = one.querySelectorAll("[data-part=v] svg, [data-part=v] span");
+    const [vector, arrow] = [partOf(one, "[data-part=v] span"), partOfKind(one, "[data-part=v] svg", SVGElement)];
     vector.textContent = this.has("v") ? row.v : "?";
     arrow.replaceChildren(...(row.arrow ? this.arrow(this.has("v") ? row.arrow : null) : []));
     arrow.style.display = row.arrow ? "" : "none";
     const heads = one.querySelectorAll(".stair-terms th");
     [heads[1].textContent, heads[2].textContent, heads[3].textContent] = words.heads;
     const weights = this.data.weights;
-    one.querySelector(".stair-terms tbody").replaceChildren(
+    partOf(one, ".stair-terms tbody").replaceChildren(
       ...columns.slice(0, Math.max(row.cells.length, 1)).map((column, k) => {
         const line = element("tr");
         const cell = row.cells[k];
@@ -165,10 +193,13 @@ class Staircase {
         return line;
       }),
     );
-    one.querySelector(".stair-sum").textContent = this.has("sum") ? (weights ? row.said : row.plainSaid) : "\u00a0";
+    partOf(one, ".stair-sum").textContent = this.has("sum") ? (weights ? row.said : row.plainSaid) : "\u00a0";
   }
 
-  /** The probe as an arrow in the square of signs. */
+  /**
+   * The probe as an arrow in the square of signs.
+   * @param {Row["arrow"]} v
+   */
   arrow(v) {
     const axes = [
       drawn("circle", { r: 1, fill: "none", stroke: "currentColor", "stroke-opacity": 0.25, "stroke-width": 0.03 }),
@@ -183,6 +214,7 @@ class Staircase {
     const size = Math.hypot(...v) || 1;
     const [x, y] = v.map((part) => part / Math.max(size, 1));
     const angle = Math.atan2(-y, x);
+    /** @type {(turn: number) => string} */
     const tip = (turn) => `L${x - 0.28 * Math.cos(angle + turn)} ${-y - 0.28 * Math.sin(angle + turn)}`;
     const line = drawn("path", {
       d: `M0 0L${x} ${-y}${tip(0.45)}M${x} ${-y}${tip(-0.45)}`, stroke: BLUE, "stroke-width": 0.11, fill: "none",
@@ -193,10 +225,10 @@ class Staircase {
 
   drawRows() {
     const { rows, columns, words, weights } = this.data;
-    const part = this.root.querySelector(".stair-rows");
-    part.querySelector("h3").textContent = this.data.title;
-    part.querySelector(".stair-why").textContent = this.data.why;
-    part.querySelector(".stair-key").textContent = words.key;
+    const part = partOf(this.root, ".stair-rows");
+    partOf(part, "h3").textContent = this.data.title;
+    partOf(part, ".stair-why").textContent = this.data.why;
+    partOf(part, ".stair-key").textContent = words.key;
     const head = element("tr");
     head.append(element("th", "", words.draw), ...columns.map((column) => {
       const cell = element("th", "", `k = ${column.k}`);
@@ -217,10 +249,12 @@ class Staircase {
       return line;
     });
     const whole = !rows.length || this.at >= this.all.length;
-    const foot = [
+    /** @type {[string, (column: Column) => string][]} */
+    const means = [
       [words.average, (column) => whole ? (weights ? column.average : column.plain) : ""],
       [words.term, (column) => column.term],
-    ].map(([name, text], i) => {
+    ];
+    const foot = means.map(([name, text], i) => {
       const line = element("tr", i ? "stair-term" : "stair-average");
       line.append(element("th", "", name), ...columns.map((column) => {
         const cell = element("td", "", text(column));
@@ -229,25 +263,31 @@ class Staircase {
       }));
       return line;
     });
-    const table = part.querySelector("table");
+    const table = partOf(part, "table");
     const [thead, tbody, tfoot] = ["thead", "tbody", "tfoot"].map((tag) => element(tag));
     thead.append(head);
     tbody.append(...body);
     tfoot.append(...foot);
     table.replaceChildren(thead, tbody, tfoot);
-    this.drawDots(part.querySelector("svg"), whole);
+    this.drawDots(partOfKind(part, "svg", SVGElement), whole);
   }
 
-  /** The sums as dots in the lines of their rows, the truth and the cut series as lines, the running mean below. */
+  /**
+   * The sums as dots in the lines of their rows, the truth and the cut series as lines, the running mean below.
+   * @param {SVGElement} svg
+   * @param {boolean} whole
+   */
   drawDots(svg, whole) {
     const { rows, truth, cut, mean, weights, axis, bars, alt, words } = this.data;
-    const grid = svg.parentElement, left = grid.clientWidth - grid.querySelector("table").scrollWidth;
+    const grid = partOf(this.root, ".stair-grid"), left = grid.clientWidth - partOf(grid, "table").scrollWidth;
     const width = Math.min(Math.max(left, DOTS[0]), DOTS[1]), top = 44, height = top + (rows.length + FOOT) * ROW;
+    /** @type {(value: number) => number} */
     const x = (value) => 8 + ((value - axis[0]) / (axis[1] - axis[0])) * (width - 16);
+    /** @type {(value: number) => boolean} */
     const inside = (value) => value >= axis[0] && value <= axis[1];
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("width", width);
-    svg.setAttribute("height", height);
+    svg.setAttribute("width", String(width));
+    svg.setAttribute("height", String(height));
     svg.setAttribute("aria-label", alt);
     const end = top + rows.length * ROW;
     const made = [
@@ -269,6 +309,7 @@ class Staircase {
         y: end - (share / most) * (end - top), height: (share / most) * (end - top), fill: BLUE, "fill-opacity": 0.28,
       })));
     }
+    /** @type {(value: number, colour: string, dash: string) => void} */
     const line = (value, colour, dash) =>
       made.push(
         drawn("line", {
@@ -321,10 +362,11 @@ class Staircase {
   }
 }
 
+/** @type {(call: Call<Data>) => () => void} */
 export default function ({ data, parentElement }) {
-  const root = parentElement.querySelector(".stair");
-  if (!views.has(root)) views.set(root, new Staircase(root));
-  const view = views.get(root);
+  const root = partOf(parentElement, ".stair");
+  const view = views.get(root) ?? new Staircase(root, data);
+  views.set(root, view);
   view.show(data);
   return () => view.stop();
 }
