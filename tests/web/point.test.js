@@ -16,7 +16,10 @@ const TERMS = {
   jacobians: Float64Array.of(0.5, 0, 0, -0.25), path: Float64Array.of(1, 2, 1.5, 2, Infinity, 4),
 };
 const MEASURED = { x: [1, 2], step: 4, log_prob: -3.0001, means: [-0.6], deviations: [0.1], true_log_prob: -2.5 };
-/** @param {Record<string, unknown>} more */
+/**
+ * As much of a view as a point needs.
+ * @type {(more: Record<string, unknown>) => any}
+ */
 const view = (more) => ({ probe: { x: [1, 2], at: null }, picture: { terms: TERMS }, time: { shown: null }, ...more });
 
 test("the browser's terms come at once, and beside them what the server has measured", () => {

@@ -15,9 +15,11 @@ import { continued, densityOf, missing, SHARP, sharper, wholeOf } from "./wanted
 import { showRefusals } from "./words.js";
 
 /** @import { Field, Window } from "../canvas/types.js" */
+/** @import { Estimator } from "../flow/belief.js" */
 /** @import { Evaluator, PointTerms } from "../flow/client.js" */
 /** @import { Moment } from "./film.js" */
 /** @import { Picture } from "./picture.js" */
+/** @import { Axis, Scene, View } from "./types.js" */
 /** @import { Needs, Nodes, Sharpening, Wants } from "./wanted.js" */
 
 /** @typedef {Float32Array | Float64Array} Numbers */
@@ -77,7 +79,7 @@ export const newEvaluation = () => ({
   cameAt: 0,
 });
 
-/** A message with weights has come. Of an edited flow another may come of the same step. @param {any} view
+/** A message with weights has come. Of an edited flow another may come of the same step. @param {View} view
  * @param {ArrayBuffer} weights */
 export function takeWeights(view, weights) {
   const { run, step } = decodeMessage(weights);
@@ -99,13 +101,13 @@ function isSame(one, other) {
   return a.every((byte, i) => byte === b[i]);
 }
 
-/** Let a moment be what is seen, as soon as it is evaluated. @param {any} view @param {Moment} moment */
+/** Let a moment be what is seen, as soon as it is evaluated. @param {View} view @param {Moment} moment */
 export function evaluate(view, moment) {
   view.evaluation.moment = moment;
   goOn(view);
 }
 
-/** The same, of which there is a picture. @param {any} view @param {Moment} moment @param {Picture} picture */
+/** The same, of which there is a picture. @param {View} view @param {Moment} moment @param {Picture} picture */
 export function adopt(view, moment, picture) {
   if (!moment.weights) forgetEvaluation(view);
   else Object.assign(view.evaluation, { moment, of: moment, picture, sharpening: null });
@@ -113,30 +115,32 @@ export function adopt(view, moment, picture) {
   goOn(view);
 }
 
-/** Nothing is to be evaluated. @param {any} view */
+/** Nothing is to be evaluated. @param {View} view */
 export function forgetEvaluation({ evaluation }) {
   clearTimeout(evaluation.timer);
   Object.assign(evaluation, { moment: null, of: null, picture: null, sharpening: null });
 }
 
-/** @param {any} view */
+/** @param {View} view */
 export function closeEvaluation(view) {
   forgetEvaluation(view);
   view.evaluation.evaluator?.close();
 }
 
-/** What is to be seen of the flow now. @param {any} view @returns {Needs} */
+/** What is to be seen of the flow now. @param {View} view @returns {Needs} */
 export function needsOf(view) {
   const { scene, zoom, layers, shows, probe } = view;
-  const toFlow = (/** @type {number[]} */ side, /** @type {number} */ i) =>
-    side.map((value) => (value - scene.axes[i].centre) / scene.axes[i].scale);
+  /** @type {(side: [number, number], axis: Axis) => [number, number]} */
+  const toFlow = ([from, to], { centre, scale }) => [(from - centre) / scale, (to - centre) / scale];
+  const [first, second] = scene.axes;
   return {
-    window: scene.window, part: zoom.data?.map(toFlow) ?? null, ways: shows === "latent", samples: layers.data.samples,
+    window: scene.window, part: zoom.data ? [toFlow(zoom.data[0], first), toFlow(zoom.data[1], second)] : null,
+    ways: shows === "latent", samples: layers.data.samples,
     believed: shows === "believed" && Boolean(scene.belief), believedBy: JSON.stringify(scene.belief), point: probe.x,
   };
 }
 
-/** Ask for what comes next, if there is something. @param {any} view */
+/** Ask for what comes next, if there is something. @param {View} view */
 export function goOn(view) {
   /** @type {Evaluation} */
   const evaluation = view.evaluation;
@@ -157,7 +161,7 @@ export function goOn(view) {
   else ask(view, moment, needs, wants);
 }
 
-/** @param {any} view @param {Moment} moment @param {Needs} needs @param {Wants} wants */
+/** @param {View} view @param {Moment} moment @param {Needs} needs @param {Wants} wants */
 async function ask(view, moment, needs, wants) {
   /** @type {Evaluation} */
   const evaluation = view.evaluation;
@@ -206,16 +210,17 @@ function inTime(work) {
  * All that is wanted of the flow that was taken; null where a later request has taken the place of one.
  * @param {Evaluator} evaluator
  * @param {Wants} wants
- * @param {any} scene
+ * @param {Scene} scene
  * @returns {Promise<Found | null>}
  */
 async function foundOf(evaluator, { densities, linePoints, samples, point }, scene) {
   const data = decodeFloats(scene.points);
   const lines = linePoints ? gridLines(scene.window, linePoints) : new Float32Array(0);
   const isBelief = (/** @type {Nodes} */ { kind }) => kind.startsWith("believed");
+  const estimator = /** @type {Estimator} */ (scene.belief); // of which there is one where a belief is wanted
   const [ours, beliefs, stages, drawn, terms] = await Promise.all([
     inTurn(densities.filter((nodes) => !isBelief(nodes)), (grid) => evaluator.density(grid)),
-    inTurn(densities.filter(isBelief), (grid) => evaluator.belief({ ...grid, estimator: scene.belief })),
+    inTurn(densities.filter(isBelief), (grid) => evaluator.belief({ ...grid, estimator })),
     linePoints ? evaluator.stages(joined(data, lines)) : null,
     samples ? evaluator.samples(noiseOf(SAMPLES)) : null,
     point ? evaluator.terms(point) : null,
@@ -290,7 +295,7 @@ export function gridLines([[x0, x1], [y0, y1]], points) {
   return found;
 }
 
-/** What was found is drawn. @param {any} view @param {Moment} moment @param {Needs} needs @param {Found} found */
+/** What was found is drawn. @param {View} view @param {Moment} moment @param {Needs} needs @param {Found} found */
 function take(view, moment, needs, found) {
   /** @type {Evaluation} */
   const evaluation = view.evaluation;
@@ -321,7 +326,7 @@ function take(view, moment, needs, found) {
   play(view);
 }
 
-/** Pictures turn into one another as fast as they come. @param {any} view */
+/** Pictures turn into one another as fast as they come. @param {View} view */
 export function pace(view) {
   const now = performance.now();
   const apart = Math.max(SPACING[0], Math.min(SPACING[1], now - view.evaluation.cameAt));
@@ -369,7 +374,7 @@ function densitiesOf(logProb) {
   return found;
 }
 
-/** This browser cannot draw the flow: the server shall. @param {any} view @param {string} why */
+/** This browser cannot draw the flow: the server shall. @param {View} view @param {string} why */
 function refuse(view, why) {
   view.evaluation.isRefused = true;
   view.refused = why;
@@ -378,7 +383,7 @@ function refuse(view, why) {
   showRefusals(view);
 }
 
-/** Another flow: this browser may well be able to draw it. @param {any} view */
+/** Another flow: this browser may well be able to draw it. @param {View} view */
 export function tryAgain(view) {
   forgetEvaluation(view);
   if (!view.evaluation.isRefused) return;

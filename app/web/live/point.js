@@ -1,6 +1,7 @@
 // What is known of the pinned point: what the browser has evaluated of the flow that is drawn, and beside it what the
 // server has measured of the newest one (`encode_point`).
 
+/** @import { View } from "./types.js" */
 /** @typedef {import("../flow/client.js").PointTerms} PointTerms */
 /** @typedef {PointTerms & {x: [number, number]}} Terms */
 
@@ -73,7 +74,7 @@ const isSame = (one, other) => one.every((value, i) => value === other[i]);
 
 /**
  * What is known of the point that is pinned now; null where nothing is. The same value as long as nothing new is known.
- * @param {any} view
+ * @param {View} view
  * @returns {Known | null}
  */
 export function atProbe(view) {
