@@ -50,11 +50,11 @@
 /**
  * What Python says of a run (`app.ui.scene.scene_of`). `truth` names the true density, if that is known; `belief` is
  * the estimator of training, if what it believes in is a density of its own.
- * @typedef {{ run: string, playing: boolean, poll_ms: number, window: Window, frame_window: Range, axes: [Axis, Axis],
+ * @typedef {{ run: string, playing: boolean, window: Window, frame_window: Range, axes: [Axis, Axis],
  *   blocks: number, truth: string | null, channel: string | null, weights: string | null, frame: Frame | null,
  *   at: Measured | null, belief: Estimator | null, loss: Curves | null, loss_unit: string, floor: number | null,
- *   readouts: Readout[], parts: StepRecord | null, alt: Record<Shows | "data" | "stage" | "loss", string>, points: Packed,
- *   labels: { names: string[], index: Packed } | null, curves?: boolean, hints?: boolean, checks?: boolean,
+ *   readouts: Readout[], parts: StepRecord | null, alt: Record<Shows | "data" | "stage" | "loss", string>,
+ *   points: Packed, labels: { names: string[], index: Packed } | null, curves?: boolean, hints?: boolean, checks?: boolean,
  *   time?: { moment?: number | null, checkpoints?: number[], continues?: { run: string, step: number } | null } | null
  *   }} Scene
  */
