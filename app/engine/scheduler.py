@@ -34,7 +34,7 @@ ADVICE_SECONDS = 600.0
 MOST_ARREARS_SECONDS = LONGEST_STEP_SECONDS
 
 # All runs together are handed out so often a second, and less often each where there are many.
-MOST_WEIGHTS = 240
+MOST_WEIGHTS = 300
 CROWDED = (
     "So many flows train on this server that each would crawl. Yours is number {place} of those that wait, and goes on "
     "by itself when others pause."

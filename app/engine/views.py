@@ -15,7 +15,7 @@ from app.engine.weights import encode
 from resflow_core.fast.pieces import Pieces
 from resflow_core.measure import BlockTable
 
-WEIGHTS_SECONDS = 1 / 8
+WEIGHTS_SECONDS = 1 / 10
 HELD_OUT_SECONDS = 1.0
 
 
@@ -81,7 +81,7 @@ class News:
 
 
 class Views:
-    """Frames or weights eight times a second, the held-out loss once a second, measurements as often as their entries
+    """Frames or weights ten times a second, the held-out loss once a second, measurements as often as their entries
     say while the flow moves; where it stands still, each once."""
 
     def __init__(self, arms: int) -> None:

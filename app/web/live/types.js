@@ -54,9 +54,9 @@
  *   blocks: number, truth: string | null, channel: string | null, weights: string | null, frame: Frame | null,
  *   at: Measured | null, belief: Estimator | null, loss: Curves | null, loss_unit: string, floor: number | null,
  *   readouts: Readout[], parts: StepRecord | null, alt: Record<Shows | "data" | "stage" | "loss", string>,
- *   points: Packed, labels: { names: string[], index: Packed } | null, curves?: boolean, hints?: boolean, checks?: boolean,
- *   time?: { moment?: number | null, checkpoints?: number[], continues?: { run: string, step: number } | null } | null
- *   }} Scene
+ *   points: Packed, labels: { names: string[], index: Packed } | null, curves?: boolean, hints?: boolean,
+ *   checks?: boolean, time?: { moment?: number | null, checkpoints?: number[],
+ *   continues?: { run: string, step: number } | null } | null }} Scene
  */
 
 /**
