@@ -17,7 +17,7 @@ from app import web
 from app.channel import REFUSED
 from app.classroom.room import SEATS_OF_AN_ADDRESS
 from app.classroom.rooms import MOST_WRONG_OF_ONE
-from tests.served import app_served, served
+from tests.served import app_served, process_served
 
 LESSON = "roulette"
 GUESSES = 400  # far fewer than a minute has time for
@@ -171,8 +171,9 @@ def test_who_asks_by_another_name_is_not_answered(server, host):
 
 
 def test_no_answer_is_held_back_until_the_one_before_is_confirmed(tmp_path):
-    with served(Path(__file__).with_name("delayed_app.py"), tmp_path / "log") as url:
-        assert urllib.request.urlopen(f"{url}/delay", timeout=60).read() == b"1"
+    command = ["-m", "streamlit", "run", str(Path(__file__).with_name("delayed_app.py")), "--server.port"]
+    with process_served(lambda port: [*command, str(port)], tmp_path / "log") as server:
+        assert urllib.request.urlopen(f"{server.url}/delay", timeout=60).read() == b"1"
 
 
 def test_a_name_that_was_told_is_answered(tmp_path):
