@@ -156,7 +156,10 @@ class TestDigits:
         local_engine._scheduler._runs[comparison.run]._changed = True
         page = run(page)
         assert SAID in [info.value for info in page.info] and places(page) == before
-        comparison.pictures = (dataclasses.replace(comparison.pictures[0], refusal="No inverse."),)
+        mailbox = local_engine._mailboxes[comparison.run]
+        (arm,) = mailbox.report.arms
+        refused = dataclasses.replace(arm, frame=dataclasses.replace(arm.frame, refusal="No inverse."))
+        mailbox.report = dataclasses.replace(mailbox.report, arms=(refused,))
         page = run(page)
         assert any("No inverse." in info.value for info in page.info) and places(page) == before
 
