@@ -66,7 +66,7 @@
 
 /**
  * The same as it is heard of; without numbers nobody knows it.
- * @typedef {Omit<Truth, "density"> & { id: string, density?: Packed }} HeardTruth
+ * @typedef {Omit<Truth, "density"> & { id: string, density: Packed | null }} HeardTruth
  */
 
 /** @typedef {{ section: HTMLElement, box: HTMLElement, caption: HTMLElement | null, surface: Surface }} Pane */
