@@ -4,7 +4,7 @@
 import { isCalm } from "../canvas/page.js";
 import { partOf } from "../part.js";
 import { takeFrame } from "./clock.js";
-import { takeWeights } from "./evaluation.js";
+import { CALM_APART_MS, takeWeights } from "./evaluation.js";
 import { arriveAt } from "./probe.js";
 
 /** @import { Frame } from "./picture.js" */
@@ -12,7 +12,6 @@ import { arriveAt } from "./probe.js";
 /** @import { Channel, View } from "./types.js" */
 
 const AGAIN_SECONDS = [1, 2, 5, 15]; // until it is tried again
-const CALM_APART_MS = 1000; // between two frames of a flow that moves, for who wants no motion
 
 /**
  * Watch the run of the scene, if it is another than before.

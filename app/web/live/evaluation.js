@@ -51,7 +51,7 @@ import { showRefusals } from "./words.js";
  */
 
 const APART_MS = 100; // from the beginning of one moving picture to that of the next, at least
-const CALM_APART_MS = 1000; // the same for who wants no motion
+export const CALM_APART_MS = 1000; // the same for who wants no motion
 const MOST_SHARE = 0.5; // of a core that evaluates moving pictures
 const SPACING = [60, 500]; // milliseconds between two pictures, at least and at most, as one turns into the next
 const MOST_SLOW = 5; // answers in a row: something else may keep a machine busy for a moment
