@@ -79,3 +79,31 @@ def test_the_address_that_the_server_writes_late_on_another_screen_is_no_further
     assert page.evaluate("[history.length, history.state.entry]") == [length, "p.3"]
     page.evaluate("history.pushState({}, '', 'learn?step=other&" + ENTRY + "=p.4@learn')")
     assert page.evaluate("[history.length, history.state.entry]") == [length + 1, "p.4"]
+
+
+def test_an_address_that_the_server_writes_says_where_it_is_before_its_page_does(page):
+    page.evaluate("history.pushState({}, '', 'lipschitz?step=next&" + ENTRY + "=p.3@lipschitz')")
+    step_through(page, "back")
+    assert set(told(page, 2)) == {"p.2"}
+
+
+def test_what_the_server_writes_before_it_has_heard_of_back_is_not_the_address(page):
+    step_through(page, "back")
+    page.evaluate("history.pushState({}, '', 'explore?step=certify&" + ENTRY + "=p.2@explore')")
+    assert page.evaluate("[location.search, history.state.entry]") == ["?step=mass", "p.1"]
+    page.evaluate("history.pushState({}, '', 'explore?step=mass&at=5&" + ENTRY + "=p.1@explore')")
+    assert page.evaluate("[location.search, history.state.entry]") == ["?step=mass&at=5", "p.1"]
+
+
+def test_what_a_link_showed_is_an_entry_before_the_server_has_written_its_address(page):
+    page.evaluate("""() => {
+        History.prototype.replaceState.call(history, null, "", "lipschitz?step=certify");
+        browser.entry = "";
+        hearEntry(browser, "q.1");
+        history.pushState({}, "", "lipschitz"); // as Streamlit leaves a screen
+        history.pushState({}, "", "explore");
+        hearEntry(browser, "q.2");
+    }""")
+    step_through(page, "back")
+    assert page.evaluate("location.search") == "?step=certify"
+    assert set(told(page, 2)) == {"q.1"}

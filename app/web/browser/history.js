@@ -27,14 +27,14 @@ function seen(url, keepsView) {
 
 /**
  * Whether the server is at another entry of the history than the browser: one of the same page, for a page that was
- * loaded anew has other names; and not while the server is yet to hear that somebody went back. Where Streamlit has
- * come to another screen, it has taken the old address there, which the server then writes anew, however late.
+ * loaded anew has other names. Where Streamlit has come to another screen, it has taken the old address there, which
+ * the server then writes anew, however late.
  * @type {(browser: Browser, entry: string | undefined) => boolean}
  */
 function isNewEntry(browser, entry) {
   const now = history.state?.entry;
   const isOther = entry && now && entry !== now && entry.split(".")[0] === now.split(".")[0];
-  return Boolean(isOther) && !browser.returned && !browser.arrives;
+  return Boolean(isOther) && !browser.arrives;
 }
 
 /** @type {(browser: Browser) => void} */
@@ -44,14 +44,17 @@ export function tidyHistory(browser) {
     const url = new URL(target ?? location.href, location.href);
     const { entry, screen, address } = seen(url, isOurs(url));
     if (isOurs(url) && entry && screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
+    if (isOurs(url) && entry) {
+      hearEntry(browser, entry);
+      if (browser.returned) return; // written before it heard that somebody went back
+    }
     // Before another screen it would take away what Back needs.
     if (isOurs(url) && !url.search && history.state?.written) return;
     if (!isOurs(url) && entry === history.state?.entry) browser.arrives = true;
     if (!isOurs(url) || isNewEntry(browser, entry)) {
       push({ ...state, entry, written: Boolean(entry) }, title, address);
     } else {
-      const kept = browser.returned?.entry ?? entry ?? history.state?.entry;
-      replace({ ...state, entry: kept, written: Boolean(entry) }, title, address);
+      replace({ ...state, entry: entry ?? history.state?.entry, written: Boolean(entry) }, title, address);
       browser.arrives = false;
     }
   };
@@ -94,10 +97,11 @@ function tellReturn(browser, tries) {
 }
 
 /**
- * The server says at which entry it is.
+ * The server says at which entry it is. What a link has opened is the first one, before the server writes its address.
  * @type {(browser: Browser, entry: string) => void}
  */
 export function hearEntry(browser, entry) {
+  if (!browser.entry) History.prototype.replaceState.call(history, { ...history.state, entry, written: true }, "");
   browser.entry = entry;
   browser.screen = screenOf(location);
   if (browser.returned?.entry === entry) browser.returned = null;
