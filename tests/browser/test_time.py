@@ -30,8 +30,10 @@ def trained(visit):
 
 
 def settled(visitor):
+    """The run rests, and what it did last has come: it goes on for a moment after Pause."""
     visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
-    visitor.wait(SHARP, "the sharp picture")
+    at = "root.live.newest?.step === root.live.scene.time.checkpoints.at(-1)"
+    visitor.wait(f"{SHARP} && {at}", "the sharp picture of where it rests")
 
 
 def uncaught(visitor):

@@ -150,7 +150,7 @@ export function show(view, picture) {
   paintPlanes(view);
   showRefusals(view);
   if (isPast(view)) nameMoment(view);
-  else if (isFirst) showTime(view);
+  else if (isFirst || !moves(view)) showTime(view); // no loss comes after the last picture of a run
   else placeLine(view);
   showDepth(view);
   view.frames += 1;
