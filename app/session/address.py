@@ -50,8 +50,11 @@ def made_by() -> str:
 
 
 def write_address() -> None:
-    """Let the address say what is shown. Before the browser has our script it would make a history of it."""
+    """Let the address say what is shown: on the screen where that is, not on the way to it. Before the browser has our
+    script it would make a history of it."""
     page = current()
+    if page.turned not in ("", page.screen):
+        return
     page.addressed, page.address = page.screen, query(page.link.controls)
     address = page.address | {ENTRY: f"{page.entry}@{page.screen}"}
     if page.attached and st.query_params.to_dict() != address:

@@ -1,6 +1,7 @@
 """The address as the link of what is shown, the way back in the browser's history, and a page that is loaded anew; over
 the engine of this process."""
 
+from unittest.mock import Mock
 from urllib.parse import urlencode
 
 import pytest
@@ -16,6 +17,7 @@ from app.lessons.shelf import shelf
 from app.link import STEP, read_link
 from app.screens import SCREENS
 from app.session import left
+from app.session.address import write_address
 from app.session.left import Left
 from app.session.lesson import open_step
 from app.session.page import Page
@@ -76,6 +78,19 @@ def test_whoever_opens_the_address_gets_the_same_flow_at_the_same_step():
     assert link(other) == link(page)
     assert other.select_slider(key="learning_rate").value == 0.001
     assert not own(other).plays and own(other).report.state is State.PAUSED
+
+
+def test_on_its_way_to_another_screen_a_page_writes_no_address(monkeypatch):
+    page = opened()
+    own(page).attached = True
+    written = []
+    monkeypatch.setattr(st, "query_params", Mock(to_dict=dict, from_dict=written.append))
+    tell(page, open_step, "norms", "certify")  # on the screen of norms
+    tell(page, write_address)
+    assert own(page).turned and written == []
+    own(page).turned, own(page).screen = "", own(page).turned
+    tell(page, write_address)
+    assert [address["step"] for address in written] == ["certify"]
 
 
 def few_steps_are_far(monkeypatch):

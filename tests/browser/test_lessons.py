@@ -248,6 +248,7 @@ def test_the_browsers_back_and_forward_go_a_step_over_another_screen_too(visit):
     expect(visitor.page.locator(".st-key-lesson_settings").get_by_role("button", name="More")).to_be_visible()
 
     page = visitor.page
+    page.wait_for_function("() => window.resflowBrowser?.entry")  # before, Streamlit makes the history by itself
     step = panel(page).get_by_role("heading", level=2).first
     expect(step).to_have_text("What is proven")
     press(visitor, "Back")
