@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,18 +29,17 @@ HEAR_SECONDS = 0.5
 MOST_SAID = 256  # messages that wait for the server; then training waits too
 LAST_WORDS_SECONDS, ANSWER_SECONDS = 5.0, 1.0
 KEEPER, KEEPER_BYTES, KEEPER_TRIES = "keeper", 256 * 2**20, 20
-NOTHING = Entry(0, "", 0)
 
 log = logging.getLogger(__name__)
 
 
 class Sign(NamedTuple):
-    """Of a worker: where it is, and its newest piece of work."""
+    """Of a worker: where it is, and what its runs do."""
 
     pid: int
     node: str
     recorder: Path  # a file of its machine
-    last: Entry
+    entries: list[Entry]
 
 
 class TrainingActor:
@@ -72,7 +72,7 @@ class TrainingActor:
             while True:
                 messages.append(self._said.get_nowait())
         node = ray.get_runtime_context().get_node_id()
-        return Sign(os.getpid(), node, self._recorder.path, self._recorder.last()), messages
+        return Sign(os.getpid(), node, self._recorder.path, self._recorder.entries()), messages
 
     def _work(self) -> None:
         try:
@@ -81,9 +81,8 @@ class TrainingActor:
             log.exception("Training failed")
             os._exit(1)
 
-    def _say(self, messages: list[Any]) -> None:
-        for message in messages:
-            self._said.put(message)
+    def _say(self, message: Any) -> None:
+        self._said.put(message)
 
 
 class Keeper:
@@ -107,11 +106,11 @@ class Keeper:
         return self._runs
 
 
-def last_words(path: Path) -> Entry:
+def last_words(path: Path) -> list[Entry]:
     """What a worker that has ended has left on its machine."""
     recorder = FlightRecorder(path)
     recorder.remove()
-    return recorder.last()
+    return recorder.entries()
 
 
 def by_load(cpus: Mapping[str, float], workers: Iterable[str]) -> list[str]:
@@ -187,8 +186,8 @@ class WorkerActor:
                 raise EOFError from error
         raise EOFError
 
-    def last(self) -> Entry:
-        return self._sign.last if self._sign else NOTHING
+    def entries(self) -> list[Entry]:
+        return self._sign.entries if self._sign else []
 
     def kill(self) -> None:
         self._ended.set()
@@ -198,15 +197,15 @@ class WorkerActor:
     def end(self) -> None:
         self._outbox.put(None)
 
-    def bury(self) -> Entry:
+    def bury(self) -> list[Entry]:
         self._ended.set()
         self._outbox.put(None)
         self._places.leave(self)
         self.kill()
-        return self._last_words() if self._sign else NOTHING
+        return self._last_words() if self._sign else []
 
-    def _last_words(self) -> Entry:
-        """What it worked on when it ended; on no run if its machine is gone, for that was no run's doing."""
+    def _last_words(self) -> list[Entry]:
+        """What its runs did when it ended; nothing if its machine is gone, for that was no run's doing."""
         sign = self._sign
         assert sign
         there = {"scheduling_strategy": _at(self._node), "num_cpus": 0, "max_retries": 0}
@@ -215,7 +214,7 @@ class WorkerActor:
                 return last_words(sign.recorder)
             return ray.get(ray.remote(last_words).options(**there).remote(sign.recorder), timeout=LAST_WORDS_SECONDS)
         except (RayError, OSError):
-            return Entry(sign.last.number, "", 0)
+            return [replace(entry, works=False) for entry in sign.entries]
 
     def _address(self) -> str | None:
         """Of its machine, while that is there."""

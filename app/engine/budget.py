@@ -1,18 +1,19 @@
-"""How much of a process's time goes into looking at runs: frames, and measurements that training waits for."""
+"""How much of a run's time goes into looking at it: frames, and measurements that training waits for."""
 
 import math
 
 SHARE = 0.2
-# Unused time is kept for a short burst only: a page that opens late must not stop the training of the others.
+# Unused time is kept for a short burst only, so that training never stands still for long.
 BURST_SECONDS = 0.1
 MEMORY_SECONDS = 5.0
 
 
 class LookBudget:
-    """A token bucket that fills by `SHARE` seconds a second. One look may overdraw it; it is then paid off."""
+    """A token bucket that fills by `SHARE` seconds for each second that the run works: in a crowd that is a small part
+    of what passes. One look may overdraw it; it is then paid off."""
 
-    def __init__(self, now: float):
-        self._now = now
+    def __init__(self) -> None:
+        self._now = 0.0
         self._credit = 0.0
         self._spent = 0.0
         self._elapsed = 0.0
@@ -23,10 +24,11 @@ class LookBudget:
 
     @property
     def share(self) -> float:
-        """The share of wall clock that training waited for looks over the last seconds."""
+        """The share of looks in what the run worked over the last seconds."""
         return self._spent / self._elapsed if self._elapsed else 0.0
 
     def advance(self, now: float) -> None:
+        """The run has worked so many seconds in all."""
         passed = now - self._now
         self._now = now
         self._credit = min(BURST_SECONDS, self._credit + SHARE * passed)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 LOOK_SECONDS = 2.0
 USEFUL_SHARE = 0.01
-"""Of a processor, in training steps alone: three or four steps a second of the flow that a page begins with."""
+"""Of a processor: three or four steps a second of the flow that a page begins with."""
 ENOUGH = 1.25
 """So many times that, and another may go on."""
 
@@ -27,7 +27,7 @@ class Crowding:
         self._since, self._trained = now, 0.0
 
     def note(self, seconds: float) -> None:
-        """So many seconds of a processor went into steps."""
+        """So many seconds of a processor went into runs."""
         self._trained += seconds
 
     def is_due(self, now: float) -> bool:

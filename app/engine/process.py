@@ -57,8 +57,8 @@ class WorkerProcess:
         except pickle.UnpicklingError as error:  # it was killed in the middle of a report
             raise EOFError from error
 
-    def last(self) -> Entry:
-        return self._recorder.last()
+    def entries(self) -> list[Entry]:
+        return self._recorder.entries()
 
     def kill(self) -> None:
         self._process.kill()
@@ -66,13 +66,13 @@ class WorkerProcess:
     def end(self) -> None:
         self._outbox.put(None)
 
-    def bury(self) -> Entry:
+    def bury(self) -> list[Entry]:
         self._outbox.put(None)
         self._reports.close()
         self._process.kill()
         self._process.wait()
         self._recorder.remove()
-        return self._recorder.last()
+        return self._recorder.entries()
 
 
 class Spare:

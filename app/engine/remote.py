@@ -19,6 +19,7 @@ from app.engine.dropped import Dropped
 from app.engine.experiment import Experiment
 from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord, Kept
 from app.engine.flight_recorder import Entry
+from app.engine.heartbeats import Heartbeats
 from app.engine.latest_report import LatestReport
 from app.engine.process import WorkerProcess
 from app.engine.reports import UNKNOWN, Checkpoint, Exported, HandedOut, Report, State
@@ -53,8 +54,8 @@ class Worker(Protocol):
         """What it says next, reports and the like, as soon as there is something. Raises EOFError once it has ended."""
         ...
 
-    def last(self) -> Entry:
-        """Its newest piece of work that is known here."""
+    def entries(self) -> list[Entry]:
+        """What its runs do, as far as is known here."""
         ...
 
     def kill(self) -> None: ...
@@ -63,8 +64,8 @@ class Worker(Protocol):
         """Let it end by itself, once it was told all."""
         ...
 
-    def bury(self) -> Entry:
-        """Let go of all that belongs to it, which has ended or is ended by that, and return its last piece of work."""
+    def bury(self) -> list[Entry]:
+        """Let go of all that belongs to it, which has ended or is ended by that, and return what its runs did last."""
         ...
 
 
@@ -219,7 +220,8 @@ class WorkerClient:
         self._tickets = itertools.count()
         self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
         self._worker: Worker | None = None  # while one runs
-        self._signs, self._sign_at = 0, pulse()  # pieces of work of the present worker, and when there was a new one
+        self._heartbeats = Heartbeats(pulse())  # of the present worker
+        self._hung: frozenset[str] = frozenset()  # runs that it was ended for
         self._closing = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
         self._supervisor.start()
@@ -294,8 +296,7 @@ class WorkerClient:
         with self._lock:
             self._put(poll)
             memo = self._memos.get(poll.id) or self._dropped.get(poll.id)
-            silence = self._pulse() - self._sign_at if self._signs else 0.0
-            return memo.answer(silence) if memo else None
+            return memo.answer(self._heartbeats.silence(poll.id, self._pulse())) if memo else None
 
     def attend(self, id: str) -> None:
         with self._lock:
@@ -313,13 +314,12 @@ class WorkerClient:
             if not self._worker:
                 return
             self._put(Beat(1.0))
-            if (signs := self._worker.last().number) != self._signs:
-                self._signs, self._sign_at = signs, self._pulse()
-            silence = self._pulse() - self._sign_at
-            if silence > (HANGS_SECONDS if signs else STARTS_SECONDS):
-                log.warning("The training process gave no sign for %.0f s; it is ended", silence)
+            self._heartbeats.hear(self._worker.entries(), now := self._pulse())
+            silent = self._heartbeats.longer_than(HANGS_SECONDS, STARTS_SECONDS, now)
+            if silent and not self._hung:
+                log.warning("Runs %s gave no sign for %.0f s; their process is ended", sorted(silent), HANGS_SECONDS)
+                self._hung = silent
                 self._worker.kill()
-                self._sign_at = self._pulse()
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         """Waits without the lock, so that polls do not."""
@@ -372,7 +372,7 @@ class WorkerClient:
                 log.exception("The training process could not be run")
             if self._closing.is_set():
                 return
-            delay = FIRST_DELAY_SECONDS if self._signs else min(2 * delay, LONGEST_DELAY_SECONDS)
+            delay = FIRST_DELAY_SECONDS if self._heartbeats else min(2 * delay, LONGEST_DELAY_SECONDS)
             log.warning("The training process ended; it is started again in %.1f s", delay)
             self._closing.wait(delay)
 
@@ -381,7 +381,7 @@ class WorkerClient:
         worker = self._start()
         with self._lock:
             self._worker = worker
-            self._signs, self._sign_at = 0, self._pulse()
+            self._heartbeats, self._hung = Heartbeats(self._pulse()), frozenset()
             for memo in self._memos.values():
                 if not memo.set_aside:
                     self._put(*memo.start())
@@ -394,13 +394,14 @@ class WorkerClient:
         except EOFError:
             pass
         finally:
-            last = worker.bury()
+            entries = worker.bury()
             with self._lock:
                 self._worker = None
-                self._signs = last.number
+                self._heartbeats.hear(entries, self._pulse())
+                at = {one.run: one.step for one in entries if one.works and (not self._hung or one.run in self._hung)}
                 for id, memo in self._memos.items():
                     if not memo.set_aside:
-                        memo.lose(last.step if id == last.run else None)
+                        memo.lose(at.get(id))
                 for answer in self._exports.values():
                     answer.set_result(None)
                 self._exports.clear()

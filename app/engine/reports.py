@@ -122,7 +122,7 @@ class Report:
     queue_place: int = 0  # 1: the next to be admitted; 0: not queued
     device: str = ""
     device_reason: str = ""  # why that device, as words that follow its name
-    frame_share: float = 0.0  # of the process's time that training waited for pictures lately
+    frame_share: float = 0.0  # of the run's time that training waited for pictures lately
     steps_left: int = 0
     step_seconds: float = 0.0  # CPU time of a piece of a step of the dearest arm, measured or estimated
     resumes_at: int | None = None  # where Play goes on with a run that was dropped; None: nothing of it is left

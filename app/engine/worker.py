@@ -12,23 +12,24 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import torch
-
-from app.engine import housekeeping
+from app.engine import housekeeping, threads
 from app.engine.backends import CompiledWhenReady
-from app.engine.clocks import ServerTime
+from app.engine.clocks import Clocks, ServerTime
 from app.engine.commands import Beat, Command
 from app.engine.flight_recorder import FlightRecorder
+from app.engine.floor import Floor
+from app.engine.gate import Gate
 from app.engine.job_kinds import job_of
-from app.engine.scheduler import Scheduler
+from app.engine.run import Run
 
-# While there is nothing to do, a sign of life so often.
-IDLE_SECONDS = 1.0
+# The floor is looked at so often, and a sign of life is given.
+LOOK_SECONDS = 0.1
 
 WORKS = "resflow-trains"  # the process, once it was told to
 
@@ -36,30 +37,64 @@ log = logging.getLogger(__name__)
 
 
 def serve(
-    commands: queue.SimpleQueue[Command | Beat], say: Callable[[list[Any]], None], recorder: FlightRecorder
+    commands: queue.SimpleQueue[Command | Beat], say: Callable[[Any], None], recorder: FlightRecorder
 ) -> None:
-    """Work for ever in this thread, and `say` what there is to say; sleep when there is nothing to do."""
-    torch.set_num_threads(1)
-    # Fresh branches start near zero and fill the products with denormals, which are slow.
-    torch.set_flush_denormal(True)
-    server_time = ServerTime()
-    new_job = partial(job_of, backends=CompiledWhenReady())
-    scheduler = Scheduler(attendance=server_time, note=recorder.begin, new_job=new_job)
+    """Pass commands to runs for ever, in this thread, while each run goes on in its own. `say` is called from all."""
+    threads.prepare()
+    server_time, line = ServerTime(), recorder.line()
+    floor = Floor(
+        say,
+        partial(begin, recorder=recorder),
+        Clocks(attendance=server_time),
+        gate=Gate(cores()),
+        new_job=partial(job_of, backends=CompiledWhenReady()),
+        new_line=recorder.line,
+    )
 
     def take(command: Command | Beat) -> None:
         if isinstance(command, Beat):
             server_time.advance(command.seconds)
         else:
-            scheduler.handle(command)
+            floor.handle(command)
 
+    looked = -LOOK_SECONDS
     while True:
-        recorder.begin()
-        if not scheduler.is_busy():
-            with contextlib.suppress(queue.Empty):
-                take(commands.get(timeout=IDLE_SECONDS))
-        while not commands.empty():
-            take(commands.get())
-        say([*scheduler.exported(), *scheduler.tick()])
+        line.beat()
+        with contextlib.suppress(queue.Empty):
+            take(commands.get(timeout=LOOK_SECONDS))
+            while not commands.empty():
+                take(commands.get())
+        if (now := time.monotonic()) - looked >= LOOK_SECONDS:
+            looked = now
+            floor.look_around()
+
+
+def begin(run: Run, recorder: FlightRecorder) -> None:
+    """Let a run go on by itself."""
+    threading.Thread(target=live, args=(run, recorder), name="run", daemon=True).start()
+
+
+def live(run: Run, recorder: FlightRecorder) -> None:
+    """What the thread of a run does until it has ended. Once its steps are long it has a lower priority. That cannot be
+    taken back, so where they have become short again another thread goes on."""
+    threads.prepare()
+    is_lowered = False
+    try:
+        while not run.has_ended:
+            run.wait(run.turn())
+            is_long = run.ticket.is_long and run.trained > 0
+            if is_lowered and not is_long:
+                begin(run, recorder)
+                return
+            is_lowered = is_lowered or (is_long and threads.lower_priority())
+    except BrokenPipeError:  # the server is gone
+        os._exit(0)
+    recorder.free(run.line)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat], begins: threading.Event) -> None:
@@ -94,13 +129,14 @@ def main() -> None:
     recorder = FlightRecorder(Path(sys.argv[1]))
     recorder.remove()
     commands: queue.SimpleQueue[Command | Beat] = queue.SimpleQueue()
-    begins = threading.Event()
+    begins, speaking = threading.Event(), threading.Lock()
     threading.Thread(target=receive, args=(sys.stdin.buffer, commands, begins), daemon=True).start()
 
-    def say(messages: list[Any]) -> None:
-        for message in messages:
-            pickle.dump(message, reports)
-        reports.flush()
+    def say(message: Any) -> None:
+        data = pickle.dumps(message)
+        with speaking:
+            reports.write(data)
+            reports.flush()
 
     begins.wait()
     name_this_process(WORKS)

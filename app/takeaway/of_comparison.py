@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.engine.arms import differ
+from app.engine.backends import differ
 from app.engine.experiment import Arm
 from app.engine.schedule import Schedule
 from app.takeaway.of_run import has_truth

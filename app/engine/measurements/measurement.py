@@ -28,7 +28,7 @@ class Measurement:
     done. What somebody pulls at is answered `at_once`: it comes before all else that is due.
     """
 
-    pieces: Pieces
+    measure: Pieces
     every_seconds: float
     piece_seconds: float = SHORT_PIECE_SECONDS
     needs: tuple[str, ...] = ("edited",)
@@ -49,4 +49,4 @@ class Measurement:
 
     def made(self, moving: bool) -> Pieces:
         """How it is made of a flow that moves, or stands still."""
-        return self.pieces if moving or self.at_rest is None else self.at_rest
+        return self.measure if moving or self.at_rest is None else self.at_rest
