@@ -36,9 +36,7 @@ WORKS = "resflow-trains"  # the process, once it was told to
 log = logging.getLogger(__name__)
 
 
-def serve(
-    commands: queue.SimpleQueue[Command | Beat], say: Callable[[Any], None], recorder: FlightRecorder
-) -> None:
+def serve(commands: queue.SimpleQueue[Command | Beat], say: Callable[[Any], None], recorder: FlightRecorder) -> None:
     """Pass commands to runs for ever, in this thread, while each run goes on in its own. `say` is called from all."""
     threads.prepare()
     server_time, line = ServerTime(), recorder.line()

@@ -223,4 +223,4 @@ def with_places(n, attendance=None):
 
 
 def held(bench):
-    return sum(run.admitted for run in bench.runs.values())
+    return sum(run.admitted and not run.has_ended for run in bench.runs.values())
