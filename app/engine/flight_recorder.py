@@ -9,8 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-_LAYOUT = struct.Struct("=QQ32sH")
-_ID_BYTES = 32
+_ID_BYTES = 40  # the id of an arm of a comparison has its number, too
+_LAYOUT = struct.Struct(f"=QQ{_ID_BYTES}sH")
 
 
 @dataclass(frozen=True)
