@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.engine.clocks import AWAY_SECONDS, Clock
 from app.engine.commands import Change, Command, Create, Leave, Pause, Play, Reset, Step
@@ -34,6 +34,20 @@ class Kept:
     dropped: bool = False  # it waits for somebody to press Play
 
 
+class Where(NamedTuple):
+    """How far a run is, and what it is to do."""
+
+    state: State
+    step: int
+    goal: int  # the step that it goes to
+    confirmed: bool  # whether it has heard all that it was told
+    step_seconds: float  # of training, for a step; 0 before the first
+
+
+NOWHERE = Where(State.EXPIRED, 0, 0, True, 0.0)
+"""A run that is not known."""
+
+
 @dataclass
 class ExperimentRecord:
     experiment: Experiment
@@ -60,11 +74,6 @@ class ExperimentRecord:
         record.seen = -math.inf
         record.notice = f"The server was restarted; this run continues from step {record.saved_step}."
         return record
-
-    @property
-    def name(self) -> str:
-        """Its id; the parts of a comparison have one id and different names."""
-        return ".".join((self.mailbox.report.id, *map(str, self.experiment.numbers[:1])))
 
     def kept(self, dropped: bool = False) -> Kept:
         changes = tuple(change for _, change in self.unsaved)
@@ -187,6 +196,13 @@ class ExperimentRecord:
     def step(self) -> int:
         """How far it is, as far as is known here."""
         return self.mailbox.step if self.mailbox.report.handled >= self.reset_at else 0
+
+    @property
+    def where(self) -> Where:
+        """The same, and what it is to do, as far as is known here."""
+        report, step = self.mailbox.report, max(self.step, self.saved_step)
+        seconds = sum(arm.seconds / arm.step for arm in report.arms if arm.step)
+        return Where(report.state, step, self.goal or step, report.handled >= self.sent, seconds)
 
     @property
     def moves(self) -> bool:

@@ -37,16 +37,16 @@ class Floor:
     gone make room for them, the longest absent first. Of those that are held so many train as have a useful pace
     (`crowding`).
 
-    `handle` takes commands, and `look_around` does what time has brought; the caller calls both from one thread. What is
-    to be said goes to `say`, from any thread. `begin` is called with each new run: it sees to its turns until it
-    `has_ended`, in a thread of its own or by hand.
+    `handle` takes commands, and `look_around` does what time has brought, both in one thread. What is to be said goes
+    to `say`, from any thread. `begin` is called with each new run: it sees to its turns until it `has_ended`, in a
+    thread of its own or by hand.
     """
 
     def __init__(
         self,
         say: Callable[[Said | Exported], None],
         begin: Callable[[Run], None],
-        clocks: Clocks = Clocks(),
+        clocks: Clocks,
         *,
         gate: Gate | None = None,
         memory_limit: int = 4 * 2**30,

@@ -48,8 +48,8 @@ class Gate:
 
     @contextmanager
     def work(self, ticket: Ticket) -> Iterator[None]:
-        """A piece of work of a run, within which it may `breathe`. Waits for a place, where it needs one; a piece within
-        another has the place of that."""
+        """A piece of work of a run, within which it may `breathe`. Waits for a place, where it needs one. A piece
+        within another has the place of that."""
         if ticket.since is not None:
             try:
                 yield

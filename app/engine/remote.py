@@ -4,25 +4,23 @@ import atexit
 import itertools
 import logging
 import threading
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol
 
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
-from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step, ViewRequest, Wish
-from app.engine.divided import Divided, Where
-from app.engine.division import Numbers, division, part_of
+from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step
+from app.engine.comparison import places
 from app.engine.dropped import Dropped
-from app.engine.experiment import Experiment
-from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord, Kept
+from app.engine.experiment import Arm, Experiment
+from app.engine.experiment_record import HANGS_SECONDS, NOWHERE, ExperimentRecord, Kept, Where
 from app.engine.flight_recorder import Entry
 from app.engine.heartbeats import Heartbeats
 from app.engine.latest_report import LatestReport
 from app.engine.process import WorkerProcess
-from app.engine.reports import UNKNOWN, Checkpoint, Exported, HandedOut, Report, State
+from app.engine.reports import Checkpoint, Exported, HandedOut, Report, State
 from app.engine.stored import Stored
 from app.engine.watchers import Heard, Watchers
 
@@ -70,8 +68,7 @@ class Worker(Protocol):
 
 
 class RemoteEngine(Buttons):
-    """The interface is `Engine`'s. Each experiment lives in the worker that had the least to do when it was created;
-    the arms of a comparison are divided over all.
+    """The interface is `Engine`'s. Each run lives in the worker that had the least to do when it was created.
 
     `keep` is told of each run what would restart it, whenever that is news; None once it is over."""
 
@@ -82,64 +79,10 @@ class RemoteEngine(Buttons):
         keep: Callable[[str, Kept | None], None] = lambda id, kept: None,
     ):
         super().__init__()
-        self._divided: dict[str, Divided] = {}
         self._links: list[WorkerClient] = []
         self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
-        self._new_link = lambda: WorkerClient(self._pulse, self._stored, start, keep)
-        self._links += [self._new_link() for _ in range(workers)]
+        self._links += [WorkerClient(self._pulse, self._stored, start, keep) for _ in range(workers)]
         atexit.register(self.close_all)
-
-    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
-        if len(parts := self._division(experiment)) == 1:
-            return super().create(experiment, step, made_by)
-        id, step = uuid.uuid4().hex, self.stored(experiment, step, made_by)
-        links = dict(zip(parts, sorted(self._links, key=lambda link: link.load), strict=False))
-        self._divided[id] = Divided(id, links, step)
-        for numbers, link in links.items():
-            part = part_of(experiment, numbers)
-            link.create(id, part, self._found(id, part, step, _of(made_by, numbers)))
-        return id
-
-    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
-        return max(self.checkpoints(experiment, step, made_by), default=0)
-
-    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
-        """Of a comparison that is divided: each step at which one part was saved, and the others before it."""
-        steps = [
-            self._stored.steps(part_of(experiment, numbers), step, _of(made_by, numbers))
-            for numbers in self._division(experiment)
-        ]
-        if not all(steps):
-            return ()
-        return tuple(sorted(step for step in set().union(*steps) if step >= max(map(min, steps))))
-
-    def preserve(self, id: str) -> int:
-        if not (divided := self._divided.get(id)):
-            return super().preserve(id)
-        newest = divided.newest()
-        steps = [checkpoint.step for checkpoint in newest if checkpoint and self._stored.put(checkpoint)]
-        return max(steps) if len(steps) == len(newest) else 0
-
-    def poll(self, id: str, request: ViewRequest) -> Report:
-        link = self._link(id)
-        report = link.poll(Poll(id, request)) if link else None
-        return report or Report(id, State.EXPIRED, message=UNKNOWN)
-
-    def attend(self, id: str) -> None:
-        if link := self._link(id):
-            link.attend(id)
-
-    def look(self, id: str, wish: Wish) -> None:
-        if link := self._link(id):
-            link.look(Look(id, wish))
-
-    def watch(self, id: str, heard: Heard) -> Callable[[], None]:
-        link = self._link(id)
-        return link.watch(id, heard) if link else lambda: None
-
-    def export(self, id: str, arm_index: int) -> bytes | None:
-        link = self._link(id)
-        return link.export(id, arm_index) if link else None
 
     def pids(self) -> list[int]:
         """The process ids of the workers that run now."""
@@ -147,20 +90,21 @@ class RemoteEngine(Buttons):
 
     def restore(self, runs: Mapping[str, Kept]) -> None:
         """Have these runs of another server, by the names that `keep` was told."""
-        parts: dict[str, dict[Numbers, Kept]] = {}
+        experiments: dict[str, dict[int, Kept]] = {}
         for name, kept in runs.items():
             if kept.checkpoint:
                 self._stored.put(kept.checkpoint)
-            parts.setdefault(name.partition(".")[0], {})[kept.experiment.numbers] = kept
-        for id, of_run in parts.items():
-            while len(self._links) < len(of_run):
-                self._links.append(self._new_link())
-            links = dict(zip(of_run, sorted(self._links, key=lambda link: link.load), strict=False))
-            if any(of_run):
-                goal = max(kept.checkpoint.step if kept.checkpoint else 0 for kept in of_run.values())
-                self._divided[id] = Divided(id, links, goal)
-            for numbers, link in links.items():
-                link.restore(id, of_run[numbers])
+            id, _, index = name.partition(".")
+            experiments.setdefault(id, {})[int(index or 0)] = kept
+        for id, found in experiments.items():
+            arms = [found[k] for k in sorted(found)]
+            if any(len(kept.experiment.arms) > 1 or max(1, len(kept.experiment.whole)) != len(arms) for kept in arms):
+                log.warning("The record of run %s is not whole; the run is lost", id)
+                continue
+            goal = max(kept.checkpoint.step if kept.checkpoint else 0 for kept in arms)
+            links = self._links_for([kept.experiment.arms[0] for kept in arms])
+            for name, link, kept in zip(self._names(id, links, goal), links, arms, strict=True):
+                link.restore(name, kept)
 
     def close_all(self) -> None:
         """End the workers."""
@@ -169,32 +113,11 @@ class RemoteEngine(Buttons):
         for link in self._links:
             link.close()
 
-    def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
-        self._least_loaded().create(id, experiment, checkpoint)
+    def _links_for(self, arms: Sequence[Arm]) -> "list[WorkerClient]":
+        return [self._links[k] for k in places(arms, [link.load for link in self._links])]
 
-    def _least_loaded(self) -> "WorkerClient":
-        return min(self._links, key=lambda link: link.load)
-
-    def _newest(self, id: str) -> Checkpoint | None:
-        link = next((link for link in self._links if id in link), None)
-        return link.newest(id) if link else None
-
-    def _division(self, experiment: Experiment) -> tuple[Numbers, ...]:
-        return division(experiment, len(self._links))
-
-    def _link(self, id: str) -> "WorkerClient | Divided | None":
-        return self._divided.get(id) or next((link for link in self._links if id in link), None)
-
-    def _send(self, command: Command) -> None:
-        if link := self._link(command.id):
-            link.send(command)
-        if isinstance(command, Close) and (divided := self._divided.pop(command.id, None)):
-            divided.close()
-
-
-def _of(made_by: tuple[str, ...], numbers: Numbers) -> tuple[str, ...]:
-    """What computed these arms, of what computed all."""
-    return tuple(made_by[number] for number in numbers) if made_by else ()
+    def _home(self, id: str) -> "WorkerClient | None":
+        return next((link for link in self._links if id in link), None)
 
 
 class WorkerClient:
@@ -251,7 +174,7 @@ class WorkerClient:
         with self._lock:
             memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
             self._put(*memo.start())
-            self._keep(memo.name, memo.kept())
+            self._keep(id, memo.kept())
 
     def restore(self, id: str, kept: Kept) -> None:
         with self._lock:
@@ -272,24 +195,20 @@ class WorkerClient:
     def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         return self._watchers.add(id, heard)
 
-    def where(self, id: str) -> "Where":
-        """How far a run is, and what it is to do, as far as is known here."""
+    def where(self, id: str) -> Where:
         with self._lock:
-            if memo := self._memos.get(id) or self._dropped.get(id):
-                report, step = memo.mailbox.report, max(memo.step, memo.saved_step if id in self._dropped else 0)
-                seconds = sum(arm.seconds / arm.step for arm in report.arms if arm.step)
-                return Where(report.state, step, memo.goal or step, report.handled >= memo.sent, seconds)
-            return Where(State.EXPIRED, 0, 0, True, 0.0)
+            memo = self._memos.get(id) or self._dropped.get(id)
+            return memo.where if memo else NOWHERE
 
     def send(self, command: Command) -> None:
         with self._lock:
             if isinstance(command, Close):
                 memo = self._dropped.pop(command.id) or self._memos.pop(command.id, None)
                 if memo:
-                    self._keep(memo.name, None)
+                    self._keep(command.id, None)
             elif memo := self._taken_up(command):
                 memo.note(command)
-                self._keep(memo.name, memo.kept())
+                self._keep(command.id, memo.kept())
             self._put(command)
 
     def poll(self, poll: Poll) -> Report | None:
@@ -418,7 +337,7 @@ class WorkerClient:
                 if memo := self._memos.pop(message.id, None):
                     memo.drop(message.message)
                     self._dropped.put(message.id, memo)
-                    self._keep(memo.name, memo.kept(dropped=True))
+                    self._keep(message.id, memo.kept(dropped=True))
             elif memo := self._memos.get(message.id):
                 if isinstance(message, HandedOut):
                     memo.mailbox.hand(message)
@@ -427,6 +346,6 @@ class WorkerClient:
                 if isinstance(message, Report | HandedOut):
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)
                 elif not passes:
-                    self._keep(memo.name, memo.kept())
+                    self._keep(message.id, memo.kept())
         if isinstance(message, Report | HandedOut):
             self._watchers.tell(message)

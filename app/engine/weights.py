@@ -6,7 +6,7 @@ of 8, then float32 numbers. The header is
     {"run": timeline, "arm": k, "step": n, "flow": `resflow_core.measure.flow_shape`}
 
 and the numbers are those of `resflow_core.measure.folded_numbers`. The training process makes the message without run
-and arm. Only the page server knows these (`Report.timeline`, `divided`), and puts them in.
+and arm. Only the page server knows these (`Report.timeline`, `comparison`), and puts them in.
 """
 
 import json

@@ -40,7 +40,7 @@ def answers_at_the_first_step(engine):
 
         def ticked():
             tick()
-            if any(engine._step(id) for id in engine._mailboxes):
+            if any(engine._step(id) for id in engine._here.records):
                 patch.setattr(engine, "_finish_seconds", -1.0)
 
         patch.setattr(engine, "_tick", ticked)

@@ -156,7 +156,7 @@ class TestDigits:
         local_engine._scheduler._runs[comparison.run]._changed = True
         page = run(page)
         assert SAID in [info.value for info in page.info] and places(page) == before
-        mailbox = local_engine._mailboxes[comparison.run]
+        mailbox = local_engine._here.records[comparison.run].mailbox
         (arm,) = mailbox.report.arms
         refused = dataclasses.replace(arm, frame=dataclasses.replace(arm.frame, refusal="No inverse."))
         mailbox.report = dataclasses.replace(mailbox.report, arms=(refused,))
