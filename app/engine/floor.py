@@ -94,6 +94,11 @@ class Floor:
         self._keep_a_useful_pace()
         self._shared.moving = sum(run.moving for run in self._runs.values())
 
+    def end_all(self) -> None:
+        """The worker ends, and its runs do."""
+        for run in [*self._runs.values()]:
+            self._end(run)
+
     def is_empty(self) -> bool:
         return not self._runs
 

@@ -49,22 +49,21 @@ def serve(commands: queue.SimpleQueue[Command | Beat], say: Callable[[Any], None
         new_line=recorder.line,
     )
 
-    def take(command: Command | Beat) -> None:
-        if isinstance(command, Beat):
-            server_time.advance(command.seconds)
-        else:
-            floor.handle(command)
-
     looked = -LOOK_SECONDS
     while True:
         line.beat()
         with contextlib.suppress(queue.Empty):
-            take(commands.get(timeout=LOOK_SECONDS))
-            while not commands.empty():
-                take(commands.get())
+            command = commands.get(timeout=LOOK_SECONDS)
+            if command is None:
+                break
+            if isinstance(command, Beat):
+                server_time.advance(command.seconds)
+            else:
+                floor.handle(command)
         if (now := time.monotonic()) - looked >= LOOK_SECONDS:
             looked = now
             floor.look_around()
+    floor.end_all()
 
 
 def begin(run: Run, recorder: FlightRecorder) -> None:
@@ -95,7 +94,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat], begins: threading.Event) -> None:
+def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat | None], begins: threading.Event) -> None:
     """Queue commands as they come, the first of which `begins` the work, and end the process with its server: nobody is
     left to train for."""
     try:
@@ -126,7 +125,7 @@ def main() -> None:
     housekeeping.start()
     recorder = FlightRecorder(Path(sys.argv[1]))
     recorder.remove()
-    commands: queue.SimpleQueue[Command | Beat] = queue.SimpleQueue()
+    commands: queue.SimpleQueue[Command | Beat | None] = queue.SimpleQueue()
     begins, speaking = threading.Event(), threading.Lock()
     threading.Thread(target=receive, args=(sys.stdin.buffer, commands, begins), daemon=True).start()
 
