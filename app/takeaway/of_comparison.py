@@ -92,7 +92,7 @@ def _measures(source: Source, arms: Mapping[str, Arm], data: Any, joint: bool) -
             '    found["-log p(y|x)"] = scores.nll.value',
             '    found["calibration error (ECE)"] = scores.reliability.ece',
             "    # On a circle around the data with a radius of 2.5 half windows: how sure, and how likely.",
-            "    *_, away = far(trainer.evaluated_model, data.window, x)",
+            "    away = far(trainer.evaluated_model, data.window, x)",
             "    at = abs(away.distance - 2.5).argmin()",
             '    found["confidence far away, %"] = 100 * away.confidence[at]',
             '    found["log p(x) far away"] = away.log_prob[at]',

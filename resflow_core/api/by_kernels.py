@@ -7,7 +7,6 @@ from torch import Tensor
 
 from resflow_core.fast import compiled
 from resflow_core.fast.fused_flow import PLANE
-from resflow_core.fast.pieces import finished
 from resflow_core.log_det import LogDet, drawn
 from resflow_core.training import compilation
 from resflow_core.training.flat_parameters import FlatParameters
@@ -27,7 +26,7 @@ class ByKernels:
     def gradients(self, rows: Tensor, log_det: LogDet, generator: torch.Generator) -> tuple[float, list[Tensor]]:
         """The NLL of standardised points in nats, without their units, and its gradient in `parameters`."""
         how = drawn(log_det, len(self._flow.blocks), rows, generator)
-        loss, _ = finished(self._nll.pieces([rows], [how]))
+        loss, _ = self._nll.of_parts([rows], [how])
         return loss, [*self._weights.gradient.split([len(part) for part in self.parameters])]
 
     def release(self) -> None:

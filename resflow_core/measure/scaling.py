@@ -28,11 +28,10 @@ from torch import Tensor
 
 from resflow_core.data.copies import Copies
 from resflow_core.data.curves import MOONS
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.measure.estimate import Estimate
-from resflow_core.measure.memory import loss_in_pieces
+from resflow_core.measure.memory import loss_by_parts
 from resflow_core.training.trainer import TrainConfig, Trainer
 
 DIMS = (2, 4, 8, 16, 32, 64, 128)
@@ -124,10 +123,8 @@ class Subject:
         """
         parameters = list(self.flow.parameters())
         start = self._clock()
-        if log_det == Exact():
-            loss = -self.flow.log_prob(x).mean()
-        else:
-            loss = finished(loss_in_pieces(self.flow, x, log_det, generator))
+        is_exact = log_det == Exact()
+        loss = -self.flow.log_prob(x).mean() if is_exact else loss_by_parts(self.flow, x, log_det, generator)
         gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
         seconds = self._clock() - start
         return torch.cat([g.flatten() for g in gradients]), seconds

@@ -200,7 +200,7 @@ def test_noise_and_time_are_those_of_the_same_draws():
     for name, way in GRADIENTS.items():
         n, shown = path(panes(page)[NOISE], way.paper).T
         for k, value in zip(n.tolist(), shown.tolist(), strict=True):
-            *_, found = cost(flow, x, Truncated(int(k), gradient=name), seeded(1), 4)
+            found = cost(flow, x, Truncated(int(k), gradient=name), seeded(1), 4)
             assert value == pytest.approx(found.variance.value, rel=1e-4)
         seconds = [survey.costs[Place(name, int(k), 2)].seconds for k in n]
         np.testing.assert_allclose(path(panes(page)[TIME], way.paper)[:, 1], np.multiply(1000, seconds), rtol=1e-5)

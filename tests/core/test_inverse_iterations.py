@@ -158,7 +158,7 @@ class TestStepsTaken:
         """Residuals that fall below the goal once and rise: the first time counts."""
         g = OnOneAxis(lambda x: 3.0 * x)  # Banach's iteration leaves
         z = torch.tensor([[1e-7, 0.0]], dtype=torch.float64)
-        *_, counts = steps_taken(banach, g, z, 1e-6, 40)
+        counts = steps_taken(banach, g, z, 1e-6, 40)
         assert counts.tolist() == [0]
 
 

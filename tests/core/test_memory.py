@@ -367,13 +367,13 @@ class TestCost:
     def test_seconds_are_those_of_all_parts_of_the_median_pass_by_the_clock_of_the_thread(self):
         flow, x = flow_and_points(blocks=2)
         ticks = count()
-        *_, found = cost(flow, x, NoLogDet(), seeded(5), draws=3, clock=lambda: float(next(ticks)))
+        found = cost(flow, x, NoLogDet(), seeded(5), draws=3, clock=lambda: float(next(ticks)))
         assert found.seconds == len(flow.bijections) + 2  # each part, the loss, and the backward pass
         assert signature(cost).parameters["clock"].default is time.thread_time
 
     def test_without_a_log_det_nothing_is_drawn_and_nothing_varies(self):
         flow, x = flow_and_points(blocks=2)
-        *_, found = cost(flow, x, NoLogDet(), seeded(5), draws=4)
+        found = cost(flow, x, NoLogDet(), seeded(5), draws=4)
         assert found.variance.value == pytest.approx(0, abs=1e-10)
 
     @pytest.mark.thorough

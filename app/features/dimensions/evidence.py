@@ -142,8 +142,7 @@ def _bytes(rows: int) -> dict[str, int]:
     places = {NOTHING: Place(NOTHING, 0, BLOCKS)} | {name: Place(name, TERMS, BLOCKS) for name in GRADIENTS}
     peaks = {}
     for name, place in places.items():
-        *_, found = subjects.piece(sized.index(place))
-        footprint: Any = found
+        footprint: Any = subjects.piece(sized.index(place))
         peaks[name] = footprint.peak
     return {name: peaks[name] - peaks[NOTHING] for name in GRADIENTS}
 
