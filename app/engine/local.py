@@ -69,7 +69,7 @@ class Here:
     def __init__(self, new_job: Callable, clocks: Clocks, stored: Stored) -> None:
         self._floor = Floor(self._hear, self._join, clocks, new_job=new_job)
         self._stored = stored
-        self._runs: dict[str, Run] = {}
+        self.runs: dict[str, Run] = {}
         self.records: dict[str, ExperimentRecord] = {}
         self._watchers = Watchers()
         self._exported: bytes | None = None  # by the last turn
@@ -117,22 +117,22 @@ class Here:
 
     def is_pending(self, id: str) -> bool:
         """Whether there is anything to do for a run at once."""
-        return id in self.records and id in self._runs and self._runs[id].pending
+        return id in self.records and id in self.runs and self.runs[id].pending
 
     def turn(self) -> None:
         """Let each run have a turn."""
         self._floor.look_around()
-        for id in [*self._runs]:
+        for id in [*self.runs]:
             self._turn_of(id)
 
     def _join(self, run: Run) -> None:
-        self._runs[run.id] = run
+        self.runs[run.id] = run
 
     def _turn_of(self, id: str) -> None:
-        if run := self._runs.get(id):
+        if run := self.runs.get(id):
             run.turn()
             if run.has_ended:
-                del self._runs[id]
+                del self.runs[id]
 
     def _hear(self, message: Said | Exported) -> None:
         """Take note of what a run says, and pass it on."""

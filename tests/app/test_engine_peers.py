@@ -218,7 +218,7 @@ def test_the_newest_derivatives_stay_until_there_are_newer_ones():
 @pytest.mark.thorough
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     engine, id, _ = taken(3)
-    saved = pickle.loads(pickle.dumps(engine._scheduler._runs[id]._saved))
+    saved = pickle.loads(pickle.dumps(engine._here.runs[id]._saved))
     whole = on(engine, id, 2)
     other = Scheduler(time.monotonic)
     other.handle(Create("b", EXPERIMENT, saved, steps=2))

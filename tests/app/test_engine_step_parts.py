@@ -113,7 +113,7 @@ def test_what_plays_pauses_first_and_one_step_is_taken():
     engine, id = begun()
     engine.play(id)
     engine.poll(id, VIEW)
-    step = engine._scheduler._runs[id].step
+    step = engine._here.runs[id].step
     report = slowly(engine, id)
     assert (report.state, report.arms[0].step, report.steps_left) == (State.PAUSED, step + 1, 0)
     assert report.arms[0].parts.step == step + 1
@@ -143,7 +143,7 @@ def test_what_is_given_up_before_its_step_is_not_shown_later():
 
 def test_a_step_that_diverges_has_no_parts_and_says_why():
     engine, id = begun()
-    (job,) = engine._scheduler._runs[id].arms.jobs
+    job = engine._here.runs[id].job
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     report = slowly(engine, id)

@@ -61,7 +61,7 @@ def flattened(part):
 def training(engine, id):
     """Weights, optimiser and generators, and what led to them."""
     arm = engine.poll(id, VIEW_REQUEST).arms[0]
-    saved = engine._scheduler._runs[id].arms.jobs[0]._trainer.state_bytes()
+    saved = engine._here.runs[id].job._trainer.state_bytes()
     state = list(flattened(torch.load(io.BytesIO(saved), weights_only=True)))
     return state, arm.loss.batch_nll.tolist(), arm.step, arm.train, arm.changes, arm.fingerprint
 
@@ -153,7 +153,7 @@ def test_a_reset_and_a_close_store_how_far_it_was(engine, monkeypatch, end):
     while (moving := engine.poll(first, VIEW_REQUEST)).arms[0].step < 3:
         pass
     assert (moving.state, engine.stored(ONE, 10**9)) == (State.PLAYING, 0)
-    (job,) = engine._scheduler._runs[first].arms.jobs
+    job = engine._here.runs[first].job
     there = job.step_count, job.save()
     getattr(engine, end)(first)
     found = engine._stored.find(ONE, 10**9)
@@ -177,7 +177,7 @@ def test_what_is_too_large_to_be_stored_is_not_saved_for_it(engine, monkeypatch)
     first, _ = begun(engine, ONE)
     engine.play(first)
     engine.poll(first, VIEW_REQUEST)
-    (job,) = engine._scheduler._runs[first].arms.jobs
+    job = engine._here.runs[first].job
     monkeypatch.setattr(job, "save", lambda: pytest.fail("it was saved"))
     engine.close(first)
     assert engine.stored(ONE, 10**9) == 0

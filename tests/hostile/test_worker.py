@@ -14,7 +14,7 @@ from app.engine.process import Spare
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
 from app.engine.results import DIGITS
-from app.engine.scheduler import DROP_SECONDS
+from app.engine.floor import DROP_SECONDS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.training.trainer import TrainConfig
@@ -102,7 +102,7 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play")
         link = engine._links[0]
         os.kill(engine.pids()[0], signal.SIGSTOP)
-        link._worker._recorder.begin(culprit, 7)
+        link._worker._recorder.line(culprit).begin(7)
         kill(engine)
         wait_for(lambda: not engine.pids() or engine.poll(other, VIEW_REQUEST).state is State.LOADING, "its end")
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play on")
