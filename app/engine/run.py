@@ -470,8 +470,8 @@ class Run:
         self._breathe()
         job = self.job
         with torch.inference_mode(False), torch.enable_grad():
-            self._obey_all()
             while True:
+                self._obey_all()
                 self._go_on()
                 self._tell()
                 if self.job is not job or self.has_ended:

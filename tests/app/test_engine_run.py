@@ -609,6 +609,26 @@ def test_a_reset_says_how_far_the_run_was_before_it_begins_anew(bench):
     assert isinstance(bench.said[seen], Checkpoint), "before anything of the new one"
 
 
+@pytest.mark.parametrize("command", [Pause, Reset, Close, Leave])
+def test_a_command_that_comes_while_training_goes_on_within_a_measurement_is_obeyed(bench, monkeypatch, command):
+    step = FakeJob.step
+
+    def step_and_hear(job, breathe):
+        step(job, breathe)
+        if bench.runs["a"]._views._making and not bench.said_it:
+            bench.said_it = True
+            bench.do(command("a"))
+
+    bench.said_it = False
+    monkeypatch.setattr(FakeJob, "step", step_and_hear)
+    bench.do(Create("a", EXPERIMENT), Play("a"), Poll("a", PAGE))
+    bench.run(3.5)
+    assert bench.said_it
+    if command is not Close:
+        assert bench.steps("a") < 500 and not bench.runs["a"].moving
+    assert ("a" in bench.runs) == (command is not Close)
+
+
 def test_another_estimator_is_weighed_at_once_and_another_learning_rate_is_not(bench):
     bench.do(Create("a", EXPERIMENT), Play("a"))
     (arm,) = EXPERIMENT.arms
