@@ -215,8 +215,10 @@ class Comparison:
                     if arm.state not in FIRST:
                         link.send(Pause(name))
         elif self._playing:
-            if self._plays_on:
-                self._go_on(self._allowance())
+            # Each is told and answers, whenever they go on: not for every step of the slowest.
+            ahead = self._allowance()
+            if self._plays_on and min(arm.goal for arm in arms) - min(arm.step for arm in arms) <= ahead // 2:
+                self._go_on(ahead)
         elif all(arm.state is State.PAUSED and arm.confirmed for arm in arms):
             furthest = max(self._goal, *(arm.step for arm in arms))
             if any(arm.step < furthest for arm in arms):

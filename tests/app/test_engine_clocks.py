@@ -50,9 +50,9 @@ def test_what_a_process_worked_on_is_known_after_its_death():
     assert recorder.last() == Entry(0, "", 0)
     script = (
         "import os, sys; from pathlib import Path; from app.engine.flight_recorder import FlightRecorder as F\n"
-        "r = F(Path(sys.argv[1])); r.remove(); r.begin(); r.begin('ab' * 16, 123_456); os.kill(os.getpid(), 9)"
+        "r = F(Path(sys.argv[1])); r.remove(); r.begin(); r.begin('ab' * 16 + '.29', 123_456); os.kill(os.getpid(), 9)"
     )
     process = subprocess.run([sys.executable, "-c", script, str(recorder.path)], cwd=ROOT, check=False)
     assert process.returncode == -9
-    assert recorder.last() == Entry(2, "ab" * 16, 123_456)
+    assert recorder.last() == Entry(2, "ab" * 16 + ".29", 123_456)
     assert not recorder.path.exists()
