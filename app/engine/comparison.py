@@ -141,6 +141,8 @@ class Comparison:
                     if isinstance(command, Close):
                         for end in self._ends:
                             end()
+                    if isinstance(command, Reset):  # which they will say themselves
+                        self._reports = {k: replace(r, state=State.LOADING) for k, r in self._reports.items()}
                     for name, link in self.runs:
                         link.send(replace(command, id=name))
 
@@ -213,8 +215,10 @@ class Comparison:
                     if arm.state not in FIRST:
                         link.send(Pause(name))
         elif self._playing:
-            if self._plays_on:
-                self._go_on(self._allowance())
+            # Each is told and answers, whenever they go on: not for every step of the slowest.
+            ahead = self._allowance()
+            if self._plays_on and min(arm.goal for arm in arms) - min(arm.step for arm in arms) <= ahead // 2:
+                self._go_on(ahead)
         elif all(arm.state is State.PAUSED and arm.confirmed for arm in arms):
             furthest = max(self._goal, *(arm.step for arm in arms))
             if any(arm.step < furthest for arm in arms):
@@ -223,12 +227,13 @@ class Comparison:
                 self._stepping, self._goal = False, 0
 
     def _allowance(self) -> int:
-        """How many steps ahead of the slowest an arm may be, since the arms of a worker take theirs in turn."""
+        """How many steps ahead of the slowest an arm may be. The arms of a worker take theirs in turn."""
         seconds: dict[Link, float] = defaultdict(float)
-        for name, link in self.runs:
-            seconds[link] += link.where(name).step_seconds
-        slowest = max(seconds.values())
-        return max(LEAST_AHEAD, math.ceil(AHEAD_SECONDS / slowest)) if slowest else LEAST_AHEAD
+        for (_, link), arm in zip(self.runs, self._where(), strict=True):
+            if not arm.step_seconds:  # it may be the slowest by far
+                return LEAST_AHEAD
+            seconds[link] += arm.step_seconds
+        return max(LEAST_AHEAD, math.ceil(AHEAD_SECONDS / max(seconds.values())))
 
     def _go_on(self, ahead: int, beyond: int = 0) -> None:
         """Let all take so many steps more than the slowest has taken; and those that stopped at least the step after
@@ -248,7 +253,7 @@ def places(arms: Sequence[Arm], loads: Sequence[tuple[int, int]]) -> list[int]:
     """The worker for each arm. A step of all should be about equally much work for each worker: the dearest arms first,
     each to the one that has the least (Graham 1969, longest processing time first). `loads`: how many arms train in
     each worker, each as dear as the mean of these; and how many runs it has, where all else is equal."""
-    work = [_work(arm.flow, arm.train) for arm in arms]
+    work = [_work(arm.flow, arm.train) for arm in arms] if len(arms) > 1 else [1.0]
     mean = statistics.fmean(work) or 1.0
     heap = [(moving * mean, runs, worker) for worker, (moving, runs) in enumerate(loads)]
     heapq.heapify(heap)

@@ -12,7 +12,8 @@ from scipy import stats
 
 from app.engine import views
 from app.engine.commands import Create, ViewRequest
-from app.engine.experiment import Arm, Experiment
+from app.engine.comparison import name_of
+from app.engine.experiment import Arm, Experiment, parts_of
 from app.engine.history import History
 from app.engine.measurements import masses as masses_file
 from app.engine.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
@@ -218,17 +219,19 @@ def test_the_newest_derivatives_stay_until_there_are_newer_ones():
 @pytest.mark.thorough
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     engine, id, _ = taken(3)
-    saved = pickle.loads(pickle.dumps(engine._here.runs[id]._saved))
+    names = [name_of(id, k) for k in range(len(ARMS))]
+    saved = [pickle.loads(pickle.dumps(engine._scheduler._runs[name]._saved)) for name in names]
     whole = on(engine, id, 2)
     other = Scheduler(time.monotonic)
-    other.handle(Create("b", EXPERIMENT, saved, steps=2))
-    while other.is_pending("b"):
+    for k, (name, part) in enumerate(zip(names, parts_of(EXPERIMENT), strict=True)):
+        other.handle(Create(name, part, saved[k], steps=2))
+    while any(map(other.is_pending, names)):
         other.tick()
-    run = other._runs["b"]
-    assert run.step == 5 and saved.step == 3
-    assert [run.export(k) for k in range(len(ARMS))] == [engine.export(id, k) for k in range(len(ARMS))]
-    for job, arm in zip(run.arms.jobs, whole.arms, strict=True):
-        found = job.curves()
+    for k, (name, arm) in enumerate(zip(names, whole.arms, strict=True)):
+        run = other._runs[name]
+        assert run.step == 5 and saved[k].step == 3
+        assert run.export(0) == engine.export(id, k)
+        found = run.arms.jobs[0].curves()
         np.testing.assert_array_equal(found.batch_nll, arm.loss.batch_nll)
         # What was measured before is in it, the bias as well.
         np.testing.assert_array_equal(found.held_bias, arm.loss.held_bias[: len(found.held_bias)])

@@ -375,7 +375,7 @@ def test_the_worker_ends_with_its_server():
 
 
 def test_a_comparison_is_in_step_and_its_arms_are_those_of_the_engine_in_process(engine):
-    """Undivided, for there is one worker."""
+    """All in one worker."""
     experiment = Experiment((ARM, dataclasses.replace(ARM, seed=7)), 1)
 
     def at(step):

@@ -28,7 +28,7 @@ from tests.app.worker_thread import WorkerThread
 pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]  # Ray's own
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
-# Two workers divide them into the first with the third, and the second.
+# Of two workers one has the first and the third, and the other the second.
 ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12))
 VIEW_REQUEST = ViewRequest(grid=16, points=40)
 DEADLINE = 300.0
