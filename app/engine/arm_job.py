@@ -6,7 +6,7 @@ from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
 from app.engine.step_picture import StepPicture
 from app.engine.weights import Weights
-from resflow_core.fast.pieces import Pieces
+from resflow_core.breathe import Breathe
 from resflow_core.measure import BlockTable
 from resflow_core.training.trainer import TrainConfig
 
@@ -48,32 +48,32 @@ class ArmJob(Protocol):
         ...
 
     def hasten(self) -> None:
-        """Let them, where they can. A step that is under way is begun anew."""
+        """Let them, where they can, between two steps."""
         ...
 
     def configure(self, train_config: TrainConfig) -> None:
         """Train with these settings from the next step on."""
         ...
 
-    def step(self) -> bool | None:
-        """One step, or a part of it: true while there are more parts. Raises `Diverged`."""
+    def step(self, breathe: Breathe) -> None:
+        """Take one step. Raises `Diverged`. If `breathe` raises, the job is to be thrown away or to be restored."""
         ...
 
     def record_next_step(self, request: ViewRequest) -> None:
-        """Record the next step in its parts, if the job can; a step that is under way is begun anew for that."""
+        """Record the next step in its parts, if the job can."""
         ...
 
     def hand_over_parts(self) -> StepPicture | None:
         """The record of the last step, once."""
         ...
 
-    def measure_held_out(self, request: ViewRequest) -> Pieces[BlockTable | None]:
-        """Note the losses on held-out points. No step is taken between two pieces."""
+    def measure_held_out(self, request: ViewRequest, breathe: Breathe) -> BlockTable | None:
+        """Note the losses on held-out points. `breathe` takes no step of the job."""
         ...
 
     def curves(self) -> LossCurves: ...
 
-    def frame(self, request: ViewRequest) -> Pieces[Any]:
+    def frame(self, request: ViewRequest, breathe: Breathe) -> Any:
         """A picture of the flow as it is at first, or None."""
         ...
 

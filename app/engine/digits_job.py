@@ -1,7 +1,6 @@
 """An arm on the digits at work: trained as any other, pictured as images, measured in bits per dimension."""
 
 import copy
-from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -13,8 +12,8 @@ from app.engine.frames import SAMPLE_SEED
 from app.engine.job import Job
 from app.engine.results import BitsCurve, ImageFrame
 from resflow_core import measure
+from resflow_core.breathe import Breathe, without
 from resflow_core.data.digits import SIDE, to_levels
-from resflow_core.fast.pieces import Pieces
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import Uncertified
 
@@ -29,13 +28,11 @@ class DigitsJob(Job):
     def record_next_step(self, request: ViewRequest) -> None:
         """Nothing: its parts are pictures of a plane."""
 
-    def measure_held_out(self, request: ViewRequest) -> Pieces[None]:
+    def measure_held_out(self, request: ViewRequest, breathe: Breathe = without) -> None:
         """Nothing: all held-out images take too long (`results`)."""
-        yield from ()
 
-    def frame(self, request: ViewRequest) -> Pieces[ImageFrame]:  # type: ignore[override]
+    def frame(self, request: ViewRequest, breathe: Breathe = without) -> ImageFrame:  # type: ignore[override]
         """Samples and interpolations in one inversion: no image at all rather than a wrong one."""
-        yield from ()  # it is one piece
         flow = self.flow
         try:
             y = flow.inverse(torch.cat([self._noise, self._between(flow)]).to(self._trainer.device)).cpu()
@@ -50,12 +47,12 @@ class DigitsJob(Job):
             levels[n:].reshape(PAIRS, STEPS, *PIXELS),
         )
 
-    def results(self) -> Iterator[BitsCurve | None]:
-        """Bits per dimension in pieces: None after each, the curve so far at the end, of the flow as it is at first."""
+    def results(self, breathe: Breathe = without) -> BitsCurve:
+        """The curve of bits per dimension so far, with those of the flow as it is at first."""
         flow, step, seconds = copy.deepcopy(self.flow), self.step_count, self.seconds
-        bits = yield from measure.awaited(measure.held_out_bits(flow, self.dataset))
+        bits = measure.held_out_bits(flow, self.dataset, breathe)
         self.history.note("bits", step, seconds, bits.value, bits.standard_error)
-        yield BitsCurve(step, *self.history.series("bits", (), (), ()))
+        return BitsCurve(step, *self.history.series("bits", (), (), ()))
 
     @cached_property
     def _noise(self) -> Tensor:

@@ -23,20 +23,19 @@ from app.engine.step_picture import MOST_POINTS, StepPicture, picture_of
 from app.engine.weights import MOST_BYTES, Weights
 from resflow_core import measure
 from resflow_core.api import flow_file
+from resflow_core.breathe import Breathe, without
 from resflow_core.data import DATASETS, Dataset, Source
 from resflow_core.data.digits import DIGITS
-from resflow_core.fast.folding import constrained_in_pieces
-from resflow_core.fast.pieces import Pieces, finished
+from resflow_core.fast.folding import constrain
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import LogDet
 from resflow_core.measure import Estimate
 from resflow_core.training import compilation
 from resflow_core.training.device import choose
-from resflow_core.training.step_cost import points_a_piece
-from resflow_core.training.step_parts import step_in_pieces
-from resflow_core.training.step_work import affords_exact_losses
-from resflow_core.training.trainer import AnyConfig, Diverged, TrainConfig, Trainer, step_bytes
+from resflow_core.training.step_parts import TakenStep, recorded, take_step
+from resflow_core.training.step_work import affords_exact_losses, points_a_part
+from resflow_core.training.trainer import AnyConfig, TrainConfig, Trainer, step_bytes
 
 # Each setting has its own limit; together they could still ask for more than the machine has.
 MOST_STEP_BYTES = 2 * 2**30
@@ -45,41 +44,33 @@ MOST_STEP_BYTES = 2 * 2**30
 class Job:
     """Raises ValueError, naming value, limit and remedy, when `arm` does not describe a flow that can be trained."""
 
-    def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float], backends: Backends = TORCH_ALONE):
-        finished(self._build(arm, seed, device, clock, backends))
-
-    @classmethod
-    def building(cls, *args: Any) -> "Pieces[Job]":
-        """A job of these arguments, in pieces."""
-        job = cls.__new__(cls)
-        yield from job._build(*args)
-        return job
-
-    def _build(
-        self, arm: Arm, seed: int, device: str, clock: Callable[[], float], backends: Backends = TORCH_ALONE
-    ) -> Pieces[None]:
+    def __init__(
+        self,
+        arm: Arm,
+        seed: int,
+        device: str,
+        clock: Callable[[], float],
+        backends: Backends = TORCH_ALONE,
+        breathe: Breathe = without,
+    ):
         dataset, flow = _dataset(arm.data), replace(arm.flow)  # replace() makes the checks that unpickling skipped
         train, *_ = [checked(flow, train) for train in (arm.train, *(train for _, train in arm.changes))]
         choice = choose(device, flow, train, dataset)
         self.device_reason = choice.reason
         weights = None if arm.weights is None else _weights(arm.weights, flow)
 
-        def trainer(backend: str) -> Pieces[Trainer]:
+        def trainer(backend: str, breathe: Breathe) -> Trainer:
             """At step 0."""
-            new = yield from Trainer.building(
-                flow, train, dataset, seed, choice.device, affords_exact_losses(flow), backend
-            )
+            new = Trainer(flow, train, dataset, seed, choice.device, affords_exact_losses(flow), backend, breathe)
             if weights is not None:
                 new.flow.load_state_dict(weights)
             return new
 
         self._backends = TORCH_ALONE if arm.by_torch else backends
         self._begun_by, self._new_trainer = self._backends.of_new_run(), trainer
-        self._trainer = yield from trainer(self._begun_by)
+        self._trainer = trainer(self._begun_by, breathe)
         self._config = flow
         self._torch_until = 0  # a step from which on kernels went on
-        self._under_way: Pieces[float] | None = None  # a step of which there are more pieces
-        self._begun_at = 0  # its step count before it
         self._to_record: ViewRequest | None = None  # what the page wants to see of the next step
         self._parts: StepPicture | None = None
         self._shape = ""  # of the flow as it is trained, once it was asked for
@@ -117,9 +108,9 @@ class Job:
         return bool(self.why_torch) and self._backends.of_new_run() != TORCH
 
     def hasten(self) -> None:
-        """Let them, where they can. A step that is under way is begun anew."""
+        """Let them, where they can."""
         if self.hastens:
-            state, self._under_way = self._trainer.state_bytes(), None
+            state = self._trainer.state_bytes()
             self._begin(self._backends.of_new_run())
             self._trainer.load_state(state)
             self._torch_until = self.step_count
@@ -154,80 +145,65 @@ class Job:
         if train_config != self._trainer.train_config:
             self._trainer.configure(train_config)
 
-    def step(self) -> bool:
-        """One optimiser step, or a piece of a long one, and whether there are more. Raises `Diverged`."""
+    def step(self, breathe: Breathe = without) -> None:
+        """Take one optimiser step, and record it if that was asked for. Raises `Diverged`.
+
+        If `breathe` raises, the step ends there. Throw the job away then, or `restore` it.
+        """
         start = self.clock()
-        if self._under_way is None:
-            if self.step_count == 0:
-                self._begin(self._backends.of_new_run())
-            self._under_way = self._recorded(self._to_record) if self._to_record else self._trainer.pieces()
-            self._to_record, self._parts = None, None
-            self._begun_at = self.step_count
-        nll, is_taken = None, self.step_count > self._begun_at  # and what follows only records it
-        try:
-            next(self._under_way)
-        except StopIteration as end:
-            nll = end.value
-        except Diverged:
-            self._under_way = None
-            raise
-        if not is_taken:
-            self.seconds += self.clock() - start
-        if nll is None:
-            return True
-        self._under_way = None
+        if self.step_count == 0:
+            self._begin(self._backends.of_new_run(), breathe)
+        request, self._to_record, self._parts = self._to_record, None, None
+        taken = take_step(self._trainer, breathe) if request else None
+        nll = taken.nll if taken else self._trainer.step(breathe=breathe)
+        self.seconds += self.clock() - start
         self.history.add_batch(self.step_count, nll)
-        return False
+        if request and taken:
+            self._parts = self._pictured(taken, request, breathe)
 
     def record_next_step(self, request: ViewRequest) -> None:
-        if self._under_way is not None:
-            self._trainer.abandon()
-            self._under_way = None
         self._to_record = request
 
     def hand_over_parts(self) -> StepPicture | None:
         parts, self._parts = self._parts, None
         return parts
 
-    def _recorded(self, request: ViewRequest) -> Pieces[float]:
-        """A step, and beside it its picture."""
+    def _pictured(self, taken: TakenStep, request: ViewRequest, breathe: Breathe) -> StepPicture:
         dataset: Any = self.dataset
-        log_det, window = self.log_det, dataset.window
-        nodes = measure.grid_points(window, request.grid)
-        nll, parts = yield from step_in_pieces(self._trainer, nodes, MOST_POINTS)
-        self._parts = picture_of(parts, log_det, window, request.grid)
-        return nll
+        window = dataset.window
+        parts = recorded(taken, measure.grid_points(window, request.grid), MOST_POINTS, breathe)
+        return picture_of(parts, taken.config.log_det, window, request.grid)
 
-    def measure_held_out(self, request: ViewRequest) -> Pieces[measure.BlockTable | None]:
+    def measure_held_out(self, request: ViewRequest, breathe: Breathe = without) -> measure.BlockTable | None:
         """Note the losses on held-out points, and return what each residual block does to these, where the flow has
-        such. No step is taken between two pieces."""
+        such. `breathe` takes no step of the job."""
         points, log_det, classified = self.dataset.held_out(), self.log_det, self._classified()
         new = partial(HeldOut, self.step_count, seconds=self.seconds)
         if not isinstance(self.flow, Flow):
             self.history.add_held_out(new(*self._losses(measure.log_prob(self.flow, points))), classified)
             return None
         flow = self.flow
-        yield from constrained_in_pieces(flow.branches)
-        evaluation = yield from measure.evaluate_in_pieces(flow, points)
+        constrain(flow.branches, breathe)
+        evaluation = measure.evaluate(flow, points, breathe)
         bias = measure.log_prob_bias(evaluation, log_det)
         learned = [branch.orders[:-1] for branch in flow.branches if branch.chain.learned]
         orders = np.array(learned) if learned else None
         self.history.add_held_out(new(*self._losses(evaluation.log_prob), bias, orders), classified)
         if (looked_at := self.looked_at(request)) is not flow:
-            evaluation = yield from measure.evaluate_in_pieces(looked_at, points)
-        return (yield from measure.block_table_in_pieces(looked_at, evaluation, log_det))
+            evaluation = measure.evaluate(looked_at, points, breathe)
+        return measure.block_table(looked_at, evaluation, log_det, breathe)
 
     def curves(self) -> LossCurves:
         return self.history.curves()
 
-    def frame(self, request: ViewRequest) -> Pieces[Frame]:
-        """Of the flow as it is at first, whatever steps are taken between two pieces."""
+    def frame(self, request: ViewRequest, breathe: Breathe = without) -> Frame | None:
+        """A picture of the flow as it is at first, whatever steps `breathe` takes."""
         flow, step = self.looked_at(request), self.step_count
-        if request.grid**2 > points_a_piece(flow.config):
+        if request.grid**2 > points_a_part(flow.config):
             flow = copy.deepcopy(flow)
             if isinstance(flow, Flow):
-                yield from constrained_in_pieces(flow.branches)
-        frame = yield from render(flow, self.dataset, request, step)
+                constrain(flow.branches, breathe)
+        frame = render(flow, self.dataset, request, step, breathe)
         return frame if self._hybrid is None else classed(self._hybrid, frame, self.dataset.window)
 
     @cached_property
@@ -269,15 +245,15 @@ class Job:
     def restore(self, saved: bytes) -> None:
         """Go on from what `save` returned, with the settings as they are now."""
         (begun_by, self._torch_until), state, self.seconds, self.history = pickle.loads(saved)
-        self._under_way = self._to_record = self._parts = None
+        self._to_record = self._parts = None
         self._begin(self._backends.of_saved_run(begun_by))
         self._trainer.load_state(state)
 
-    def _begin(self, backend: str) -> None:
+    def _begin(self, backend: str, breathe: Breathe = without) -> None:
         """Let this backend compute the run, from step 0 on or from where its state is loaded."""
         if backend != self._begun_by:
             train = self._trainer.train_config
-            self._begun_by, self._trainer = backend, finished(self._new_trainer(backend))
+            self._begun_by, self._trainer = backend, self._new_trainer(backend, breathe)
             self._trainer.configure(train)
 
     def _losses(self, log_prob: Tensor) -> tuple[Estimate, Estimate | None]:

@@ -11,7 +11,7 @@ from app.engine.measurement_job import MeasurementJob
 from app.engine.results import DIGITS
 from app.engine.scaling_job import ScalingJob
 from app.engine.survey_job import SurveyJob
-from resflow_core.fast.pieces import Pieces
+from resflow_core.breathe import Breathe, without
 from resflow_core.measure.scaling import Plan
 from resflow_core.measure.survey import Survey
 
@@ -20,10 +20,15 @@ MEASUREMENTS: dict[type, type[MeasurementJob]] = {Plan: ScalingJob, Survey: Surv
 
 
 def job_of(
-    arm: Arm, seed: int, device: str, clock: Callable[[], float], backends: Backends = TORCH_ALONE
-) -> Pieces[ArmJob]:
-    """The job of an arm, built in pieces; measurements are torch's. Raises ValueError, naming value, limit and remedy,
-    where it cannot be done."""
+    arm: Arm,
+    seed: int,
+    device: str,
+    clock: Callable[[], float],
+    backends: Backends = TORCH_ALONE,
+    breathe: Breathe = without,
+) -> ArmJob:
+    """The job of an arm; measurements are torch's. Raises ValueError, naming value, limit and remedy, where it cannot
+    be done."""
     if measurement := MEASUREMENTS.get(type(arm.data)):
         return measurement(arm, seed, device, clock)
-    return (yield from (DigitsJob if arm.data == DIGITS else Job).building(arm, seed, device, clock, backends))
+    return (DigitsJob if arm.data == DIGITS else Job)(arm, seed, device, clock, backends, breathe)

@@ -1,7 +1,7 @@
 """Measurements that are run like training: a step is a piece of one, so that it can be stopped and goes on."""
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from app.engine.commands import ViewRequest
 from app.engine.reports import LossCurves
 from app.engine.weights import Weights
-from resflow_core.fast.pieces import Pieces
+from resflow_core.breathe import Breathe, without
 from resflow_core.training import compilation
 from resflow_core.training.trainer import TrainConfig
 
@@ -27,7 +27,6 @@ class MeasurementJob:
         """`done` are the results of the first of so many `pieces`, where some are known already."""
         self._pieces, self._clock = pieces, clock
         self._done = list(done)
-        self._begun: Iterator[Any] | None = None  # the rest of the piece that comes next
         self.seconds = 0.0
 
     @property
@@ -51,22 +50,16 @@ class MeasurementJob:
     def configure(self, train_config: TrainConfig) -> None:
         """What is measured does not change: other settings are another measurement."""
 
-    def step(self) -> bool:
-        """The next part of the next piece, and whether that has more parts; nothing once all pieces are done."""
+    def step(self, breathe: Breathe = without) -> None:
+        """Measure the next piece; nothing once all pieces are done."""
         if len(self._done) == self._pieces:
-            return False
+            return
         start = self._clock()
-        if self._begun is None:
-            self._begun = self._piece(len(self._done))
-        result = next(self._begun)
-        if result is not None:
-            self._done.append(result)
-            self._begun = None
+        self._done.append(self._piece(len(self._done), breathe))
         self.seconds += self._clock() - start
-        return result is None
 
-    def _piece(self, k: int) -> Iterator[Any]:
-        """The piece of this number, from 0: None after each part, the result at the end."""
+    def _piece(self, k: int, breathe: Breathe) -> Any:
+        """The result of the piece of this number, from 0."""
         raise NotImplementedError
 
     def record_next_step(self, request: ViewRequest) -> None:
@@ -75,23 +68,21 @@ class MeasurementJob:
     def hand_over_parts(self) -> None:
         """There are none."""
 
-    def measure_held_out(self, request: ViewRequest) -> Pieces[None]:
+    def measure_held_out(self, request: ViewRequest, breathe: Breathe = without) -> None:
         """There is nothing."""
-        yield from ()
 
     def curves(self) -> LossCurves:
         """There are none."""
         return NOTHING
 
-    def frame(self, request: ViewRequest) -> Pieces[None]:
+    def frame(self, request: ViewRequest, breathe: Breathe = without) -> None:
         """There is none."""
-        yield from ()
 
     def weights(self, request: ViewRequest) -> Weights:
         """There are none."""
         raise NotImplementedError
 
-    def results(self) -> Iterator[Any]:
+    def results(self, breathe: Breathe = without) -> Any:
         """What is known so far."""
         raise NotImplementedError
 
@@ -99,9 +90,8 @@ class MeasurementJob:
         """There is no flow to have."""
 
     def save(self) -> bytes:
-        """What is done; the piece that was begun is begun again."""
+        """The results so far."""
         return pickle.dumps((self._done, self.seconds))
 
     def restore(self, saved: bytes) -> None:
         self._done, self.seconds = pickle.loads(saved)
-        self._begun = None

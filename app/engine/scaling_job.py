@@ -1,6 +1,6 @@
 """The exact log det and an estimate of it, compared dimension by dimension."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from app.engine.experiment import Arm
@@ -8,6 +8,7 @@ from app.engine.job import checked
 from app.engine.measurement_job import MeasurementJob
 from app.engine.results import Scaling
 from resflow_core import measure
+from resflow_core.breathe import Breathe, without
 from resflow_core.log_det import Exact
 from resflow_core.measure.scaling import Piece, Subject
 
@@ -24,16 +25,14 @@ class ScalingJob(MeasurementJob):
         self._subject: tuple[int, Subject] | None = None
         super().__init__(len(self._todo), clock)
 
-    def _piece(self, k: int) -> Iterator[Piece]:
-        """In one part."""
+    def _piece(self, k: int, breathe: Breathe) -> Piece:
         dim, number = self._todo[k]
         if self._subject is None or self._subject[0] != dim:
-            self._subject = dim, Subject(self._plan, dim, self._seed)
-        yield self._subject[1].piece(number)
+            self._subject = dim, Subject(self._plan, dim, self._seed, breathe=breathe)
+        return self._subject[1].piece(number)
 
-    def results(self) -> Iterator[Scaling]:
-        """In one piece."""
-        yield Scaling(self.step_count, len(self._todo), tuple(measure.by_dim(self._done)))
+    def results(self, breathe: Breathe = without) -> Scaling:
+        return Scaling(self.step_count, len(self._todo), tuple(measure.by_dim(self._done)))
 
     def restore(self, saved: bytes) -> None:
         super().restore(saved)

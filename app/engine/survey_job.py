@@ -1,10 +1,11 @@
 """What a gradient costs by every way to differentiate the log det: bytes, time and noise."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from app.engine.experiment import Arm
 from app.engine.measurement_job import MeasurementJob
+from resflow_core.breathe import Breathe, without
 from resflow_core.measure.survey import Result, Subjects, Survey, too_much_work
 
 
@@ -19,9 +20,8 @@ class SurveyJob(MeasurementJob):
         self._subjects = Subjects(self._plan)
         super().__init__(self._plan.pieces, clock, arm.data.results)
 
-    def _piece(self, k: int) -> Iterator[Result | None]:
-        return self._subjects.piece(k)
+    def _piece(self, k: int, breathe: Breathe) -> Result:
+        return self._subjects.piece(k, breathe)
 
-    def results(self) -> Iterator[Survey]:
-        """In one piece."""
-        yield Survey(self._plan, tuple(self._done))
+    def results(self, breathe: Breathe = without) -> Survey:
+        return Survey(self._plan, tuple(self._done))

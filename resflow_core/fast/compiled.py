@@ -295,8 +295,8 @@ class CompiledValues(_Compiled):
     def _forward(self, flow: FusedFlow, x: Tensor, jacobians: int = 0, stages: int = 0) -> tuple[Tensor, ...]:
         """z, log dets, the Jacobians of so many points, and the points after so many blocks: all of them, or none."""
         of, blocks, found = self._arrays(flow), flow.config.blocks, list[list[np.ndarray]]()
-        room = self._room(len(x))  # the same for all parts: how sums are rounded depends on the size of tiles
-        for part in x.split(points_a_part(flow.config)):
+        room = self._room(len(x))
+        for part in _whole_tiles(x, room, points_a_part(flow.config)):
             n = len(part)
             shapes = (n, 2), (n,), (n * bool(jacobians), blocks, 2, 2), (stages, n, 2)
             found.append([np.empty(shape, np.float32) for shape in shapes])
@@ -317,12 +317,19 @@ class CompiledValues(_Compiled):
             return None
         of, limits, found = self._arrays(flow), np.array(bounds, np.float32), list[Tensor]()
         room = self._room(len(z))
-        for part in z.split(max(1, points_a_part(flow.config) // INVERSE_PASSES)):
+        for part in _whole_tiles(z, room, points_a_part(flow.config) // INVERSE_PASSES):
             x, points = np.empty((len(part), 2), np.float32), part.contiguous().numpy()
             if self._entries.inverse(self._kind, points, of, limits, np.float32(TOLERANCE), x, room):
                 return None
             found.append(torch.from_numpy(x))
         return torch.cat(found) if len(found) > 1 else found[0]
+
+
+def _whole_tiles(x: Tensor, room: Any, points: int) -> Sequence[Tensor]:
+    """x, (batch, 2), in parts of about so many points. Their tiles are those of the whole batch: the rounding of a
+    point depends on its tile."""
+    size = room.p.shape[1]
+    return x.split(max(1, points // size) * size)
 
 
 class _Differentiable(torch.autograd.Function):

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.data.copies import Copies
 from resflow_core.data.curves import MOONS
 from resflow_core.flow import FlowConfig
@@ -86,12 +87,21 @@ class Piece:
 class Subject:
     """The flow of one dimension after a few training steps, and a fixed batch."""
 
-    def __init__(self, plan: Plan, dim: int, seed: int, clock: Callable[[], float] = time.thread_time):
+    def __init__(
+        self,
+        plan: Plan,
+        dim: int,
+        seed: int,
+        clock: Callable[[], float] = time.thread_time,
+        breathe: Breathe = without,
+    ):
         self._plan, self._dim, self._seed, self._clock = plan, dim, seed, clock
         self.dataset = Copies(MOONS, dim)
-        trainer = Trainer(replace(plan.flow, dim=dim), plan.train, self.dataset, seed, exact_losses=False)
+        config = replace(plan.flow, dim=dim)
+        trainer = Trainer(config, plan.train, self.dataset, seed, exact_losses=False, breathe=breathe)
         for _ in range(WARM_STEPS):
-            trainer.step()
+            trainer.step(breathe=breathe)
+            breathe()
         self.flow = trainer.flow
         self._last: Tensor | None = None
         self.gradient(self._batch(0), Exact(), None)  # the first call takes longer

@@ -199,7 +199,7 @@ def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed(monkeypatch):
 
 def test_derivatives_that_nobody_wants_are_not_taken(monkeypatch):
     (view,) = (view for view in views.MEASURED if view.name == "derivatives")
-    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], pieces=lambda *_: 1 / 0))
+    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], measure=lambda *_: 1 / 0))
     _, _, report = taken(2)
     assert report.state is State.PAUSED and {arm.found(Derivatives) for arm in report.arms} == {None}
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from resflow_core.training.step_cost import piece_seconds, step_seconds
 from torch.utils.flop_counter import FlopCounterMode
 
 from app.engine import step_time
@@ -21,7 +22,6 @@ from resflow_core.measure.scaling import DIMS, Plan
 from resflow_core.training import step_cost
 from resflow_core.training import step_work as step_work_file
 from resflow_core.training.parameter_count import parameter_count
-from resflow_core.training.step_cost import piece_seconds, step_seconds
 from resflow_core.training.step_work import USUAL_SECONDS, affords_exact_losses, step_work
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.app.test_engine_scheduler import BLIND, Bench, Clock, FakeJob, at_once

@@ -1,4 +1,4 @@
-"""What is measured of a run while it trains. A file with a record and its pieces, and one entry, add a measurement.
+"""What is measured of a run while it trains. A file with a record and its function, and one entry, add a measurement.
 
 How it is asked for, when it is due, and how two reports of it merge follows from the entry (`measurement.py`). Held-out
 losses and frames are part of every run, and scheduled by `app.engine.views`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from resflow_core import measure
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
     from resflow_core.data import Window
 
 EVERY_SECONDS = 3.0
@@ -38,7 +38,7 @@ class Activity:
     base: np.ndarray  # (k, blocks) float32: and of the mean log density of z
 
 
-def pieces(job: Job, request: ViewRequest, wanted: str) -> Iterator[Activity | None]:
+def record(job: Job, request: ViewRequest, wanted: str, breathe: Breathe) -> Activity:
     looked_at, step, dataset = job.looked_at(request), job.step_count, job.dataset
     # Like all curves of training, that of the gradients goes on without what is only looked at.
     flow, trains = copy.deepcopy(looked_at), looked_at is job.flow
@@ -46,15 +46,15 @@ def pieces(job: Job, request: ViewRequest, wanted: str) -> Iterator[Activity | N
     points = dataset.held_out()[: GRADIENT_POINTS if only_gradients else POINTS]
     saturation = share = None
     if not only_gradients:
-        saturation = yield from measure.awaited(measure.saturation(flow, points))
-        share = yield from measure.awaited(measure.saturation_map(flow, measure.grid_points(dataset.window, GRID)))
+        saturation = measure.saturation(flow, points, breathe=breathe)
+        share = measure.saturation_map(flow, measure.grid_points(dataset.window, GRID), breathe=breathe)
         share = share.reshape(GRID, GRID).astype(np.float32)
-    split = yield from measure.awaited(measure.gradient_split(flow, points))
+    split = measure.gradient_split(flow, points, breathe)
     if trains:
         job.history.note("gradients", step, split.blocks.log_det, split.blocks.base)
     steps, *norms = job.history.series("gradients", (len(flow.blocks),), (len(flow.blocks),))
-    yield Activity(step, len(points), saturation, share, dataset.window, split, steps, *norms)
+    return Activity(step, len(points), saturation, share, dataset.window, split, steps, *norms)
 
 
-ACTIVITY = Measurement(pieces, EVERY_SECONDS)
+ACTIVITY = Measurement(record, EVERY_SECONDS)
 """Wanted: "all", or "gradients" alone."""

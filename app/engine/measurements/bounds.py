@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from resflow_core import measure
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
 
 EVERY_SECONDS = 1.0
 
@@ -25,12 +25,11 @@ class Bounds:
     estimates: measure.NormEstimates
 
 
-def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[Bounds]:
-    """In one piece."""
+def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe) -> Bounds:
     flow = job.looked_at(request)
     evaluation = measure.evaluate(flow, job.dataset.held_out())
-    yield Bounds(job.step_count, measure.guarantees(flow, evaluation), measure.norm_estimates(flow))
+    return Bounds(job.step_count, measure.guarantees(flow, evaluation), measure.norm_estimates(flow))
 
 
-BOUNDS = Measurement(pieces, EVERY_SECONDS)
+BOUNDS = Measurement(record, EVERY_SECONDS)
 """Wanted: true."""

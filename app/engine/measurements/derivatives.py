@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.engine.measurements.measurement import PIECE_SECONDS, Measurement
+from app.engine.measurements.measurement import Measurement
 from resflow_core import measure
 from resflow_core.flow import Flow
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
 
 EVERY_SECONDS = 2.0
 POINTS, SPECTRUM_POINTS = 500, 60
@@ -29,16 +29,13 @@ class Derivatives:
     spectrum: measure.Spectrum | None  # of all residual blocks; None where there are none
 
 
-def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[Derivatives]:
-    """In one piece."""
+def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe) -> Derivatives:
     flow, points = job.looked_at(request), job.dataset.held_out()[:POINTS]
     spectrum = None
     if isinstance(flow, Flow):
         spectrum = measure.spectrum(measure.evaluate(flow, points).jacobians, SPECTRUM_POINTS)
-    yield Derivatives(job.step_count, measure.jacobian_structure(flow, points), spectrum)
+    return Derivatives(job.step_count, measure.jacobian_structure(flow, points), spectrum)
 
 
-DERIVATIVES = Measurement(
-    pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("pictured", "edited"), divided=True, pictured=True
-)
+DERIVATIVES = Measurement(record, EVERY_SECONDS, needs=("pictured", "edited"), pictured=True)
 """Wanted: true."""

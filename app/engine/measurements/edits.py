@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from app.engine.frames import density_in_pieces
 from app.engine.measurements.measurement import Measurement
 from app.engine.weights import encode
 from resflow_core import measure
@@ -17,12 +15,12 @@ from resflow_core import measure
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
     from resflow_core.data import Dataset
     from resflow_core.measure import Edited
 
 EVERY_SECONDS = 1.0
 """Of a flow that moves; what is edited is answered at once."""
-PIECE_SECONDS = 0.02
 GRID = 50
 """Nodes a side of the density."""
 
@@ -47,22 +45,22 @@ class Edits:
     weights: bytes | None = None  # of the flow with the block, for a browser that draws it (`engine.weights`)
 
 
-def pieces(job: Job, request: ViewRequest, wanted: EditsRequest) -> Iterator[Edits | None]:
+def record(job: Job, request: ViewRequest, wanted: EditsRequest, breathe: Breathe) -> Edits:
     # A page that has just chosen a smaller flow may still ask for a block or a weight that it has not.
     flow, step, window = copy.deepcopy(job.flow), job.step_count, cast("Dataset", job.dataset).window
     edited = request.edited if request.edited is not None and request.edited.fits(flow.config) else None
     block = min(wanted.block, flow.config.blocks - 1)
     found = measure.edited_block(flow, edited, block, job.dataset.held_out()[: request.points])
-    yield None
-    trained = yield from density_in_pieces(flow, window, GRID)
+    breathe()
+    trained = measure.density_grid(flow, window, GRID, breathe)
     density, shown = trained, flow
     if edited is not None:
-        yield None
+        breathe()
         shown = edited.of(flow)
-        density = yield from density_in_pieces(shown, window, GRID)
+        density = measure.density_grid(shown, window, GRID, breathe)
     weights = encode(job.weights_of(shown, step)) if job.has_weights else None
-    yield Edits(step, wanted, request.edited, found, density, trained, weights)
+    return Edits(step, wanted, request.edited, found, density, trained, weights)
 
 
-EDITS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, at_once=True)
+EDITS = Measurement(record, EVERY_SECONDS, at_once=True)
 """Wanted: an `EditsRequest`."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.engine.measurements.measurement import PIECE_SECONDS, Measurement
+from app.engine.measurements.measurement import Measurement
 from app.quantise import to_shares, top_of
 from resflow_core import measure
 from resflow_core.data import Window
@@ -17,6 +16,7 @@ from resflow_core.data import Window
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
 
 EVERY_SECONDS = 3.0
 # Windows a side of the map around the data, and its nodes a side.
@@ -44,22 +44,18 @@ class FarAway:
     wide: Wide | None = None
 
 
-def pieces(job: Job, request: ViewRequest, wanted: Any) -> Iterator[FarAway | None]:
+def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe) -> FarAway:
     hybrid, step = copy.deepcopy(job.model), job.step_count
     window = job.dataset.window
-    found = None
-    for part in measure.far(hybrid, window, job.dataset.held_out()):
-        found = part
-        yield None
-    if found is None:
-        return
+    found = measure.far(hybrid, window, job.dataset.held_out(), breathe)
+    breathe()
     around = wider(window)
     shares = measure.class_grid(hybrid, around, NODES)
-    yield None
-    density = measure.density_grid(hybrid.flow, around, NODES)
+    breathe()
+    density = measure.density_grid(hybrid.flow, around, NODES, breathe)
     largest = float(density.max(initial=0.0, where=np.isfinite(density)))
     likeliest, sure = shares.argmax(2).astype(np.uint8), np.rint(255 * shares.max(2)).astype(np.uint8)
-    yield FarAway(step, found, Wide(around, likeliest, sure, to_shares(density, largest), largest, top_of(density)))
+    return FarAway(step, found, Wide(around, likeliest, sure, to_shares(density, largest), largest, top_of(density)))
 
 
 def wider(window: Window) -> Window:
@@ -72,5 +68,5 @@ def wider(window: Window) -> Window:
     return side(*window[0]), side(*window[1])
 
 
-FAR = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, needs=(), divided=True)
+FAR = Measurement(record, EVERY_SECONDS, needs=())
 """Wanted: true."""

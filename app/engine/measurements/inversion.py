@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,10 @@ from resflow_core import measure
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
     from resflow_core.measure import Edited
 
 EVERY_SECONDS = 2.0
-# Of many short pieces one of about this length is made.
-PIECE_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -39,23 +37,17 @@ class Inversions:
     found: measure.Inversion
 
 
-def pieces(job: Job, request: ViewRequest, wanted: InversionRequest) -> Iterator[Inversions | None]:
+def record(job: Job, request: ViewRequest, wanted: InversionRequest, breathe: Breathe) -> Inversions:
     flow, step, edited = copy.deepcopy(job.flow), job.step_count, request.edited
     # A page that has just chosen a flow with fewer blocks may still ask for one that it has not.
     block = None if wanted.block is None else min(wanted.block, flow.config.blocks - 1)
     scale, altered = 1.0, None
     if edited is not None and edited.block == block and edited.fits(flow.config):
         scale, altered = edited.scale, replace(edited, scale=1.0).of(flow)
-    begun = job.clock()
-    for found in measure.inversion(
-        flow, job.dataset.held_out()[: request.points], block, scale, wanted.z, wanted.method, altered
-    ):
-        if found is not None:
-            yield Inversions(step, wanted, edited, found)
-        elif job.clock() - begun > PIECE_SECONDS:
-            yield None
-            begun = job.clock()
+    points = job.dataset.held_out()[: request.points]
+    found = measure.inversion(flow, points, block, scale, wanted.z, wanted.method, altered, breathe)
+    return Inversions(step, wanted, edited, found)
 
 
-INVERSION = Measurement(pieces, EVERY_SECONDS)
+INVERSION = Measurement(record, EVERY_SECONDS)
 """Wanted: an `InversionRequest`."""

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from app.engine.measurements.measurement import PIECE_SECONDS, Measurement
+from app.engine.measurements.measurement import Measurement
 from resflow_core import measure
 
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
     from resflow_core.data import Window
 
 EVERY_SECONDS = 5.0
-# Points of a piece.
-PIECE = 2500
+# Points of a part.
+PART = 2500
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class Jacobians:
     window: Window
 
 
-def pieces(job: Job, request: ViewRequest, wanted: int) -> Iterator[Jacobians | None]:
+def record(job: Job, request: ViewRequest, wanted: int, breathe: Breathe) -> Jacobians:
     flow, step, dataset, n = copy.deepcopy(job.looked_at(request)), job.step_count, job.dataset, wanted
     parts = []
-    for x in torch.cat([measure.grid_points(dataset.window, n), dataset.held_out()[: request.points]]).split(PIECE):
-        evaluation = measure.evaluate(flow, x)
+    for x in torch.cat([measure.grid_points(dataset.window, n), dataset.held_out()[: request.points]]).split(PART):
+        evaluation = measure.evaluate(flow, x, breathe)
         parts.append((evaluation.log_prob, evaluation.jacobians))
-        yield None
+        breathe()
     log_prob, jacobians = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
     by_block = np.ascontiguousarray(jacobians.swapaxes(0, 1))
     density = np.exp(log_prob[: n * n]).reshape(n, n)
-    yield Jacobians(step, by_block[:, : n * n], by_block[:, n * n :], density, dataset.window)
+    return Jacobians(step, by_block[:, : n * n], by_block[:, n * n :], density, dataset.window)
 
 
-JACOBIANS = Measurement(pieces, EVERY_SECONDS, PIECE_SECONDS, needs=("points", "edited"))
+JACOBIANS = Measurement(record, EVERY_SECONDS, needs=("points", "edited"))
 """Wanted: nodes a side of the grid."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.engine.measurements.measurement import PIECE_SECONDS, Measurement
+from app.engine.measurements.measurement import Measurement
 from resflow_core import measure
 from resflow_core.log_det import Exact
 
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
     from resflow_core.log_det import LogDet
     from resflow_core.measure import Edited
 
@@ -36,27 +36,18 @@ class Masses:
     edited: Edited | None = None  # as it was asked for
 
 
-def pieces(job: Job, request: ViewRequest, wanted: Any, *, cells: str) -> Iterator[Masses | None]:
+def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe, *, cells: str) -> Masses:
     """`cells` is a key of `CELLS`."""
     flow, step, log_det = copy.deepcopy(job.looked_at(request)), job.step_count, job.log_det
     try:
         beliefs, why_none = measure.Beliefs(flow, log_det), ""
     except ValueError as error:
         beliefs, why_none = measure.Beliefs(flow, Exact()), str(error)
-    for masses in measure.masses(beliefs, job.dataset.window, CELLS[cells]):
-        if masses is None:
-            yield None
-        else:
-            exact, believed, *_ = (*masses, None)
-            yield Masses(step, log_det, exact, believed, why_none, request.edited)
+    exact, believed, *_ = (*measure.masses(beliefs, job.dataset.window, CELLS[cells], breathe), None)
+    return Masses(step, log_det, exact, believed, why_none, request.edited)
 
 
 MASSES = Measurement(
-    partial(pieces, cells="rough"),
-    EVERY_SECONDS,
-    PIECE_SECONDS,
-    of_training=True,
-    divided=True,
-    at_rest=partial(pieces, cells="fine"),
+    partial(record, cells="rough"), EVERY_SECONDS, of_training=True, at_rest=partial(record, cells="fine")
 )
 """Wanted: true."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from app.engine.measurements.measurement import SHORT_PIECE_SECONDS, Measurement
+from app.engine.measurements.measurement import Measurement
 from resflow_core import measure
 from resflow_core.estimators.moments import mean_and_deviation, spectral_radius
 from resflow_core.flow import Flow
@@ -18,6 +17,7 @@ from resflow_core.log_det import Exact
 if TYPE_CHECKING:
     from app.engine.commands import Edited, ViewRequest
     from app.engine.job import Job
+    from resflow_core.breathe import Breathe
     from resflow_core.log_det import LogDet
 
 EVERY_SECONDS = 0.25
@@ -38,11 +38,11 @@ class AtPoint:
     edited: Edited | None = None  # as it was asked for
 
 
-def pieces(job: Job, request: ViewRequest, wanted: tuple[float, float]) -> Iterator[AtPoint | None]:
-    """In one piece; none of a flow that has no residual blocks."""
+def record(job: Job, request: ViewRequest, wanted: tuple[float, float], breathe: Breathe) -> AtPoint | None:
+    """None for a flow that has no residual blocks."""
     flow = job.looked_at(request)
     if not isinstance(flow, Flow):
-        return
+        return None
     found = measure.terms(flow, np.array(wanted))
     jacobians = torch.as_tensor(found.jacobians)
     try:
@@ -52,7 +52,7 @@ def pieces(job: Job, request: ViewRequest, wanted: tuple[float, float]) -> Itera
         log_det = Exact()
         means, deviations = mean_and_deviation(log_det, jacobians)
     truth = getattr(job.dataset, "truth", None)
-    yield AtPoint(
+    return AtPoint(
         job.step_count,
         wanted,
         found,
@@ -65,5 +65,5 @@ def pieces(job: Job, request: ViewRequest, wanted: tuple[float, float]) -> Itera
     )
 
 
-POINT = Measurement(pieces, EVERY_SECONDS, SHORT_PIECE_SECONDS, of_training=True)
+POINT = Measurement(record, EVERY_SECONDS, of_training=True)
 """Wanted: x, two numbers in the flow's units."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from app.engine.measurements.measurement import Measurement
@@ -11,14 +10,15 @@ if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
     from app.engine.digits_job import DigitsJob
     from app.engine.measurement_job import MeasurementJob
+    from resflow_core.breathe import Breathe
 
 EVERY_SECONDS = 2.0
 
 
-def pieces(job: DigitsJob | MeasurementJob, request: ViewRequest, wanted: Any) -> Iterator[Any]:
+def record(job: DigitsJob | MeasurementJob, request: ViewRequest, wanted: Any, breathe: Breathe) -> Any:
     """The record is one of `app.engine.results`, or the core's `Survey`."""
-    return job.results()
+    return job.results(breathe)
 
 
-RESULTS = Measurement(pieces, EVERY_SECONDS, needs=())
+RESULTS = Measurement(record, EVERY_SECONDS, needs=())
 """Wanted: true."""
