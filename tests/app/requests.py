@@ -7,6 +7,7 @@ from dataclasses import replace
 from app.engine.clocks import Clocks
 from app.engine.local import LocalEngine
 from app.engine.measurements import MEASUREMENTS
+from resflow_core.breathe import without
 
 PATIENCE_SECONDS = 300.0
 LOOK_SECONDS = 1e-3
@@ -32,9 +33,9 @@ def wanting(request, measured, **others):
     return replace(request, measured={**request.measured, **measured}, **others)
 
 
-def pieces(job, name, request, *, moving=True):
-    """A measurement of a job, in its pieces."""
-    return MEASUREMENTS[name].made(moving)(job, request, request.measured[name])
+def measured(job, name, request, breathe=without, *, moving=True):
+    """A measurement of a job."""
+    return MEASUREMENTS[name].made(moving)(job, request, request.measured[name], breathe)
 
 
 def reported(*records):

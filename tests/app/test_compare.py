@@ -537,7 +537,7 @@ class TestRunning:
         assert pictured == [True, False, True, False]
         assert [arm.found(Derivatives) is not None for arm in comparison(page).report.arms] == pictured
         assert [pane["title"] for pane in panes(page)[1:4]] == ["Data", *labels(page)]
-        (job,) = engine.get_engine()._scheduler._runs[f"{comparison(page).run}.2"].arms.jobs
+        job = engine.get_engine()._here.runs[f"{comparison(page).run}.2"].job
         with torch.no_grad():
             job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
         *_, before = page.main.children.values()

@@ -200,7 +200,7 @@ def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed(monkeypatch):
 
 def test_derivatives_that_nobody_wants_are_not_taken(monkeypatch):
     (view,) = (view for view in views.MEASURED if view.name == "derivatives")
-    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], pieces=lambda *_: 1 / 0))
+    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], measure=lambda *_: 1 / 0))
     _, _, report = taken(2)
     assert report.state is State.PAUSED and {arm.found(Derivatives) for arm in report.arms} == {None}
 
@@ -220,7 +220,7 @@ def test_the_newest_derivatives_stay_until_there_are_newer_ones():
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     engine, id, _ = taken(3)
     names = [name_of(id, k) for k in range(len(ARMS))]
-    saved = [pickle.loads(pickle.dumps(engine._scheduler._runs[name]._saved)) for name in names]
+    saved = [pickle.loads(pickle.dumps(engine._here.runs[name]._saved)) for name in names]
     whole = on(engine, id, 2)
     other = Scheduler(time.monotonic)
     for k, (name, part) in enumerate(zip(names, parts_of(EXPERIMENT), strict=True)):
@@ -231,7 +231,7 @@ def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
         run = other._runs[name]
         assert run.step == 5 and saved[k].step == 3
         assert run.export(0) == engine.export(id, k)
-        found = run.arms.jobs[0].curves()
+        found = run.job.curves()
         np.testing.assert_array_equal(found.batch_nll, arm.loss.batch_nll)
         # What was measured before is in it, the bias as well.
         np.testing.assert_array_equal(found.held_bias, arm.loss.held_bias[: len(found.held_bias)])

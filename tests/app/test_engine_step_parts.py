@@ -18,7 +18,6 @@ from app.engine.results import DIGITS
 from app.engine.step_picture import MOST_POINTS, mean, picture_of
 from resflow_core import measure
 from resflow_core.data import DATASETS
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Roulette
@@ -26,6 +25,7 @@ from resflow_core.training import trainer as trainer_file
 from resflow_core.training.step_parts import step_in_parts
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.app.requests import engine_without_time
+from tests.core.breathing import Ended, EndsAt
 
 FLOW, TRAIN = FlowConfig(blocks=2, width=8), TrainConfig(batch=50, log_det=Roulette())
 ARM = Arm(FLOW, TRAIN, "moons")
@@ -47,8 +47,7 @@ def slowly(engine, id):
 
 
 def taken(job):
-    while job.step():
-        pass
+    job.step()
     return job._trainer.state_bytes()
 
 
@@ -123,13 +122,18 @@ def test_what_plays_pauses_first_and_one_step_is_taken():
     assert (report.state, report.arms[0].step) == (State.PAUSED, step + 2)
 
 
-def test_a_step_that_is_under_way_is_taken_in_its_parts(monkeypatch):
-    monkeypatch.setattr(trainer_file, "piece_count", lambda *_: 3)
+def test_a_record_that_is_ended_leaves_the_step_taken(monkeypatch):
+    monkeypatch.setattr(trainer_file, "part_count", lambda *_: 3)
     plain, slow = (Job(ARM, 0, "cpu", lambda: 0.0) for _ in range(2))
-    assert slow.step()  # one of three parts
+    slow.record_next_step(VIEW)
+    with pytest.raises(Ended):
+        slow.step(EndsAt(5))
+    assert slow.hand_over_parts() is None
+    assert [*slow.curves().batch_nll] == [*slow.curves().batch_nll][:1]
+    assert taken(plain) == slow._trainer.state_bytes()
     slow.record_next_step(VIEW)
     assert taken(slow) == taken(plain)
-    assert slow.hand_over_parts().step == 1
+    assert slow.hand_over_parts().step == 2
 
 
 def test_what_is_given_up_before_its_step_is_not_shown_later():
@@ -172,9 +176,9 @@ def test_two_classes_have_parts_and_digits_a_plain_step():
     picture = slowly(engine, id).arms[0].parts
     assert picture.numbers.loss.value == pytest.approx(picture.numbers.step_loss, abs=1e-4)
     digits = Arm(FlowConfig(blocks=1, width=8, dim=64), TrainConfig(batch=8, log_det=Roulette()), DIGITS)
-    job = finished(job_of(digits, 0, "cpu", lambda: 0.0))
+    job = job_of(digits, 0, "cpu", lambda: 0.0)
     job.record_next_step(VIEW)
-    assert not job.step() or taken(job)
+    job.step()
     assert (job.step_count, job.hand_over_parts()) == (1, None)
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from resflow_core.fast.pieces import finished
 
 from app.components.live.encode import (
     encode_curves,
@@ -23,7 +24,6 @@ from app.engine.job import Job
 from app.engine.reports import Frame
 from app.engine.weights import Weights, encode
 from app.engine.weights import decode as decode_message
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.app.pages import decode

@@ -483,7 +483,7 @@ def test_the_page_measures_nothing_itself(remote_engine, monkeypatch):
         raise AssertionError("The page's process measured.")
 
     with monkeypatch.context() as patch:
-        for name in ("subject", "footprint_pieces", "cost", "work"):
+        for name in ("subject", "footprint", "cost", "work"):
             for module in (core, surveys):
                 if hasattr(module, name):
                     patch.setattr(module, name, refuse)
