@@ -199,8 +199,9 @@ class ExperimentRecord:
 
     @property
     def where(self) -> Where:
-        """The same, and what it is to do, as far as is known here."""
-        report, step = self.mailbox.report, max(self.step, self.saved_step)
+        """How far it is and what it is to do, as far as is known here."""
+        report = self.mailbox.report
+        step = self.step if report.arms else self.saved_step  # a run that has not reported begins at its checkpoint
         seconds = sum(arm.seconds / arm.step for arm in report.arms if arm.step)
         return Where(report.state, step, self.goal or step, report.handled >= self.sent, seconds)
 
