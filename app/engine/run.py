@@ -274,7 +274,9 @@ class Run:
         if self.present and self._seen and not self._seen[2]:
             self._views.start_over()  # its page is back, or another one looks
         if self._floor_says != self._seen:
-            self._seen, self._changed = self._floor_says, True
+            (was_admitted, *before), (is_admitted, *now) = self._seen or (False,), self._floor_says
+            self._changed |= now != before or (is_admitted and not was_admitted)  # who steps aside is not seen to
+            self._seen = self._floor_says
         while self._inbox and not self.has_ended:
             self._obey(self._inbox.popleft())
 

@@ -173,9 +173,7 @@ def _whole(seconds: float) -> str:
 def _status(report: Report) -> str:
     """Step, speed, device and time, in one line. All arms take the same steps, one after the other. Beside a lesson the
     line is short, so that it never breaks and moves what stands below."""
-    long_step = (
-        f"about **{report.step_seconds:.2g} s** for a step" if report.step_seconds > LONG_STEP_SECONDS else ""
-    )
+    long_step = f"about **{report.step_seconds:.2g} s** for a step" if report.step_seconds > LONG_STEP_SECONDS else ""
     if not report.arms:
         return " &nbsp;·&nbsp; ".join(filter(None, (f":gray[{report.state.value} …]", long_step)))
     arm: ArmReport = report.arms[0]

@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -141,12 +142,13 @@ class Clock:
 
 @dataclass
 class Bench:
-    """A floor, its clock and all that its runs said. A run has a turn when its thread would: once it is woken, or the
-    time has come that it said. So who sleeps wrongly does so here as well."""
+    """A floor, its clock (a `Clock`, or a real one with real jobs) and all that its runs said. A run has a turn when
+    its thread would: once it is woken, or the time has come that it said. So who sleeps wrongly does so here as
+    well."""
 
-    clock: Clock = field(default_factory=Clock)
-    attendance: Clock | None = None
-    job: type = FakeJob
+    clock: Any = field(default_factory=Clock)
+    attendance: Any = None
+    job: Any = FakeJob
     how: dict = field(default_factory=dict)
     said: list[Report | Checkpoint | HandedOut | Exported] = field(default_factory=list)
 
@@ -167,9 +169,9 @@ class Bench:
         self.floor.look_around()
         was_awake = False
         for id, run in [*self.runs.items()]:
-            if run._woken.is_set() or self.clock.now >= self.next.get(id, 0.0):
+            if run._woken.is_set() or self.clock() >= self.next.get(id, 0.0):
                 run._woken.clear()
-                self.next[id] = self.clock.now + run.turn()
+                self.next[id] = self.clock() + run.turn()
                 was_awake = True
             if run.has_ended:
                 del self.runs[id]

@@ -21,8 +21,8 @@ EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(), "moons"),), 0)
 
 
 class Dying:
-    """A worker that says nothing, and dies as often as `deaths` lets it, while the run "guilty" is at work on step 7 and
-    "innocent" is not."""
+    """A worker that says nothing, and dies as often as `deaths` lets it, while the run "guilty" is at work on step 7
+    and "innocent" is not."""
 
     pid = None
 

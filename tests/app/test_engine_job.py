@@ -5,6 +5,7 @@ import gc
 import itertools
 import math
 import pickle
+import time
 import weakref
 
 import numpy as np
@@ -13,14 +14,15 @@ import torch
 
 from app.engine.commands import Attend, Close, Create, Leave, Play, Poll, Reset, ViewRequest
 from app.engine.experiment import Arm, Experiment
+from app.engine.floor import ASIDE_SECONDS, DROP_SECONDS
 from app.engine.history import MOST, History
 from app.engine.job import Job
+from app.engine.job_kinds import job_of
 from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
 from app.engine.measurements.inversion import InversionRequest, Inversions
 from app.engine.measurements.jacobians import Jacobians
 from app.engine.measurements.masses import Masses
 from app.engine.reports import Report, State
-from app.engine.scheduler import ASIDE_SECONDS, DROP_SECONDS, Scheduler
 from app.quantise import to_shares, to_u16, top_of
 from resflow_core import measure
 from resflow_core.api import flow_file
@@ -32,6 +34,7 @@ from resflow_core.norms.constraints import Off
 from resflow_core.training import step_work
 from resflow_core.training.device import choose
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.engine_bench import Bench
 from tests.app.pages import named
 from tests.app.requests import engine_without_time, measured, shorten_inversions, wanting
 from tests.core.breathing import Breaths
@@ -235,52 +238,53 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     assert np.isfinite(report.arms[0].loss.batch_nll).all()
 
 
+def real_bench(attendance):
+    return Bench(time.monotonic, attendance, job_of)
+
+
 @pytest.mark.parametrize("end", [Close, Reset, Leave, None], ids=["closed", "begun anew", "left", "dropped"])
 def test_flows_of_a_run_that_ended_or_was_left_leave_the_memory(end):
     """Beside another run that goes on, after steps, pictures and measurements."""
     now = 0.0
-    scheduler = Scheduler(attendance=lambda: now)
+    bench = real_bench(lambda: now)
     looked = wanting(VIEW_REQUEST, {"activity": "all"})
     for id in "ab":
-        scheduler.handle(Create(id, Experiment((ARM, ARM), 0)))
-        scheduler.handle(Play(id))
-        scheduler.handle(Poll(id, looked))
-    while min(run.step for run in scheduler._runs.values()) < 20:
-        scheduler.tick()
-    flows = weakref.WeakSet(job.flow for job in scheduler._runs["a"].arms.jobs)
-    assert len(flows) == 2
+        bench.do(Create(id, Experiment((ARM,), 0)), Play(id), Poll(id, looked))
+    while min(run.step for run in bench.runs.values()) < 20:
+        bench.tick()
+    flow = weakref.ref(bench.job_of("a").flow)
     if end:
-        scheduler.handle(end("a"))
+        bench.do(end("a"))
     now = ASIDE_SECONDS + 1 if end else DROP_SECONDS + 1
-    scheduler.handle(Poll("b", looked))
-    before = scheduler._runs["b"].step
-    while scheduler._runs["b"].step < before + 20:
-        scheduler.tick()
+    bench.do(Poll("b", looked))
+    before = bench.runs["b"].step
+    while bench.runs["b"].step < before + 20:
+        bench.tick()
+    bench.said.clear()
     gc.collect()
-    assert not flows
+    assert flow() is None
 
 
 def test_a_run_that_was_left_comes_back_as_it_was():
     now = 0.0
-    scheduler = Scheduler(attendance=lambda: now)
-    scheduler.handle(Create("a", Experiment((ARM,), 0)))
-    scheduler.handle(Play("a"))
-    scheduler.handle(Poll("a", LOSSES))
-    while scheduler._runs["a"].step < 20:
-        scheduler.tick()
-    scheduler.handle(Leave("a"))
-    scheduler.tick()
-    now = ASIDE_SECONDS + 1
-    told = [message for _ in range(5) for message in scheduler.tick()]
-    run, step = scheduler._runs["a"], scheduler._runs["a"].step
-    assert not run.arms.jobs and step >= 20
-    assert not scheduler.is_busy()
-    assert not any(isinstance(message, Report) and message.state is State.QUEUED for message in told)
+    bench = real_bench(lambda: now)
+    bench.do(Create("a", Experiment((ARM,), 0)), Play("a"), Poll("a", LOSSES))
+    while bench.runs["a"].step < 20:
+        bench.tick()
+    bench.do(Leave("a"))
+    bench.tick()
+    now, seen = ASIDE_SECONDS + 1, len(bench.said)
+    while bench.tick():
+        pass
+    run, step = bench.runs["a"], bench.runs["a"].step
+    assert not run.job and step >= 20
+    assert not bench.is_busy
+    assert not any(isinstance(message, Report) and message.state is State.QUEUED for message in bench.said[seen:])
 
-    scheduler.handle(Poll("a", LOSSES))
-    reports = []
+    bench.do(Poll("a", LOSSES))
     while run.step < step + 20:
-        reports += [message for message in scheduler.tick() if isinstance(message, Report)]
+        bench.tick()
+    reports = [message for message in bench.said if isinstance(message, Report)]
     curves = reports[-1].arms[0].loss or next(r.arms[0].loss for r in reversed(reports) if r.arms and r.arms[0].loss)
     assert reports[-1].state is State.PLAYING
     assert curves.step.tolist() == list(range(1, len(curves.step) + 1))
@@ -288,20 +292,19 @@ def test_a_run_that_was_left_comes_back_as_it_was():
 
 def test_a_run_whose_page_looks_at_another_is_kept_though_not_in_memory():
     now = 0.0
-    scheduler = Scheduler(attendance=lambda: now)
-    scheduler.handle(Create("a", Experiment((ARM,), 0)))
-    scheduler.handle(Poll("a", LOSSES))
-    for _ in range(10):
-        scheduler.tick()
-    scheduler.handle(Leave("a"))
+    bench = real_bench(lambda: now)
+    bench.do(Create("a", Experiment((ARM,), 0)), Poll("a", LOSSES))
+    while bench.tick():
+        pass
+    bench.do(Leave("a"))
     for _ in range(10):
         now += 0.4 * DROP_SECONDS
-        scheduler.handle(Attend("a"))
-        scheduler.tick()
-    assert "a" in scheduler._runs and not scheduler._runs["a"].arms.jobs
-    now += DROP_SECONDS + 1
-    (told,) = scheduler.tick()
-    assert told.state is State.EXPIRED
+        bench.do(Attend("a"))
+        bench.tick()
+    assert "a" in bench.runs and not bench.job_of("a")
+    now, seen = now + DROP_SECONDS + 1, len(bench.said)
+    bench.tick()
+    assert [told.state for told in bench.said[seen:]] == [State.EXPIRED]
 
 
 def run_to(engine, id, step, demand=LOSSES):

@@ -15,17 +15,18 @@ from app.engine.commands import Create, ViewRequest
 from app.engine.comparison import name_of
 from app.engine.experiment import Arm, Experiment, parts_of
 from app.engine.history import History
+from app.engine.job_kinds import job_of
 from app.engine.measurements import masses as masses_file
 from app.engine.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
 from app.engine.measurements.masses import Masses
 from app.engine.reports import State
-from app.engine.scheduler import Scheduler
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.engine_bench import Bench
 from tests.app.pages import named
 from tests.app.requests import engine_without_time, wanting
 from tests.core.oracles import seeded
@@ -222,15 +223,15 @@ def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     names = [name_of(id, k) for k in range(len(ARMS))]
     saved = [pickle.loads(pickle.dumps(engine._here.runs[name]._saved)) for name in names]
     whole = on(engine, id, 2)
-    other = Scheduler(time.monotonic)
+    other = Bench(time.monotonic, job=job_of)
     for k, (name, part) in enumerate(zip(names, parts_of(EXPERIMENT), strict=True)):
-        other.handle(Create(name, part, saved[k], steps=2))
-    while any(map(other.is_pending, names)):
-        other.tick()
+        other.do(Create(name, part, saved[k], steps=2))
+    while other.tick():
+        pass
     for k, (name, arm) in enumerate(zip(names, whole.arms, strict=True)):
-        run = other._runs[name]
+        run = other.runs[name]
         assert run.step == 5 and saved[k].step == 3
-        assert run.export(0) == engine.export(id, k)
+        assert run.job.export() == engine.export(id, k)
         found = run.job.curves()
         np.testing.assert_array_equal(found.batch_nll, arm.loss.batch_nll)
         # What was measured before is in it, the bias as well.

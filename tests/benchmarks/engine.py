@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 from app.engine.commands import ViewRequest
@@ -107,10 +108,14 @@ def beside(engine: RemoteEngine, seconds: float) -> dict[str, float]:
     since = time.perf_counter()
     watched(engine, [small, *large], seconds)
     times = [since, *(at for at, _ in small.at if at > since), time.perf_counter()]
-    gaps = sorted(b - a for a, b in zip(times, times[1:]))
+    gaps = sorted(b - a for a, b in pairwise(times))
     late = gaps[min(len(gaps) - 1, int(LATE * len(gaps)))]
-    return {"median": 1000 * statistics.median(gaps), "p95": 1000 * late, "longest": 1000 * gaps[-1],
-            "large steps": 1 + sum(run.step for run in large)}
+    return {
+        "median": 1000 * statistics.median(gaps),
+        "p95": 1000 * late,
+        "longest": 1000 * gaps[-1],
+        "large steps": 1 + sum(run.step for run in large),
+    }
 
 
 def start(engine: RemoteEngine) -> dict[str, float]:
@@ -134,8 +139,11 @@ def child(what: list[str], seconds: float) -> None:
     engine = RemoteEngine(1)
     warm(engine)
     kind, *count = what
-    found = {"pace": lambda: pace(engine, int(count[0]), seconds), "beside": lambda: beside(engine, 5 * seconds),
-             "start": lambda: start(engine)}[kind]()
+    found = {
+        "pace": lambda: pace(engine, int(count[0]), seconds),
+        "beside": lambda: beside(engine, 5 * seconds),
+        "start": lambda: start(engine),
+    }[kind]()
     print(json.dumps(found), flush=True)
     engine.close_all()
 
