@@ -8,7 +8,7 @@ from functools import partial
 from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.buttons import Buttons
 from app.engine.clocks import Clocks
-from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, Reset, ViewRequest
+from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.experiment_record import NOWHERE, ExperimentRecord, Where
 from app.engine.floor import Floor
@@ -82,7 +82,7 @@ class Here:
         self._floor.handle(Create(id, experiment, checkpoint))
 
     def poll(self, poll: Poll) -> Report | None:
-        self._floor.handle(poll)
+        self._tell(poll)
         return self.records[poll.id].answer() if poll.id in self.records else None
 
     def send(self, command: Command) -> None:
@@ -90,15 +90,13 @@ class Here:
             self.records.pop(command.id, None)
         elif command.id in self.records:
             self.records[command.id].note(command)
-        self._floor.handle(command)
-        if isinstance(command, Close | Reset):  # which say how far the run was
-            self._turn_of(command.id)
+        self._tell(command)
 
     def attend(self, id: str) -> None:
         self._floor.handle(Attend(id))
 
     def look(self, look: Look) -> None:
-        self._floor.handle(look)
+        self._tell(look)
 
     def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         return self._watchers.add(id, heard)
@@ -111,8 +109,7 @@ class Here:
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         self._exported = None
-        self._floor.handle(Export(id, arm_index, ticket=0))
-        self._turn_of(id)
+        self._tell(Export(id, arm_index, ticket=0))
         return self._exported
 
     def is_pending(self, id: str) -> bool:
@@ -122,17 +119,23 @@ class Here:
     def turn(self) -> None:
         """Let each run have a turn."""
         self._floor.look_around()
-        for id in [*self.runs]:
-            self._turn_of(id)
+        for run in [*self.runs.values()]:
+            run.turn()
+            self._let_go(run)
 
     def _join(self, run: Run) -> None:
         self.runs[run.id] = run
 
-    def _turn_of(self, id: str) -> None:
-        if run := self.runs.get(id):
-            run.turn()
-            if run.has_ended:
-                del self.runs[id]
+    def _tell(self, command: Command) -> None:
+        """Have the run obey at once."""
+        self._floor.handle(command)
+        if run := self.runs.get(command.id):
+            run.obey()
+            self._let_go(run)
+
+    def _let_go(self, run: Run) -> None:
+        if run.has_ended:
+            del self.runs[run.id]
 
     def _hear(self, message: Said | Exported) -> None:
         """Take note of what a run says, and pass it on."""

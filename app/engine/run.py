@@ -181,11 +181,15 @@ class Run:
     def turn(self) -> float:
         """Do what comes next, say what there is to say, and return the seconds until there is something to do again,
         unless it is woken; 0: at once."""
-        self._guard(self._obey_all)
+        self.obey()
         if not self.has_ended:
             self._guard(self._go_on)
             self._guard(self._tell)
         return self._wait_seconds()
+
+    def obey(self) -> None:
+        """Take note of all commands that wait."""
+        self._guard(self._obey_all)
 
     def _guard(self, work: Callable[[], Any]) -> None:
         """An error in a run ends that run only."""

@@ -17,7 +17,11 @@ def engine_without_time(**settings):
     """The engine in this process, for which time passes only when it looks at its clock: what is done, and after which
     step, does not depend on the machine. A poll ends when all is finished, and pages are not missed."""
     looks = itertools.count()
-    clocks = Clocks(lambda: next(looks) * LOOK_SECONDS, attendance=lambda: 0.0, cpu=lambda: 0.0)
+
+    def clock():
+        return next(looks) * LOOK_SECONDS
+
+    clocks = Clocks(clock, attendance=lambda: 0.0, cpu=clock)
     return LocalEngine(PATIENCE_SECONDS, clocks=clocks, **settings)
 
 
