@@ -45,7 +45,8 @@ class FakeJob:
     hastens, has_weights = False, True
 
     def __init__(self, arm, seed, device, clock, breathe):
-        self.arm, self.train, self._clock = arm, arm.train, clock
+        self.arm, self.train = arm, arm.train
+        self._clock = clock if isinstance(clock, Clock) else Clock()
         self.step_count, self.seconds = 0, 0.0
 
     def configure(self, train):
