@@ -14,7 +14,6 @@ from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.actnorm import ActNorm
 from resflow_core.arguments import check_finite, checked_generator
 from resflow_core.bijection import Bijection, Chain
-from resflow_core.breathe import Breathe, without
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
 from resflow_core.log_det import LogDet
 from resflow_core.residual import BRANCHES, Branch, ResidualBlock
@@ -31,7 +30,7 @@ class NormalizingFlow(Chain):
     """
 
     @torch.no_grad()
-    def initialize(self, x: Tensor, breathe: Breathe = without) -> None:
+    def initialize(self, x: Tensor, breathe: Callable[[], None] = lambda: None) -> None:
         """Initialise each ActNorm on these points, (batch, dim), as they arrive there; `breathe` after each part.
 
         Raises ValueError as `ActNorm.initialize`, and for points that are not finite.

@@ -6,6 +6,7 @@
 dimensions than x, so lambda < 1 gives more weight to the classes. lambda = 0 leaves only the classifier.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol, cast
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
 from resflow_core.arguments import checked_generator
-from resflow_core.breathe import Breathe, without
 from resflow_core.flow import NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.settings import check, setting
@@ -105,7 +105,7 @@ class Hybrid(nn.Module):
         class_nll = nn.functional.nll_loss(log_classes, y)
         return class_nll + weight * nll if weight else class_nll, nll
 
-    def initialize(self, x: Tensor, breathe: Breathe = without) -> None:
+    def initialize(self, x: Tensor, breathe: Callable[[], None] = lambda: None) -> None:
         """As `NormalizingFlow.initialize`."""
         self.flow.initialize(x, breathe)
 

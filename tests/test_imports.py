@@ -44,6 +44,7 @@ PAPER = [
 ]  # fmt: skip
 # The packages beside them, which import the paper's files and the packages that stand before them.
 PACKAGES = [
+    "breathe",
     "extras",
     "norms",
     "fast",

@@ -10,6 +10,7 @@ from resflow_core.fast.fused_flow import PLANE
 from resflow_core.log_det import LogDet, drawn
 from resflow_core.training import compilation
 from resflow_core.training.flat_parameters import FlatParameters
+from resflow_core.training.step_work import points_a_part
 
 
 class ByKernels:
@@ -20,7 +21,8 @@ class ByKernels:
         """Of a flow that can be `trained`."""
         self._flow, self._weights = flow.flow, FlatParameters(flow.flow)
         self._nll = compiled.CompiledNLL(self._flow, *self._weights.stacked())
-        self._flow.values = compiled.CompiledValues(self._flow, self._weights.stacked()[0])
+        stacked, most = self._weights.stacked()[0], points_a_part(self._flow.config)
+        self._flow.values = compiled.CompiledValues(self._flow, stacked, most)
         self.parameters = [self._weights.matrices, self._weights.others]
 
     def gradients(self, rows: Tensor, log_det: LogDet, generator: torch.Generator) -> tuple[float, list[Tensor]]:

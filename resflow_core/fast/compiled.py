@@ -29,7 +29,6 @@ from resflow_core.lipschitz import MOST_GROWTH, SpectralNorm
 from resflow_core.log_det import Cut, Drawn, Exact, LogDet, Roulette, Truncated, from_jacobians, law_series
 from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
 from resflow_core.roulette import UNIFORM_STEP, Law, survival_table
-from resflow_core.training.step_work import points_a_part
 
 FARTHEST = 1_000.0
 """Points with a coordinate beyond are left to torch."""
@@ -252,10 +251,11 @@ def _table(law: Law | Cut, exact_traces: int) -> tuple[np.ndarray, np.ndarray, n
 class CompiledValues(_Compiled):
     """The `fused_flow.Values` of a flow. Points are (batch, 2)."""
 
-    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor] | None = None):
+    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor] | None = None, points_a_part: int = 2**16):
         """Of a flow that it `evaluates`. `parameters` are its own, stacked, where they are at hand: in small flows it
-        takes as long to stack them as to compute a picture."""
+        takes as long to stack them as to compute a picture. One call of a kernel passes about `points_a_part`."""
         super().__init__(flow)
+        self._points = points_a_part
         # The norms of square layers take long, and what is made of them is remembered (`folding`).
         has_none = flow.config.hidden_layers == 1
         self._fold = _Fold(flow, parameters) if parameters and has_none and supports(flow) else None
@@ -296,7 +296,7 @@ class CompiledValues(_Compiled):
         """z, log dets, the Jacobians of so many points, and the points after so many blocks: all of them, or none."""
         of, blocks, found = self._arrays(flow), flow.config.blocks, list[list[np.ndarray]]()
         room = self._room(len(x))
-        for part in _whole_tiles(x, room, points_a_part(flow.config)):
+        for part in _whole_tiles(x, room, self._points):
             n = len(part)
             shapes = (n, 2), (n,), (n * bool(jacobians), blocks, 2, 2), (stages, n, 2)
             found.append([np.empty(shape, np.float32) for shape in shapes])
@@ -317,7 +317,7 @@ class CompiledValues(_Compiled):
             return None
         of, limits, found = self._arrays(flow), np.array(bounds, np.float32), list[Tensor]()
         room = self._room(len(z))
-        for part in _whole_tiles(z, room, points_a_part(flow.config) // INVERSE_PASSES):
+        for part in _whole_tiles(z, room, self._points // INVERSE_PASSES):
             x, points = np.empty((len(part), 2), np.float32), part.contiguous().numpy()
             if self._entries.inverse(self._kind, points, of, limits, np.float32(TOLERANCE), x, room):
                 return None

@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig
@@ -82,7 +82,8 @@ def step_work(flow: "AnyConfig", train: "TrainConfig") -> Work:
 def _pass_work(flow: "AnyConfig", log_det: LogDet, batch: int) -> Work:
     if isinstance(flow, HybridConfig):
         head = _work(batch * 3, sum(flow.head_widths), parameter_count(flow) - _parameters_within(flow))
-        inner = _pass_work(flow.flow, log_det, batch) if flow.flow else Work(0.0, 0.0)
+        density: Any = flow.flow
+        inner = _pass_work(density, log_det, batch) if density else Work(0.0, 0.0)
         return Work(head.rows + inner.rows, head.once + inner.once)
     if isinstance(flow, BaselineConfig | CouplingConfig):
         moving = flow.dim * (7 * flow.outputs + 8)

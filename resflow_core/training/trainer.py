@@ -28,7 +28,7 @@ from resflow_core.settings import check, setting, told
 from resflow_core.training.adam import Adam
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.parameter_count import parameter_count, units_of_block
-from resflow_core.training.step_work import part_count
+from resflow_core.training.step_work import part_count, points_a_part
 
 # A run draws from three generators. Their seeds differ and are all below the fixed seeds of held-out data.
 MOST_SEED = 10**9
@@ -360,7 +360,8 @@ class Trainer:
         flow = _flow_of(weights.model)
         if self._evaluates and isinstance(flow, FusedFlow):
             # A classifier has parameters of its own, and the names of a flow's are others in it.
-            flow.values = compiled.CompiledValues(flow, weights.stacked()[0] if flow is weights.model else None)
+            stacked = weights.stacked()[0] if flow is weights.model else None
+            flow.values = compiled.CompiledValues(flow, stacked, points_a_part(flow.config))
         return weights
 
     @torch.no_grad()

@@ -28,7 +28,7 @@ from resflow_core.measure.scaling import Plan, Subject, by_dim
 from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.requests import engine_without_time
-from tests.core.breathing import Breaths
+from tests.core.breathing import Breaths, Ended, EndsAt
 
 FLOW = FlowConfig(blocks=2, width=16, budget=0.8, dim=DIM)
 TRAIN = TrainConfig(batch=32, log_det=Roulette(probe="rademacher", shared=True))
@@ -63,7 +63,7 @@ def test_every_kind_has_what_a_run_needs(arm):
 
 
 class TestDigits:
-    def test_bits_are_those_of_the_flow_in_pieces(self):
+    def test_bits_are_those_of_the_flow(self):
         job = made()
         for steps in (0, 2):
             while job.step_count < steps:
@@ -198,14 +198,6 @@ class TestScaling:
         assert engine.poll(id, demand).arms[0].step == 0
 
 
-def whole(job):
-    """Take one step, which may have several parts, and return how many."""
-    parts = 1
-    while job.step():
-        parts += 1
-    return parts
-
-
 def no_times(survey):
     """All that a survey knows but for the times."""
     return survey.footprints, {place: astuple(cost.variance) for place, cost in survey.costs.items()}
@@ -219,18 +211,22 @@ def surveyed():
 
 class TestSurvey:
     @pytest.mark.thorough
-    def test_a_step_is_a_piece_in_parts_and_all_are_what_the_core_measures_also_of_a_job_that_was_stopped_in_a_piece(
+    def test_a_step_is_a_piece_and_all_are_what_the_core_measures_also_of_a_job_that_was_ended_in_a_piece(
         self, surveyed
     ):
         job, again, stopped_at = made(SURVEY), made(SURVEY), len(MEMORY.sized) - 2
         for k in range(MEMORY.pieces):
             assert job.results().step == job.step_count == k
             if k == stopped_at:
-                assert job.step()  # and there are further parts
+                with pytest.raises(Ended):
+                    job.step(EndsAt(2))
                 again.restore(job.save())
                 assert again.step_count == job.step_count == k
-            assert whole(job) > 1 + (k != stopped_at)
-        assert not job.step() and job.step_count == MEMORY.pieces  # there is no more
+            breathe = Breaths()
+            job.step(breathe)
+            assert breathe.count
+        job.step()
+        assert job.step_count == MEMORY.pieces  # there is no more
         while again.step_count < MEMORY.pieces:
             again.step()
         for one in (job, again):
@@ -243,7 +239,8 @@ class TestSurvey:
         known = surveyed.results[: MEMORY.pieces - 2]
         job = made(dataclasses.replace(SURVEY, data=Survey(MEMORY, known)))
         assert job.step_count == len(known) and job.results().results == known
-        whole(job), whole(job)
+        job.step()
+        job.step()
         found = job.results()
         assert found.complete and found.results[: len(known)] == known
 

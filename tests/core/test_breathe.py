@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.breathe import without
 from resflow_core.data import DATASETS
-from resflow_core.fast import capped
+from resflow_core.fast import capped, compiled
 from resflow_core.fast.folding import FoldedBranch, constrain, fold
 from resflow_core.flow import FlowConfig
 from resflow_core.gradients import GRADIENTS
@@ -189,3 +190,32 @@ class TestLargeFlows:
         assert breathe.count >= 2
         with torch.no_grad():
             assert all(map(torch.equal, fold(one.branches).weights, fold(other.branches).weights))
+
+
+class TestKernels:
+    """Kernels let other threads run, and compute the values of a large flow part by part."""
+
+    @pytest.mark.parametrize("hidden_layers", [1, 2])
+    @pytest.mark.parametrize("most", [3, 300])
+    def test_no_value_depends_on_the_parts(self, hidden_layers, most):
+        flow = FlowConfig(blocks=3, width=8, hidden_layers=hidden_layers).build(seeded(0))
+        x = points(1_000, 2).float()
+
+        def found(values):
+            flow.values = values
+            with torch.no_grad():
+                jacobians = flow.forward_and_jacobians(x)
+                return [*jacobians, flow.log_prob(x), torch.stack(flow.stages(x)), flow.inverse(x)]
+
+        in_parts = found(compiled.CompiledValues(flow, points_a_part=most))
+        assert all(map(torch.equal, in_parts, found(compiled.CompiledValues(flow))))
+
+    def test_flows_that_train_in_several_threads_have_the_digits_that_they_have_alone(self):
+        def digits(seed):
+            one = trainer(CASES["exact"], "numba", seed)
+            losses = [one.step() for _ in range(30)]
+            return losses, measure.density_grid(one.evaluated, ((-3, 3), (-3, 3)), 30).tolist()
+
+        alone = list(map(digits, range(4)))
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(digits, range(4))) == alone

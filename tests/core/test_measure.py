@@ -47,6 +47,7 @@ def bent():
 class Linear(Chain):
     """x -> x + A x, with what `measure` asks of a flow."""
 
+    config = FlowConfig()
     log_prob = Flow.log_prob
     actnorm_log_det = torch.zeros(())
 

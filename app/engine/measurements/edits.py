@@ -50,7 +50,7 @@ def record(job: Job, request: ViewRequest, wanted: EditsRequest, breathe: Breath
     flow, step, window = copy.deepcopy(job.flow), job.step_count, cast("Dataset", job.dataset).window
     edited = request.edited if request.edited is not None and request.edited.fits(flow.config) else None
     block = min(wanted.block, flow.config.blocks - 1)
-    found = measure.edited_block(flow, edited, block, job.dataset.held_out()[: request.points])
+    found = measure.edited_block(flow, edited, block, job.dataset.held_out()[: request.points], breathe)
     breathe()
     trained = measure.density_grid(flow, window, GRID, breathe)
     density, shown = trained, flow
