@@ -50,7 +50,7 @@ class TrainingActor:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
         housekeeping.start()
         self._recorder = FlightRecorder()
-        self._commands: queue.SimpleQueue[Command | Beat | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._said: queue.Queue[Any] = queue.Queue(MOST_SAID)
         threading.Thread(target=self._work, name="training", daemon=True).start()
 

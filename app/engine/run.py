@@ -213,10 +213,12 @@ class Run:
         if not self.admitted:
             self._step_aside()
         elif self.phase is State.LOADING:
-            self._build()
+            if self.present:  # else no page waits for it
+                self._build()
         elif self.job:
             due = self._due()
-            if due and due[0] <= now and (self._budget.is_open or not self.moving):
+            is_new = due and due[0] == -math.inf  # what was never shown comes at once
+            if due and due[0] <= now and (is_new or self._budget.is_open or not self.moving):
                 self._look(due[1])
             elif self.moving and not self._views.holds_still:
                 self._train()
@@ -230,7 +232,9 @@ class Run:
             return 0.0
         if not self.admitted:
             return 0.0 if self.job else math.inf
-        if self.phase is State.LOADING or self.moving or self._weights_are_due or self._save_is_due:
+        if self.phase is State.LOADING:
+            return 0.0 if self.present else math.inf
+        if self.moving or self._weights_are_due or self._save_is_due:
             return 0.0
         due = self._due()
         return max(0.0, due[0] - self._clock()) if due else math.inf

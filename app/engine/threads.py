@@ -22,5 +22,6 @@ def lower_priority() -> bool:
     priorities of threads: Linux has, where a thread's id stands for a process's."""
     if sys.platform != "linux":
         return False
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICE)
     return True

@@ -33,16 +33,19 @@ LOOK_SECONDS = 0.1
 
 WORKS = "resflow-trains"  # the process, once it was told to
 
+Inbox = queue.SimpleQueue[Command | Beat | Run | None]
+
 log = logging.getLogger(__name__)
 
 
-def serve(commands: queue.SimpleQueue[Command | Beat], say: Callable[[Any], None], recorder: FlightRecorder) -> None:
-    """Pass commands to runs for ever, in this thread, while each run goes on in its own. `say` is called from all."""
+def serve(commands: Inbox, say: Callable[[Any], None], recorder: FlightRecorder) -> None:
+    """Pass commands to runs in this thread, until None comes, while each run goes on in its own. `say` is called from
+    all. A run among the commands wants another thread."""
     threads.prepare()
     server_time, line = ServerTime(), recorder.line()
     floor = Floor(
         say,
-        partial(begin, recorder=recorder),
+        partial(begin, recorder=recorder, again=commands.put),
         Clocks(attendance=server_time),
         gate=Gate(cores()),
         new_job=partial(job_of, backends=CompiledWhenReady()),
@@ -56,7 +59,9 @@ def serve(commands: queue.SimpleQueue[Command | Beat], say: Callable[[Any], None
             command = commands.get(timeout=LOOK_SECONDS)
             if command is None:
                 break
-            if isinstance(command, Beat):
+            if isinstance(command, Run):
+                begin(command, recorder, commands.put)
+            elif isinstance(command, Beat):
                 server_time.advance(command.seconds)
             else:
                 floor.handle(command)
@@ -66,14 +71,14 @@ def serve(commands: queue.SimpleQueue[Command | Beat], say: Callable[[Any], None
     floor.end_all()
 
 
-def begin(run: Run, recorder: FlightRecorder) -> None:
-    """Let a run go on by itself."""
-    threading.Thread(target=live, args=(run, recorder), name="run", daemon=True).start()
+def begin(run: Run, recorder: FlightRecorder, again: Callable[[Run], None]) -> None:
+    """Let a run go on by itself. The priority of its thread is that of the calling one."""
+    threading.Thread(target=live, args=(run, recorder, again), name="run", daemon=True).start()
 
 
-def live(run: Run, recorder: FlightRecorder) -> None:
+def live(run: Run, recorder: FlightRecorder, again: Callable[[Run], None]) -> None:
     """What the thread of a run does until it has ended. Once its steps are long it has a lower priority. That cannot be
-    taken back, so where they have become short again another thread goes on."""
+    taken back, so where they have become short this thread ends, and `again` is told to `begin` another one."""
     threads.prepare()
     is_lowered = False
     try:
@@ -81,7 +86,7 @@ def live(run: Run, recorder: FlightRecorder) -> None:
             run.wait(run.turn())
             is_long = run.ticket.is_long and run.trained > 0
             if is_lowered and not is_long:
-                begin(run, recorder)
+                again(run)
                 return
             is_lowered = is_lowered or (is_long and threads.lower_priority())
     except BrokenPipeError:  # the server is gone
@@ -94,7 +99,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def receive(stream: BinaryIO, commands: queue.SimpleQueue[Command | Beat | None], begins: threading.Event) -> None:
+def receive(stream: BinaryIO, commands: Inbox, begins: threading.Event) -> None:
     """Queue commands as they come, the first of which `begins` the work, and end the process with its server: nobody is
     left to train for."""
     try:
@@ -125,7 +130,7 @@ def main() -> None:
     housekeeping.start()
     recorder = FlightRecorder(Path(sys.argv[1]))
     recorder.remove()
-    commands: queue.SimpleQueue[Command | Beat | None] = queue.SimpleQueue()
+    commands: Inbox = queue.SimpleQueue()
     begins, speaking = threading.Event(), threading.Lock()
     threading.Thread(target=receive, args=(sys.stdin.buffer, commands, begins), daemon=True).start()
 

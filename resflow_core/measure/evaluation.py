@@ -11,7 +11,7 @@ from torch import Tensor
 from resflow_core.breathe import Breathe, without
 from resflow_core.flow import Flow, NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import residual_log_det
-from resflow_core.training.step_work import points_a_part
+from resflow_core.training.step_work import MOST_POINTS, points_a_part
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,9 @@ def by_parts(
 ) -> list[Any]:
     """The results of a function at some points of x, (batch, dim), at a time, so that none takes long. It takes as long
     as so many passes of points through the flow."""
-    found: list[Any] = []
-    for part in x.split(max(1, points_a_part(flow.config) // passes)):
+    config, found = getattr(flow, "config", None), list[Any]()  # a flow that only standardises has none
+    most = points_a_part(config) if config else MOST_POINTS
+    for part in x.split(max(1, most // passes)):
         if found:
             breathe()
         found.append(function(part))

@@ -243,7 +243,7 @@ class TestScaling:
         asked = steps_at_most(local_engine, monkeypatch, 2)
         page = press(opened(**TINY), "scaling.measure")
         pieces = len(own(page).benches[Dimensions].plan.pieces)
-        for end in (lambda run: local_engine.close(run.id), lambda run: run.fail("No memory. Reset starts it anew.")):
+        for end in (lambda run: local_engine.close(run.id), lambda run: run._fail("No memory. Reset starts it anew.")):
             id = own(page).comparisons["scaling"].run
             end(local_engine._here.runs[id])
             page = run(page)

@@ -278,7 +278,7 @@ class TestWeights:
     def test_they_come_whatever_the_budget_of_looks_is(self, bench, monkeypatch):
         monkeypatch.setattr(LookBudget, "is_open", False)
         bench.do(Create("a", EXPERIMENT), Create("b", EXPERIMENT), Play("a"), Play("b"))
-        bench.run(4, {"a": DRAWS, "b": PAGE})
+        bench.run(4, {"a": DRAWS, "b": ViewRequest()})
         assert len(bench.handed_out("a")) >= 4 * 7
         assert not any(frame.step for frame in bench.frames("b"))
 

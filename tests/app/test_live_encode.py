@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from resflow_core.fast.pieces import finished
 
 from app.components.live.encode import (
     encode_curves,
@@ -68,7 +67,7 @@ def test_byte_order_and_memory_layout_do_not_matter():
 
 def test_a_frame_is_as_small_as_is_said():
     job = Job(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"), 0, "cpu", lambda: 0.0)
-    size = len(json.dumps(encode_frame(finished(job.frame(VIEW_REQUEST)))))
+    size = len(json.dumps(encode_frame(job.frame(VIEW_REQUEST))))
     assert size == pytest.approx(41_400, abs=400)  # as `encode_frame` says
 
 
