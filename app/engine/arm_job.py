@@ -1,5 +1,6 @@
 """What a run and its views need of an arm at work, whatever kind of work it is (`job_kinds`)."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from app.engine.commands import ViewRequest
@@ -20,6 +21,8 @@ class ArmJob(Protocol):
 
     seconds: float
     """Spent in steps, in total."""
+    clock: Callable[[], float]
+    """By which they are counted: the thread's time of a processor, or wall clock where another device computes."""
 
     @property
     def step_count(self) -> int: ...

@@ -25,7 +25,7 @@ class MeasurementJob:
 
     def __init__(self, pieces: int, clock: Callable[[], float], done: Iterable[Any] = ()):
         """`done` are the results of the first of so many `pieces`, where some are known already."""
-        self._pieces, self._clock = pieces, clock
+        self._pieces, self.clock = pieces, clock
         self._done = list(done)
         self.seconds = 0.0
 
@@ -54,9 +54,9 @@ class MeasurementJob:
         """Measure the next piece; nothing once all pieces are done."""
         if len(self._done) == self._pieces:
             return
-        start = self._clock()
+        start = self.clock()
         self._done.append(self._piece(len(self._done), breathe))
-        self.seconds += self._clock() - start
+        self.seconds += self.clock() - start
 
     def _piece(self, k: int, breathe: Breathe) -> Any:
         """The result of the piece of this number, from 0."""

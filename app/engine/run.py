@@ -556,7 +556,7 @@ class Run:
         if not self._under_way:
             self._pace.rest()
         with_curves = bool(news.blocks) or not self._under_way or now - self._curves_reported >= CURVES_SECONDS
-        arms = ()
+        arms: tuple[ArmReport, ...] = ()
         if job:
             self._curves_reported = now if with_curves else self._curves_reported
             arms = (
