@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Experiment
+from app.engine.records.watchers import Heard
 from app.engine.reports import Report
-from app.engine.watchers import Heard
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
@@ -109,17 +109,17 @@ def get_engine() -> Engine:
     global _engine
     with _lock:
         if _engine is None:
-            from app.engine import housekeeping
+            from app.engine.worker import housekeeping
 
             workers, address = os.environ.get(WORKERS_VARIABLE, ""), os.environ.get(CLUSTER_VARIABLE, "")
             if address:
-                from app.engine.cluster import connect
+                from app.engine.cluster.connection import connect
 
                 housekeeping.start()
                 _engine = connect(address, workers)
             else:
-                from app.engine.process import Spare
                 from app.engine.remote import RemoteEngine
+                from app.engine.worker.process import Spare
 
                 count = worker_count(workers or "1")
                 housekeeping.start()

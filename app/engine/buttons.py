@@ -23,10 +23,10 @@ from app.engine.commands import (
 )
 from app.engine.comparison import Comparison, Link, name_of
 from app.engine.experiment import Arm, Experiment, parts_of
+from app.engine.records.schedule import Schedule
+from app.engine.records.stored import Stored
+from app.engine.records.watchers import Heard
 from app.engine.reports import UNKNOWN, Checkpoint, Report, State
-from app.engine.schedule import Schedule
-from app.engine.stored import Stored
-from app.engine.watchers import Heard
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig

@@ -28,7 +28,7 @@ class ViewRequest:
     frame_seconds: float = 1 / 8  # between two of them, or between weights, at least, while the flow moves
     edited: Edited | None = None  # in all that is looked at; training is not
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
-    # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
+    # What else is to be measured: of entries of `training.measurements.MEASUREMENTS`, what is wanted of them.
     measured: Mapping[str, Any] = field(default_factory=dict)
 
 

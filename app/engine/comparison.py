@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from app.engine.commands import Change, Close, Command, Look, Pause, Play, Poll, Reset, Step, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import Where
+from app.engine.records.experiment_record import Where
+from app.engine.records.watchers import Heard
 from app.engine.reports import MOVING, STOPPED, UNKNOWN, Checkpoint, HandedOut, Report, State
-from app.engine.watchers import Heard
 from resflow_core.training.step_work import step_work
 
 if TYPE_CHECKING:

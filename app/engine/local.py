@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from app.engine.backends import TORCH_ALONE, Backends
 from app.engine.buttons import Buttons
 from app.engine.clocks import Clocks
 from app.engine.commands import Attend, Close, Command, Create, Export, Look, Poll, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import NOWHERE, ExperimentRecord, Where
-from app.engine.floor import Floor
-from app.engine.job_kinds import job_of
-from app.engine.latest_report import LatestReport
+from app.engine.records.experiment_record import NOWHERE, ExperimentRecord, Where
+from app.engine.records.latest_report import LatestReport
+from app.engine.records.stored import Stored
+from app.engine.records.watchers import Heard, Watchers
 from app.engine.reports import Checkpoint, Exported, HandedOut, Report, Said, State
-from app.engine.run import Run
-from app.engine.stored import Stored
-from app.engine.watchers import Heard, Watchers
+from app.engine.training.backends import TORCH_ALONE, Backends
+from app.engine.training.job_kinds import job_of
+from app.engine.training.run import Run
+from app.engine.worker.floor import Floor
 
 PLAY_STEPS = 20
 FINISH_SECONDS = 20.0

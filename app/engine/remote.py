@@ -13,16 +13,16 @@ from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
 from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step
 from app.engine.comparison import places
-from app.engine.dropped import Dropped
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import HANGS_SECONDS, NOWHERE, ExperimentRecord, Kept, Where
-from app.engine.flight_recorder import Entry
-from app.engine.heartbeats import Heartbeats
-from app.engine.latest_report import LatestReport
-from app.engine.process import WorkerProcess
+from app.engine.records.dropped import Dropped
+from app.engine.records.experiment_record import HANGS_SECONDS, NOWHERE, ExperimentRecord, Kept, Where
+from app.engine.records.flight_recorder import Entry
+from app.engine.records.heartbeats import Heartbeats
+from app.engine.records.latest_report import LatestReport
+from app.engine.records.stored import Stored
+from app.engine.records.watchers import Heard, Watchers
 from app.engine.reports import Checkpoint, Exported, HandedOut, Report, State
-from app.engine.stored import Stored
-from app.engine.watchers import Heard, Watchers
+from app.engine.worker.process import WorkerProcess
 
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
 FIRST_DELAY_SECONDS = 0.05

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from app.engine.origin import Origin
-    from app.engine.results import ImageFrame
-    from app.engine.schedule import Schedule
-    from app.engine.step_picture import StepPicture
+    from app.engine.records.origin import Origin
+    from app.engine.records.schedule import Schedule
+    from app.engine.training.results import ImageFrame
+    from app.engine.training.step_picture import StepPicture
     from resflow_core.measure import BlockTable, Classification
     from resflow_core.training.trainer import TrainConfig
 
@@ -107,7 +107,7 @@ class ArmReport:
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 
     def found(self, record: type[Record]) -> Record | None:
-        """The newest such record (`app.engine.measurements`); None until there is one."""
+        """The newest such record (`app.engine.training.measurements`); None until there is one."""
         return self.measured.get(record)
 
 

@@ -11,8 +11,8 @@ from app.clockwork import Clock
 from app.csv_file import CsvFile
 from app.drawing import Drawing
 from app.engine.experiment import Experiment
-from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import Picture, Report, State
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.sample import Sample
 from app.lessons.progress import Progress
 from app.link import DRAWING, OWN_DATA, Link

@@ -10,8 +10,8 @@ import streamlit as st
 from app import engine
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Experiment
-from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import MOVING, Report, State, adds_nothing
+from app.engine.training.measurements.jacobians import Jacobians
 from app.link import prefix_of
 from app.session.address import write_address
 from app.session.benches import benches, show_bench

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.engine.backends import differ
 from app.engine.experiment import Arm
-from app.engine.schedule import Schedule
+from app.engine.records.schedule import Schedule
+from app.engine.training.backends import differ
 from app.takeaway.of_run import has_truth
 from app.takeaway.source import Source, literal, mapped, program
 from app.takeaway.training import POINTS, Run, arithmetic, backend, changed, data_lines, files

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from app.engine.measurements.activity import POINTS
-from app.engine.measurements.inversion import InversionRequest
+from app.engine.training.measurements.activity import POINTS
+from app.engine.training.measurements.inversion import InversionRequest
 from app.estimates.maps import TERMS
 from app.estimates.settings import Bench
 from app.takeaway.of_matrix import exact

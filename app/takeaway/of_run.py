@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from app.engine.measurements.masses import CELLS
+from app.engine.training.measurements.masses import CELLS
 from app.metrics import Readout
 from app.setup import Changes, Setup
 from app.takeaway.source import Source, comment, program

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app.engine.schedule import Schedule
+from app.engine.records.schedule import Schedule
 from app.takeaway.source import Source, program
 from app.takeaway.training import Run, trained
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.backends import NUMBA
 from app.engine.experiment import Arm
-from app.engine.results import DIGITS
-from app.engine.schedule import Schedule
+from app.engine.records.schedule import Schedule
+from app.engine.training.backends import NUMBA
+from app.engine.training.results import DIGITS
 from app.setup import Changes, Setup
 from app.takeaway.source import Source, call, comment, literal, mapped
 from resflow_core.data import DATASETS, Table

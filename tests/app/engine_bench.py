@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from app.engine import views
 from app.engine.clocks import Clocks
 from app.engine.commands import Poll, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.floor import Floor
-from app.engine.history import History
-from app.engine.measurements.activity import Activity
-from app.engine.measurements.derivatives import Derivatives
-from app.engine.measurements.inversion import Inversions
-from app.engine.measurements.masses import Masses
 from app.engine.reports import Checkpoint, Exported, Frame, HandedOut, Report
-from app.engine.weights import Weights
+from app.engine.training import views
+from app.engine.training.history import History
+from app.engine.training.measurements.activity import Activity
+from app.engine.training.measurements.derivatives import Derivatives
+from app.engine.training.measurements.inversion import Inversions
+from app.engine.training.measurements.masses import Masses
+from app.engine.training.weights import Weights
+from app.engine.worker.floor import Floor
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import Diverged, TrainConfig
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from app.engine.reports import Report, State
-from app.engine.run import SLICE_SECONDS, Run
+from app.engine.training.run import SLICE_SECONDS, Run
 
 
 def steps_at_most(engine, monkeypatch, most):

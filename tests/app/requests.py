@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.engine.clocks import Clocks
 from app.engine.local import LocalEngine
-from app.engine.measurements import MEASUREMENTS
+from app.engine.training.measurements import MEASUREMENTS
 from resflow_core.breathe import without
 
 PATIENCE_SECONDS = 300.0

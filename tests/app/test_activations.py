@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import evidence
 from app.components.planes import Path
-from app.engine.measurements.activity import GRID, POINTS, Activity
 from app.engine.reports import State
+from app.engine.training.measurements.activity import GRID, POINTS, Activity
 from app.features.activations import answers, consequences, inside, pictures, stored, used
 from app.features.activations import evidence as evidence_of
 from app.features.activations.curves import SMOOTH, extent

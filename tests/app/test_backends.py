@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from app.engine import backends
-from app.engine.backends import NUMBA, TORCH, CompiledWhenReady
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.job import Job
+from app.engine.training import backends
+from app.engine.training.backends import NUMBA, TORCH, CompiledWhenReady
+from app.engine.training.job import Job
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette

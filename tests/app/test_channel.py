@@ -15,10 +15,10 @@ from app import channel, engine, web
 from app.components.live.encode import encode_point
 from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Arm, Experiment
-from app.engine.measurements.point import AtPoint
+from app.engine.records.watchers import Watchers
 from app.engine.reports import ArmReport, Frame, HandedOut, Report, State
-from app.engine.watchers import Watchers
-from app.engine.weights import Weights, decode, encode
+from app.engine.training.measurements.point import AtPoint
+from app.engine.training.weights import Weights, decode, encode
 from resflow_core import measure
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated

@@ -13,9 +13,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine, evidence
-from app.engine.measurements import derivatives
-from app.engine.measurements.derivatives import SPECTRUM_POINTS, Derivatives
 from app.engine.reports import Report, State
+from app.engine.training.measurements import derivatives
+from app.engine.training.measurements.derivatives import SPECTRUM_POINTS, Derivatives
 from app.features.compare import evidence as evidence_of
 from app.features.compare import results
 from app.features.compare.arms import estimator_name

@@ -8,11 +8,11 @@ import pytest
 from app.engine import remote
 from app.engine.commands import Poll, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import MOST_LOSSES
-from app.engine.flight_recorder import Entry
+from app.engine.records.experiment_record import MOST_LOSSES
+from app.engine.records.flight_recorder import Entry
+from app.engine.records.stored import Stored
 from app.engine.remote import WorkerClient
 from app.engine.reports import State
-from app.engine.stored import Stored
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.served import wait_for

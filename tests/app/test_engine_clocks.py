@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from app.engine import flight_recorder
 from app.engine.clocks import BEAT_SECONDS, Pulse
-from app.engine.flight_recorder import Entry, FlightRecorder
-from app.engine.heartbeats import WORKER, Heartbeats
+from app.engine.records import flight_recorder
+from app.engine.records.flight_recorder import Entry, FlightRecorder
+from app.engine.records.heartbeats import WORKER, Heartbeats
 from tests.served import ROOT, wait_for
 
 
@@ -51,7 +51,7 @@ def test_what_each_run_of_a_worker_did_is_known_after_its_death():
     recorder = FlightRecorder()
     assert recorder.entries() == []
     script = (
-        "import os, sys; from pathlib import Path; from app.engine.flight_recorder import FlightRecorder as F\n"
+        "import os, sys; from pathlib import Path; from app.engine.records.flight_recorder import FlightRecorder as F\n"
         "r = F(Path(sys.argv[1])); r.remove(); r.line().beat(); one = r.line('ab' * 16 + '.12'); one.begin(123_456)\n"
         "r.line('rests').rest(); over = r.line('over'); r.free(over); r.line('next').begin(3); os.kill(os.getpid(), 9)"
     )

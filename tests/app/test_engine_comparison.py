@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine import worker
-from app.engine.backends import TORCH_ALONE
 from app.engine.commands import Change, Close, Look, Pause, Play, Poll, Reset, Step, ViewRequest, Wish
 from app.engine.comparison import AHEAD_SECONDS, Comparison, asked_of, merged, name_of, places, state_of
 from app.engine.experiment import Arm, Experiment, parts_of
-from app.engine.experiment_record import NOWHERE, Where
 from app.engine.local import PLAY_STEPS, LocalEngine
+from app.engine.records.experiment_record import NOWHERE, Where
 from app.engine.remote import RemoteEngine
 from app.engine.reports import UNKNOWN, ArmReport, HandedOut, Report, State
+from app.engine.training.backends import TORCH_ALONE
+from app.engine.worker import __main__ as worker
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.app.worker_thread import WorkerThread

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.engine.crowding import ENOUGH, LOOK_SECONDS, USEFUL_SHARE, Crowding
+from app.engine.worker.crowding import ENOUGH, LOOK_SECONDS, USEFUL_SHARE, Crowding
 
 
 @dataclass

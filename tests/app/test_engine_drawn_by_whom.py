@@ -9,8 +9,8 @@ from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.reports import State
-from app.engine.views import Views
-from app.engine.weights import Weights, decode
+from app.engine.training.views import Views
+from app.engine.training.weights import Weights, decode
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.baselines.zuko_flows import BaselineConfig

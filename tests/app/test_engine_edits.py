@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine import views
-from app.engine.measurements import edits
-from app.engine.measurements.edits import EditsRequest
-from app.engine.measurements.inversion import InversionRequest
+from app.engine.training import views
+from app.engine.training.measurements import edits
+from app.engine.training.measurements.edits import EditsRequest
+from app.engine.training.measurements.inversion import InversionRequest
 from app.quantise import top_of
 from resflow_core import measure
 from resflow_core.data import DATASETS

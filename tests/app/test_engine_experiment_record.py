@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from app.engine.commands import Change, Create, Play, Reset, Step
-from app.engine.dropped import Dropped
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import ExperimentRecord
-from app.engine.latest_report import LatestReport
+from app.engine.records.dropped import Dropped
+from app.engine.records.experiment_record import ExperimentRecord
+from app.engine.records.latest_report import LatestReport
+from app.engine.records.schedule import Schedule
 from app.engine.reports import ArmReport, Checkpoint, Report, State
-from app.engine.schedule import Schedule
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.app.pages import named

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from app.engine.gate import MOST_ARREARS_SECONDS, Gate, Ticket
+from app.engine.training.gate import MOST_ARREARS_SECONDS, Gate, Ticket
 from tests.served import wait_for
 
 

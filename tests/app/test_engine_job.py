@@ -14,15 +14,15 @@ import torch
 
 from app.engine.commands import Attend, Close, Create, Leave, Play, Poll, Reset, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.floor import ASIDE_SECONDS, DROP_SECONDS
-from app.engine.history import MOST, History
-from app.engine.job import Job
-from app.engine.job_kinds import job_of
-from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
-from app.engine.measurements.inversion import InversionRequest, Inversions
-from app.engine.measurements.jacobians import Jacobians
-from app.engine.measurements.masses import Masses
 from app.engine.reports import Report, State
+from app.engine.training.history import MOST, History
+from app.engine.training.job import Job
+from app.engine.training.job_kinds import job_of
+from app.engine.training.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
+from app.engine.training.measurements.inversion import InversionRequest, Inversions
+from app.engine.training.measurements.jacobians import Jacobians
+from app.engine.training.measurements.masses import Masses
+from app.engine.worker.floor import ASIDE_SECONDS, DROP_SECONDS
 from app.quantise import to_shares, to_u16, top_of
 from resflow_core import measure
 from resflow_core.api import flow_file

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.arm_job import ArmJob
 from app.engine.commands import ViewRequest
-from app.engine.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
 from app.engine.experiment import Arm, Experiment
-from app.engine.job import Job
-from app.engine.job_kinds import job_of
 from app.engine.reports import State
-from app.engine.results import DIGITS as DATA
-from app.engine.results import Scaling
-from app.engine.scaling_job import ScalingJob
-from app.engine.survey_job import SurveyJob
+from app.engine.training.arm_job import ArmJob
+from app.engine.training.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
+from app.engine.training.job import Job
+from app.engine.training.job_kinds import job_of
+from app.engine.training.results import DIGITS as DATA
+from app.engine.training.results import Scaling
+from app.engine.training.scaling_job import ScalingJob
+from app.engine.training.survey_job import SurveyJob
 from resflow_core.api import flow_file
 from resflow_core.data.digits import DIGITS, DIM, bits_per_dim, to_levels
 from resflow_core.fixed_point import NotConverged

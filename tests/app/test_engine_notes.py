@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import RayError
 
-from app.engine import actors
+from app.engine.cluster import actors
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import Kept
+from app.engine.records.experiment_record import Kept
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 

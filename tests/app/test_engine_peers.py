@@ -10,16 +10,16 @@ import safetensors.torch
 import torch
 from scipy import stats
 
-from app.engine import views
 from app.engine.commands import Create, ViewRequest
 from app.engine.comparison import name_of
 from app.engine.experiment import Arm, Experiment, parts_of
-from app.engine.history import History
-from app.engine.job_kinds import job_of
-from app.engine.measurements import masses as masses_file
-from app.engine.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
-from app.engine.measurements.masses import Masses
 from app.engine.reports import State
+from app.engine.training import views
+from app.engine.training.history import History
+from app.engine.training.job_kinds import job_of
+from app.engine.training.measurements import masses as masses_file
+from app.engine.training.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
+from app.engine.training.measurements.masses import Masses
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS

@@ -17,14 +17,15 @@ import pytest
 import torch
 
 from app import engine as engine_package
-from app.engine import remote, worker
-from app.engine.backends import MADE_NOW, NUMBA, TORCH
+from app.engine import remote
 from app.engine.commands import Beat, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.process import ROOT
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
+from app.engine.training.backends import MADE_NOW, NUMBA, TORCH
+from app.engine.worker import __main__ as worker
+from app.engine.worker.process import ROOT
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan, footprint, subject

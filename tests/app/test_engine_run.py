@@ -7,8 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.engine import crowding, floor, views
-from app.engine.budget import BURST_SECONDS, SHARE, LookBudget
 from app.engine.commands import (
     Attend,
     Change,
@@ -26,15 +24,18 @@ from app.engine.commands import (
     Wish,
 )
 from app.engine.experiment import Arm, Experiment
-from app.engine.measurements import MEASUREMENTS
-from app.engine.measurements.activity import Activity
-from app.engine.measurements.derivatives import Derivatives
-from app.engine.measurements.inversion import InversionRequest, Inversions
-from app.engine.measurements.jacobians import Jacobians
-from app.engine.measurements.masses import Masses
 from app.engine.reports import Checkpoint, Exported, HandedOut, Report, State, adds_nothing
-from app.engine.run import CHECKPOINT_SECONDS, PASSING_SECONDS, PASSING_SHARE, SLICE_SECONDS
-from app.engine.weights import decode
+from app.engine.training import views
+from app.engine.training.budget import BURST_SECONDS, SHARE, LookBudget
+from app.engine.training.measurements import MEASUREMENTS
+from app.engine.training.measurements.activity import Activity
+from app.engine.training.measurements.derivatives import Derivatives
+from app.engine.training.measurements.inversion import InversionRequest, Inversions
+from app.engine.training.measurements.jacobians import Jacobians
+from app.engine.training.measurements.masses import Masses
+from app.engine.training.run import CHECKPOINT_SECONDS, PASSING_SECONDS, PASSING_SHARE, SLICE_SECONDS
+from app.engine.training.weights import decode
+from app.engine.worker import crowding, floor
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Edited

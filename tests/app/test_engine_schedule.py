@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from app.engine.experiment import Arm
-from app.engine.schedule import Schedule
+from app.engine.records.schedule import Schedule
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 

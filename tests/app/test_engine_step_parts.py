@@ -9,13 +9,13 @@ import torch
 
 from app.engine.commands import Play, Step, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import ExperimentRecord
-from app.engine.job import Job
-from app.engine.job_kinds import job_of
-from app.engine.latest_report import LatestReport
+from app.engine.records.experiment_record import ExperimentRecord
+from app.engine.records.latest_report import LatestReport
 from app.engine.reports import State
-from app.engine.results import DIGITS
-from app.engine.step_picture import MOST_POINTS, mean, picture_of
+from app.engine.training.job import Job
+from app.engine.training.job_kinds import job_of
+from app.engine.training.results import DIGITS
+from app.engine.training.step_picture import MOST_POINTS, mean, picture_of
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig

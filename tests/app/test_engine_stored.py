@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine import run, stored
-from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.origin import origin_of
+from app.engine.records import stored
+from app.engine.records.origin import origin_of
+from app.engine.records.schedule import Schedule
+from app.engine.records.stored import MOST_LARGE_STEPS, MOST_STEPS, Stored
 from app.engine.reports import Checkpoint, State
-from app.engine.schedule import Schedule
-from app.engine.stored import MOST_LARGE_STEPS, MOST_STEPS, Stored
+from app.engine.training import run
+from app.engine.training.backends import NUMBA, TORCH
 from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan

@@ -10,12 +10,13 @@ from typing import ClassVar
 import pytest
 import torch
 
-from app.engine import flight_recorder, worker
 from app.engine.clocks import Clocks
 from app.engine.commands import Change, Close, Create, Pause, Play, Poll, Reset, Step
-from app.engine.floor import Floor
-from app.engine.gate import SHORT_SECONDS, Gate
+from app.engine.records import flight_recorder
 from app.engine.reports import Checkpoint, Report, State
+from app.engine.training.gate import SHORT_SECONDS, Gate
+from app.engine.worker import __main__ as worker
+from app.engine.worker.floor import Floor
 from resflow_core.training.trainer import TrainConfig
 from tests.app.engine_bench import BLIND, EXPERIMENT, FakeJob, with_train
 from tests.served import wait_for

@@ -6,13 +6,13 @@ import struct
 import numpy as np
 import pytest
 
-from app.engine.backends import TORCH_ALONE
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.job import _numbers_bytes
-from app.engine.job_kinds import job_of
-from app.engine.results import DIGITS
-from app.engine.weights import MOST_BYTES, Weights, addressed, decode, encode
+from app.engine.training.backends import TORCH_ALONE
+from app.engine.training.job import _numbers_bytes
+from app.engine.training.job_kinds import job_of
+from app.engine.training.results import DIGITS
+from app.engine.training.weights import MOST_BYTES, Weights, addressed, decode, encode
 from app.evidence.training import Compiled
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from app.engine import remote
-from app.engine.backends import NUMBA, TORCH
-from app.engine.cluster import connect
+from app.engine.cluster.connection import connect
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.remote import RemoteEngine
 from app.engine.reports import HandedOut, State
-from app.engine.weights import decode
+from app.engine.training.backends import NUMBA, TORCH
+from app.engine.training.weights import decode
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig

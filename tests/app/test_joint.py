@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import evidence
 from app.csv_file import MISSING_LABEL
-from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
+from app.engine.training.measurements.far import FarAway
 from app.features.joint import answers, charts, pictures, regions, table, truth, words
 from app.features.joint.arms import PLAIN, grid, pair
 from app.features.joint.evidence import COSTS, FAR, FAR_SETUP, LABELS, groups_of, read_costs, read_far, read_labels

@@ -14,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 from app import engine, evidence
 from app.components.planes.panes import NO_NUMBER
 from app.engine.commands import ViewRequest
-from app.engine.measurements.bounds import Bounds
-from app.engine.measurements.inversion import Inversions
-from app.engine.measurements.masses import Masses
 from app.engine.reports import State
+from app.engine.training.measurements.bounds import Bounds
+from app.engine.training.measurements.inversion import Inversions
+from app.engine.training.measurements.masses import Masses
 from app.features.lipschitz import answers, compared, stepping, stored
 from app.features.lipschitz.enforced import Enforced
 from app.features.lipschitz.induced import Induced

@@ -18,11 +18,11 @@ from app.components.live.encode import (
 )
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.frames import GRID_LINES, GRID_POINTS
-from app.engine.job import Job
 from app.engine.reports import Frame
-from app.engine.weights import Weights, encode
-from app.engine.weights import decode as decode_message
+from app.engine.training.frames import GRID_LINES, GRID_POINTS
+from app.engine.training.job import Job
+from app.engine.training.weights import Weights, encode
+from app.engine.training.weights import decode as decode_message
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.app.pages import decode

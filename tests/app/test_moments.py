@@ -7,8 +7,8 @@ import safetensors.torch
 
 from app.components import live
 from app.engine.commands import ViewRequest
+from app.engine.records.stored import Stored
 from app.engine.reports import State
-from app.engine.stored import Stored
 from app.session.page import Continues
 from tests.app.pages import own, press, run
 from tests.app.test_undo import opened

@@ -4,8 +4,8 @@ import pickle
 import queue
 import threading
 
-from app.engine.flight_recorder import FlightRecorder
-from app.engine.worker import serve
+from app.engine.records.flight_recorder import FlightRecorder
+from app.engine.worker.__main__ import serve
 
 
 class WorkerThread:

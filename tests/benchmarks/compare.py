@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from app.engine.experiment import Arm
-from app.engine.measurements.masses import CELLS
+from app.engine.training.measurements.masses import CELLS
 from app.features.compare.arms import built, estimator_name
 from app.features.compare.presets import PRESETS
 from app.features.compare.settings import Baseline, Residual

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.job import Job
-from app.engine.process import ENVIRONMENT
+from app.engine.training.job import Job
+from app.engine.worker.process import ENVIRONMENT
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import Flow, FlowConfig

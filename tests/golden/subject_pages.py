@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from app import engine
 from app.engine.clocks import Clocks
 from app.engine.local import LocalEngine
-from app.engine.measurements import masses
+from app.engine.training.measurements import masses
 from app.lessons import player as players
 from app.lessons.lesson import Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import Situation

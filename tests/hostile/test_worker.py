@@ -10,11 +10,11 @@ import pytest
 from app.engine import remote
 from app.engine.commands import Beat, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.floor import DROP_SECONDS
-from app.engine.process import Spare
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
-from app.engine.results import DIGITS
+from app.engine.training.results import DIGITS
+from app.engine.worker.floor import DROP_SECONDS
+from app.engine.worker.process import Spare
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.training.trainer import TrainConfig

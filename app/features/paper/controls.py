@@ -14,8 +14,8 @@ import torch
 
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.measurements.activity import Activity
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.activity import Activity
 from app.evidence import Evidence, Made, stored
 from app.evidence.training import one_thread, trained
 from app.features.paper import joint
