@@ -15,7 +15,7 @@ from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play
 from app.engine.comparison import places
 from app.engine.experiment import Arm, Experiment
 from app.engine.records.dropped import Dropped
-from app.engine.records.experiment_record import HANGS_SECONDS, NOWHERE, ExperimentRecord, Kept, Where
+from app.engine.records.experiment_record import HANGS_SECONDS, NOWHERE, ExperimentRecord, Restart, Where
 from app.engine.records.flight_recorder import Entry
 from app.engine.records.heartbeats import Heartbeats
 from app.engine.records.latest_report import LatestReport
@@ -76,7 +76,7 @@ class RemoteEngine(Buttons):
         self,
         workers: int = 1,
         start: Callable[[], Worker] = WorkerProcess,
-        keep: Callable[[str, Kept | None], None] = lambda id, kept: None,
+        keep: Callable[[str, Restart | None], None] = lambda id, kept: None,
     ):
         super().__init__()
         self._links: list[WorkerClient] = []
@@ -88,9 +88,9 @@ class RemoteEngine(Buttons):
         """The process ids of the workers that run now."""
         return [pid for link in self._links if (pid := link.pid)]
 
-    def restore(self, runs: Mapping[str, Kept]) -> None:
+    def restore(self, runs: Mapping[str, Restart]) -> None:
         """Have these runs of another server, by the names that `keep` was told."""
-        experiments: dict[str, dict[int, Kept]] = {}
+        experiments: dict[str, dict[int, Restart]] = {}
         for name, kept in runs.items():
             if kept.checkpoint:
                 self._stored.put(kept.checkpoint)
@@ -133,7 +133,7 @@ class WorkerClient:
         pulse: Pulse,
         stored: Stored,
         start: Callable[[], Worker],
-        keep: Callable[[str, Kept | None], None],
+        keep: Callable[[str, Restart | None], None],
     ) -> None:
         self._pulse, self._stored, self._start, self._keep = pulse, stored, start, keep
         self._memos: dict[str, ExperimentRecord] = {}
@@ -174,9 +174,9 @@ class WorkerClient:
         with self._lock:
             memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
             self._put(*memo.start())
-            self._keep(id, memo.kept())
+            self._keep(id, memo.restart())
 
-    def restore(self, id: str, kept: Kept) -> None:
+    def restore(self, id: str, kept: Restart) -> None:
         with self._lock:
             memo = ExperimentRecord.again(id, kept, self._pulse)
             if kept.dropped:
@@ -208,7 +208,7 @@ class WorkerClient:
                     self._keep(command.id, None)
             elif memo := self._taken_up(command):
                 memo.note(command)
-                self._keep(command.id, memo.kept())
+                self._keep(command.id, memo.restart())
             self._put(command)
 
     def poll(self, poll: Poll) -> Report | None:
@@ -337,7 +337,7 @@ class WorkerClient:
                 if memo := self._memos.pop(message.id, None):
                     memo.drop(message.message)
                     self._dropped.put(message.id, memo)
-                    self._keep(message.id, memo.kept(dropped=True))
+                    self._keep(message.id, memo.restart(dropped=True))
             elif memo := self._memos.get(message.id):
                 if isinstance(message, HandedOut):
                     memo.mailbox.hand(message)
@@ -346,6 +346,6 @@ class WorkerClient:
                 if isinstance(message, Report | HandedOut):
                     message = replace(message, rewinds=memo.mailbox.report.rewinds)
                 elif not passes:
-                    self._keep(message.id, memo.kept())
+                    self._keep(message.id, memo.restart())
         if isinstance(message, Report | HandedOut):
             self._watchers.tell(message)

@@ -39,7 +39,7 @@ def wanting(request, measured, **others):
 
 def measured(job, name, request, breathe=without, *, moving=True):
     """A measurement of a job."""
-    return MEASUREMENTS[name].made(moving)(job, request, request.measured[name], breathe)
+    return MEASUREMENTS[name].function(moving)(job, request, request.measured[name], breathe)
 
 
 def reported(*records):

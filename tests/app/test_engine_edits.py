@@ -102,7 +102,7 @@ def test_no_weight_breaks_the_picture(activation):
 
 
 def test_what_is_pulled_is_answered_before_anything_else():
-    assert min(views.ASKED).name == "edits"
-    assert views.ASKED[min(views.ASKED)](OPENED) != views.ASKED[min(views.ASKED)](
+    assert min(views.DEPENDS).name == "edits"
+    assert views.DEPENDS[min(views.DEPENDS)](OPENED) != views.DEPENDS[min(views.DEPENDS)](
         dataclasses.replace(OPENED, edited=None)
     )

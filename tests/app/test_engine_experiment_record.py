@@ -60,10 +60,10 @@ def test_steps_that_were_asked_for_are_counted_from_the_checkpoint(memo):
 
 def test_a_run_of_another_server_moves_until_it_is_saved_at_its_goal(memo):
     memo.note(Step("id", 5))
-    again = ExperimentRecord.again("id", memo.kept(), memo.clock)
+    again = ExperimentRecord.again("id", memo.restart(), memo.clock)
     assert memo.moves and again.moves
     memo.receive(saved(5, 1))
-    again = ExperimentRecord.again("id", memo.kept(), memo.clock)
+    again = ExperimentRecord.again("id", memo.restart(), memo.clock)
     assert again.goal == 5 and not again.moves
     again.note(Play("id"))
     assert again.moves

@@ -132,14 +132,14 @@ def test_another_process_stands_by_with_all_it_needs():
     engine = RemoteEngine(1, spare)
     try:
         (id,) = started(engine, ONE)
-        waiting = wait_for(lambda: spare._kept and spare._kept.pid, "a spare process")
+        waiting = wait_for(lambda: spare._spare and spare._spare.pid, "a spare process")
         wait_for(lambda: "libtorch" in Path(f"/proc/{waiting}/maps").read_text(), "its imports")
         before = step(engine, id)
         kill(engine)
         wait_for(lambda: engine.poll(id, VIEW_REQUEST).restarts == 1, "the end of the process")
         wait_for(lambda: step(engine, id) > before, "more steps")
         assert engine.pids() == [waiting]
-        after = wait_for(lambda: spare._kept and spare._kept.pid, "the next spare process")
+        after = wait_for(lambda: spare._spare and spare._spare.pid, "the next spare process")
         assert after != waiting
     finally:
         engine.close_all()

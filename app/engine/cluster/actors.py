@@ -19,7 +19,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from app.engine.commands import Beat, Command
-from app.engine.records.experiment_record import Kept
+from app.engine.records.experiment_record import Restart
 from app.engine.records.flight_recorder import Entry, FlightRecorder
 from app.engine.remote import RemoteEngine
 from app.engine.worker import housekeeping
@@ -268,7 +268,7 @@ class Notes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._news: dict[str, Kept | None] = {}
+        self._news: dict[str, Restart | None] = {}
         self._is_news, self._stopped = threading.Event(), threading.Event()
         self._copy = Keeper()
         self._keeper, runs = _keeper_and_runs()
@@ -277,7 +277,7 @@ class Notes:
         self._thread = threading.Thread(target=self._write, name="notes", daemon=True)
         self._thread.start()
 
-    def put(self, id: str, kept: Kept | None) -> None:
+    def put(self, id: str, kept: Restart | None) -> None:
         with self._lock:
             self._news[id] = kept
         self._is_news.set()
@@ -335,7 +335,7 @@ def _keeper_and_runs() -> tuple[Any, Mapping[str, bytes]]:
             time.sleep(HEAR_SECONDS)
 
 
-def _readable(runs: Mapping[str, bytes]) -> Iterable[tuple[str, Kept]]:
+def _readable(runs: Mapping[str, bytes]) -> Iterable[tuple[str, Restart]]:
     for id, kept in runs.items():
         try:
             yield id, pickle.loads(kept)

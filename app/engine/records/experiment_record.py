@@ -23,7 +23,7 @@ SILENT_SECONDS, HANGS_SECONDS = 3.0, 20.0
 
 
 @dataclass(frozen=True)
-class Kept:
+class Restart:
     """What restarts a run, where even this server's memory is lost."""
 
     experiment: Experiment
@@ -67,7 +67,7 @@ class ExperimentRecord:
         self.seen = self.clock()
 
     @classmethod
-    def again(cls, id: str, kept: Kept, clock: Clock) -> "ExperimentRecord":
+    def again(cls, id: str, kept: Restart, clock: Clock) -> "ExperimentRecord":
         """Of a run of another server, whose page has not come yet."""
         unsaved = list(enumerate(kept.changes, 1))
         record = cls(kept.experiment, LatestReport(id), kept.checkpoint, unsaved, 0, kept.playing, kept.goal, 0, clock)
@@ -75,9 +75,9 @@ class ExperimentRecord:
         record.notice = f"The server was restarted; this run continues from step {record.saved_step}."
         return record
 
-    def kept(self, dropped: bool = False) -> Kept:
+    def restart(self, dropped: bool = False) -> Restart:
         changes = tuple(change for _, change in self.unsaved)
-        return Kept(self.experiment, self.checkpoint, changes, self.playing, self.goal, dropped)
+        return Restart(self.experiment, self.checkpoint, changes, self.playing, self.goal, dropped)
 
     def note(self, command: Command) -> None:
         """Remember what a command asks for, and show its effect before the worker confirms it."""

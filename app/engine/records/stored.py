@@ -50,12 +50,12 @@ class Stored:
             return False
         course = _course(checkpoint.origin, checkpoint.schedules, checkpoint.step)
         with self._lock:
-            kept = self._courses[course] = self._courses.pop(course, {})
-            self._drop(kept, (checkpoint.step, checkpoint.made_by))
-            kept[checkpoint.step, checkpoint.made_by] = checkpoint
+            course_steps = self._courses[course] = self._courses.pop(course, {})
+            self._drop(course_steps, (checkpoint.step, checkpoint.made_by))
+            course_steps[checkpoint.step, checkpoint.made_by] = checkpoint
             self._bytes += len(checkpoint.data)
-            while len(kept) > self._most_steps(kept):
-                self._drop(kept, _dispensable(kept))
+            while len(course_steps) > self._most_steps(course_steps):
+                self._drop(course_steps, _dispensable(course_steps))
             while self._bytes > self._most_bytes:
                 least_used = next(iter(self._courses))
                 self._bytes -= sum(len(one.data) for one in self._courses.pop(least_used).values())
@@ -67,8 +67,8 @@ class Stored:
         with self._lock:
             for course, fits in self._fitting(experiment, step, made_by):
                 if fits:
-                    kept = self._courses[course] = self._courses.pop(course)
-                    return kept[max(reversed(fits), key=lambda place: place[0])]
+                    course_steps = self._courses[course] = self._courses.pop(course)
+                    return course_steps[max(reversed(fits), key=lambda place: place[0])]
         return None
 
     def steps(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
@@ -91,12 +91,12 @@ class Stored:
             places = self._courses.get(course, ())
             yield course, [place for place in places if place[0] <= end and made_by in ((), place[1])]
 
-    def _most_steps(self, kept: dict[Place, Checkpoint]) -> int:
-        is_large = sum(len(one.data) for one in kept.values()) > LARGE_SHARE * self._most_bytes
+    def _most_steps(self, course_steps: dict[Place, Checkpoint]) -> int:
+        is_large = sum(len(one.data) for one in course_steps.values()) > LARGE_SHARE * self._most_bytes
         return MOST_LARGE_STEPS if is_large else MOST_STEPS
 
-    def _drop(self, kept: dict[Place, Checkpoint], place: Place) -> None:
-        if dropped := kept.pop(place, None):
+    def _drop(self, course_steps: dict[Place, Checkpoint], place: Place) -> None:
+        if dropped := course_steps.pop(place, None):
             self._bytes -= len(dropped.data)
 
 
@@ -105,9 +105,9 @@ def _course(origin: Origin, schedules: Iterable[Schedule], step: int) -> Course:
     return origin, tuple((schedule.at(0), schedule.changes(step - 1)) for schedule in schedules)
 
 
-def _dispensable(kept: dict[Place, Checkpoint]) -> Place:
+def _dispensable(course_steps: dict[Place, Checkpoint]) -> Place:
     """Neither the first, nor the last, nor the newest, but the one that leaves the smallest gap."""
-    places, newest = sorted(kept), next(reversed(kept))
+    places, newest = sorted(course_steps), next(reversed(course_steps))
     gaps = {
         place: after[0] - before[0]
         for before, place, after in zip(places, places[1:], places[2:], strict=False)

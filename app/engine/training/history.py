@@ -53,17 +53,17 @@ class History:
 
     def note(self, name: str, step: int, *values: Any) -> None:
         """What a measurement keeps of this step, once."""
-        kept = self.notes.setdefault(name, [])
-        if kept and kept[-1][0] >= step:
+        points = self.notes.setdefault(name, [])
+        if points and points[-1][0] >= step:
             return
-        kept.append((step, *values))
-        if len(kept) > MOST:
-            self.notes[name] = kept[::-2][::-1]
+        points.append((step, *values))
+        if len(points) > MOST:
+            self.notes[name] = points[::-2][::-1]
 
     def series(self, name: str, *shapes: tuple[int, ...]) -> list[np.ndarray]:
         """All notes of this name: steps, (k,) int64, and of each value, which has such a shape, (k, *shape) float32."""
-        kept = self.notes.get(name, [])
-        columns = zip(*kept, strict=True) if kept else [()] * (1 + len(shapes))
+        points = self.notes.get(name, [])
+        columns = zip(*points, strict=True) if points else [()] * (1 + len(shapes))
         steps, *values = (list(column) for column in columns)
         return [
             np.array(steps, np.int64),

@@ -102,7 +102,7 @@ class Run:
         self.phase = State.LOADING
         self.job: ArmJob | None = None
         self.has_ended = False
-        self.asked_at = self._clock()
+        self.wants_steps_since = self._clock()
         self.trained = 0.0  # seconds of a processor, in steps
         self.ticket = Ticket()
         self._inbox: deque[Command] = deque()
@@ -146,7 +146,7 @@ class Run:
         return State.PLAYING if self._playing else State.PAUSED
 
     @property
-    def asked(self) -> bool:
+    def wants_steps(self) -> bool:
         """Whether somebody who is there has asked for steps."""
         is_ready = self.admitted and self.phase is State.PAUSED and self.job is not None
         return is_ready and self.present and (self._playing or self._steps_left > 0)
@@ -154,7 +154,7 @@ class Run:
     @property
     def moving(self) -> bool:
         """Whether it is to be trained now."""
-        return self.asked and not self.held
+        return self.wants_steps and not self.held
 
     @property
     def pending(self) -> bool:
@@ -335,8 +335,8 @@ class Run:
         if self.phase is State.DIVERGED:
             self.phase = State.PAUSED
         self._message = ""
-        if not self.asked:
-            self.asked_at = self._clock()
+        if not self.wants_steps:
+            self.wants_steps_since = self._clock()
         self._playing, self._steps_left, self._records, self._more = playing, steps, False, False
 
     def _change(self, change: Change) -> None:

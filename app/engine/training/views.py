@@ -38,11 +38,11 @@ MEASURED: dict[View, Measurement] = {
 }
 
 # The part of a request that each of them depends on, which is false if the page does not ask for it.
-ASKED: dict[View, Callable[[ViewRequest], Any]] = {
+DEPENDS: dict[View, Callable[[ViewRequest], Any]] = {
     FRAME: lambda r: r.frames and _is_pictured(r) and (r.grid, r.points, r.ways, r.samples, r.depth, r.edited),
     WEIGHTS: lambda r: r.weights and _is_pictured(r) and (r.edited,),
     HELD_OUT: lambda r: (r.edited,),
-    **{view: partial(measurement.asked, view.name) for view, measurement in MEASURED.items()},
+    **{view: partial(measurement.depends, view.name) for view, measurement in MEASURED.items()},
 }
 
 
@@ -103,7 +103,7 @@ class Views:
 
     def start_over(self) -> None:
         """Show everything anew: another page looks, or the flow is another."""
-        self._shown = dict.fromkeys(ASKED, Shown())
+        self._shown = dict.fromkeys(DEPENDS, Shown())
         for making in self._making:
             making.is_superseded = True
 
@@ -113,8 +113,8 @@ class Views:
             raise ValueError(f"measured = {sorted(unknown)}: use {', '.join(MEASUREMENTS)}.")
         self.wanted, before = request, self.request
         self.request = self._possible(request)
-        for view, asked in ASKED.items():
-            if before is None or asked(before) != asked(self.request):
+        for view, part in DEPENDS.items():
+            if before is None or part(before) != part(self.request):
                 self._forget(view)
 
     def _possible(self, request: ViewRequest) -> ViewRequest:
@@ -154,7 +154,7 @@ class Views:
     def weights_are_due(self, step: int, now: float, between: float) -> bool:
         """Whether the page waits for the weights of the flow at `step`, the last of which it was handed so many seconds
         ago at least, if it still wants those."""
-        if self.request is None or not ASKED[WEIGHTS](self.request):
+        if self.request is None or not DEPENDS[WEIGHTS](self.request):
             return False
         shown = self._shown[WEIGHTS]
         return shown.step != step and now >= shown.time + self.apart(between)
@@ -185,8 +185,8 @@ class Views:
         """What the page has not seen of `step`, and how long after the last of its kind it is due."""
         assert self.request
         new = {
-            view for view, asked in ASKED.items()
-            if view is not WEIGHTS and asked(self.request) and self._is_new(view, step, moving)
+            view for view, part in DEPENDS.items()
+            if view is not WEIGHTS and part(self.request) and self._is_new(view, step, moving)
         }  # fmt: skip
         if HELD_OUT in new:
             yield HELD_OUT, HELD_OUT_SECONDS * crowd * moving
@@ -206,19 +206,19 @@ class Views:
         step, last = job.step_count, self._shown[view].time
         self._making.append(Making(view, not moving))
         try:
-            made = self._of(view, job, moving, breathe)
+            found = self._of(view, job, moving, breathe)
         finally:
             making = self._making.pop()
         if making.is_superseded:
             raise Superseded
         if view is FRAME:
-            self.news.frame = made
+            self.news.frame = found
             now = _in_time(last, now, self.request.frame_seconds)
         elif view is HELD_OUT:
-            self.news.blocks = made
-        elif made is not None:
-            self.news.measured[type(made)] = made
-            step = made.step
+            self.news.blocks = found
+        elif found is not None:
+            self.news.measured[type(found)] = found
+            step = found.step
         self.news.is_any = True
         self._shown[view] = Shown(step, now, not moving)
 
@@ -231,7 +231,7 @@ class Views:
             return job.measure_held_out(request, breathe)
         if MEASURED[view].pictured and not _is_pictured(request):
             return None
-        return MEASURED[view].made(moving)(job, request, request.measured[view.name], breathe)
+        return MEASURED[view].function(moving)(job, request, request.measured[view.name], breathe)
 
 
 def _in_time(last: float, now: float, between: float) -> float:

@@ -82,16 +82,13 @@ def live(run: Run, recorder: FlightRecorder, again: Callable[[Run], None]) -> No
     taken back, so where they have become short this thread ends, and `again` is told to `begin` another one."""
     threads.prepare()
     is_lowered = False
-    try:
-        while not run.has_ended:
-            run.wait(run.turn())
-            is_long = run.ticket.is_long and run.trained > 0
-            if is_lowered and not is_long:
-                again(run)
-                return
-            is_lowered = is_lowered or (is_long and threads.lower_priority())
-    except BrokenPipeError:  # the server is gone
-        os._exit(0)
+    while not run.has_ended:
+        run.wait(run.turn())
+        is_long = run.ticket.is_long and run.trained > 0
+        if is_lowered and not is_long:
+            again(run)
+            return
+        is_lowered = is_lowered or (is_long and threads.lower_priority())
     recorder.free(run.line)
 
 
@@ -137,16 +134,16 @@ def main() -> None:
 
     def say(message: Any) -> None:
         data = pickle.dumps(message)
-        with speaking:
-            reports.write(data)
-            reports.flush()
+        try:
+            with speaking:
+                reports.write(data)
+                reports.flush()
+        except BrokenPipeError:  # the server is gone
+            os._exit(0)
 
     begins.wait()
     name_this_process(WORKS)
-    try:
-        serve(commands, say, recorder)
-    except BrokenPipeError:
-        os._exit(0)
+    serve(commands, say, recorder)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ ENOUGH = 1.25
 class Training(Protocol):
     held: bool
     """Whether it waits until others pause."""
-    asked_at: float
+    wants_steps_since: float
     """When it was asked to train."""
 
 
@@ -34,22 +34,22 @@ class Crowding:
         """Whether it is to be looked again, whoever has asked meanwhile."""
         return now - self._since >= LOOK_SECONDS
 
-    def look(self, now: float, asked: Sequence[Training]) -> None:
+    def look(self, now: float, eager: Sequence[Training]) -> None:
         """Say of all runs that are asked to train which of them wait."""
-        going, waiting = [run for run in asked if not run.held], [run for run in asked if run.held]
+        going, waiting = [run for run in eager if not run.held], [run for run in eager if run.held]
         if waiting and not going:
-            min(waiting, key=_asked_at).held = False
+            min(waiting, key=_since).held = False
         if not self.is_due(now):
             return
         affords = self._trained / ((now - self._since) * USEFUL_SHARE)
         self._since, self._trained = now, 0.0
         if affords < len(going):
-            for run in sorted(going, key=_asked_at)[max(1, int(affords)) :]:
+            for run in sorted(going, key=_since)[max(1, int(affords)) :]:
                 run.held = True
         elif affords > ENOUGH * len(going):
-            for run in sorted(waiting, key=_asked_at)[: int(affords / ENOUGH) - len(going)]:
+            for run in sorted(waiting, key=_since)[: int(affords / ENOUGH) - len(going)]:
                 run.held = False
 
 
-def _asked_at(run: Training) -> float:
-    return run.asked_at
+def _since(run: Training) -> float:
+    return run.wants_steps_since

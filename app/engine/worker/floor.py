@@ -117,8 +117,8 @@ class Floor:
 
     def _forget(self, run: Run) -> None:
         del self._runs[run.id]
-        for kept in (self._seen, self._away_since, self._worked):
-            kept.pop(run.id, None)
+        for table in (self._seen, self._away_since, self._worked):
+            table.pop(run.id, None)
 
     def _end(self, run: Run) -> None:
         """Without a word: its last checkpoint is at the server."""
@@ -175,15 +175,15 @@ class Floor:
         for run in self._runs.values():
             self._crowding.note(run.ticket.worked - self._worked.get(run.id, 0.0))
             self._worked[run.id] = run.ticket.worked
-        asked = [run for run in self._runs.values() if run.asked]
+        eager = [run for run in self._runs.values() if run.wants_steps]
         held_before = [run for run in self._runs.values() if run.held]
-        self._crowding.look(self._clocks.wall(), asked)
+        self._crowding.look(self._clocks.wall(), eager)
         for run in held_before:
-            if not run.asked:
+            if not run.wants_steps:
                 run.held = False
             if not run.held:
                 self._set(run, 0)
-        waiting = sorted((run for run in asked if run.held), key=lambda run: run.asked_at)
+        waiting = sorted((run for run in eager if run.held), key=lambda run: run.wants_steps_since)
         for place, run in enumerate(waiting, 1):
             self._set(run, place, CROWDED.format(place=place))
 

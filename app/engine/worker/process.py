@@ -81,21 +81,21 @@ class Spare:
 
     def __init__(self, after: float = SPARE_SECONDS) -> None:
         self._after, self._lock, self._is_closed = after, threading.Lock(), False
-        self._kept: WorkerProcess | None = None
+        self._spare: WorkerProcess | None = None
         self._timer: threading.Timer | None = None
         atexit.register(self.close)
 
     def __call__(self) -> WorkerProcess:
         with self._lock:
-            kept, self._kept = self._kept, None
+            spare, self._spare = self._spare, None
             if self._timer is None and not self._is_closed:
                 self._timer = threading.Timer(self._after, self._keep)
                 self._timer.daemon = True
                 self._timer.start()
-        if kept and kept.pid:
-            return kept
-        if kept:
-            kept.bury()
+        if spare and spare.pid:
+            return spare
+        if spare:
+            spare.bury()
         return WorkerProcess()
 
     def close(self) -> None:
@@ -105,15 +105,15 @@ class Spare:
             self._is_closed = True
             if self._timer:
                 self._timer.cancel()
-            if self._kept:
-                self._kept.bury()
-            self._kept = None
+            if self._spare:
+                self._spare.bury()
+            self._spare = None
 
     def _keep(self) -> None:
         with self._lock:
             self._timer = None
             if not self._is_closed:
-                self._kept = WorkerProcess()
+                self._spare = WorkerProcess()
 
 
 def _write(outbox: "queue.SimpleQueue[Command | Beat | None]", stream: BinaryIO) -> None:

@@ -33,11 +33,11 @@ class Measurement:
     at_rest: Measure | None = None
     at_once: bool = False
 
-    def asked(self, name: str, request: ViewRequest) -> Any:
+    def depends(self, name: str, request: ViewRequest) -> Any:
         """The part of a request that it depends on, which is false if the page does not ask for it."""
         wanted = request.measured.get(name)
         return wanted and (wanted, *(getattr(request, need) for need in self.needs))
 
-    def made(self, moving: bool) -> Measure:
+    def function(self, moving: bool) -> Measure:
         """How it is made of a flow that moves, or stands still."""
         return self.measure if moving or self.at_rest is None else self.at_rest
