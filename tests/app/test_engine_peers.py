@@ -221,7 +221,7 @@ def test_the_newest_derivatives_stay_until_there_are_newer_ones():
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     engine, id, _ = taken(3)
     names = [name_of(id, k) for k in range(len(ARMS))]
-    saved = [pickle.loads(pickle.dumps(engine._here.runs[name]._saved)) for name in names]
+    saved = [pickle.loads(pickle.dumps(engine._here.runs[name]._arm.saved)) for name in names]
     whole = on(engine, id, 2)
     other = Bench(time.monotonic, job=job_of)
     for k, (name, part) in enumerate(zip(names, parts_of(EXPERIMENT), strict=True)):

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,15 +29,12 @@ from app.engine.commands import (
     ViewRequest,
 )
 from app.engine.records.flight_recorder import NO_LINE, Line
-from app.engine.records.origin import origin_of
-from app.engine.records.schedule import Schedule
 from app.engine.records.stored import MOST_ENTRY_BYTES
 from app.engine.reports import ArmReport, Checkpoint, Exported, HandedOut, Report, Said, State
+from app.engine.training.arm import TrainedArm
 from app.engine.training.arm_job import ArmJob
-from app.engine.training.backends import differ
 from app.engine.training.budget import LookBudget
 from app.engine.training.gate import SHORT_SECONDS, Gate, Ticket
-from app.engine.training.job import checked
 from app.engine.training.pace import Pace
 from app.engine.training.views import HELD_OUT, WEIGHTS_SECONDS, News, Superseded, View, Views
 from resflow_core.training.trainer import Diverged
@@ -87,11 +84,7 @@ class Run:
     """
 
     def __init__(self, create: Create, shared: Shared, line: Line = NO_LINE):
-        (self._arm,) = create.experiment.arms
-        self.id, self._experiment, self._saved = create.id, create.experiment, create.checkpoint
-        self._origin = origin_of(create.experiment)
-        self._schedule = self._saved.schedules[0] if self._saved else Schedule.of(self._arm)
-        self._by_torch = differ(create.experiment.whole or create.experiment.arms)
+        self.id, self._arm = create.id, TrainedArm(create.experiment, create.checkpoint)
         self._playing, self._steps_left = create.playing, create.steps
         self._shared, self._clock, self.line = shared, shared.clocks.wall, line
 
@@ -100,7 +93,6 @@ class Run:
         self.queue_place, self.waits = 0, ""
 
         self.phase = State.LOADING
-        self.job: ArmJob | None = None
         self.has_ended = False
         self.wants_steps_since = self._clock()
         self.trained = 0.0  # seconds of a processor, in steps
@@ -115,7 +107,6 @@ class Run:
         self._hastens = False  # kernels are to go on with it, between two steps
         self._more = False  # steps will be asked for
         self._step_seconds = 0.0  # of a processor, of the last step
-        self._is_torn = False  # a step was broken off: its job is good for nothing
         self._looked_since = 0.0
         self._told_why_torch = ""
         self._seen: tuple[Any, ...] = ()  # what the floor had set when it was told last
@@ -129,11 +120,14 @@ class Run:
     # --- what others may ask ------------------------------------------------------------------------------------------
 
     @property
+    def job(self) -> ArmJob | None:
+        """What trains, once it is built."""
+        return self._arm.job
+
+    @property
     def step(self) -> int:
         """Steps taken."""
-        if self.job:
-            return self.job.step_count
-        return self._saved.step if self._saved else 0
+        return self._arm.step
 
     @property
     def state(self) -> State:
@@ -341,27 +335,22 @@ class Run:
 
     def _change(self, change: Change) -> None:
         try:
-            now = checked(self._arm.flow, change.train_config)
+            before, now = self._arm.change(change.train_config)
         except ValueError as error:
-            self._message = self._about(error)
+            self._message = str(error)
             return
         if self.phase is State.PAUSED:
             self._message = ""  # of an earlier refusal; what stopped a run is said until it moves again
-        before = self._schedule.at(self.step)
-        if now == before:
-            return
-        self._schedule = self._schedule.changed(self.step, now)
-        if self.job:
-            self.job.configure(now)
+        if now != before and self.job:
             if now.log_det != before.log_det:
                 self._views.estimator_changed()
             self._save()  # so that going back never forgets it
 
     def _start_over(self) -> None:
-        self._schedule = self._schedule.restarted(self.step)
-        self._drop()
-        self._saved, self._save_is_news, self._message = None, False, ""
+        self._arm.start_over()
+        self._save_is_news, self._message = False, ""
         self._rest()
+        self._pace.rest()
         self._hastens, self.phase = False, State.LOADING
 
     def _hasten(self) -> None:
@@ -383,25 +372,18 @@ class Run:
     # --- work ---------------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        """Build the flow, and begin or continue from the checkpoint. A bad experiment ends in the phase FAILED."""
-        seed = self._experiment.seed if self._arm.seed is None else self._arm.seed
-        planned = self._schedule.planned(self._arm)
-        planned = replace(planned, by_torch=self._by_torch or planned.by_torch)
-        clocks = self._shared.clocks
+        """Build the flow, at its beginning or where it was saved. A bad experiment ends in the phase FAILED."""
+        is_new = self._arm.saved is None
         try:
             with self._at_work():
-                job = self._shared.new_job(planned, seed, self._experiment.device, clocks.cpu, breathe=self._breathe)
+                job = self._arm.build(self._shared.new_job, self._shared.clocks, self._breathe)
         except ValueError as error:
-            self._fail(self._about(error))
+            self._fail(str(error))
             return
-        if job.device != "cpu":
-            job.clock = clocks.wall  # the processor waits for it
-        self.job, self._is_torn = job, False
-        job.configure(self._schedule.at(self.step))
-        if self._saved is None:
+        if is_new:
             self._save()
         else:
-            self._restore()
+            self._save_soon()
         self._views.begin(job.has_weights)
         self.phase, self._changed = State.PAUSED, True
         self._hasten()
@@ -418,26 +400,20 @@ class Run:
             self._pace.note(self._clock(), self.step)
 
     def _step(self) -> None:
-        job = self.job
-        assert job
         self._hasten()
-        if self._records:
+        if self._records and self.job:
             self._records = False
-            job.record_next_step(self._views.request or ViewRequest())
+            self.job.record_next_step(self._views.request or ViewRequest())
         began = self._shared.clocks.cpu()
         try:
             with self._at_work():
-                job.step(self._breathe)
+                self._arm.advance(self._breathe)
         except Diverged as error:
-            self._rewind(self._about(error))
+            self._rewind(str(error))
             return
-        except Ended:
-            self._is_torn = True
-            raise
         self._step_seconds = self._shared.clocks.cpu() - began
         self.ticket.is_long = self._step_seconds >= SHORT_SECONDS
         self.trained += self._step_seconds
-        job.configure(self._schedule.at(job.step_count))
         if self._steps_left:
             self._steps_left -= 1
             self._changed |= self._steps_left == 0
@@ -497,14 +473,14 @@ class Run:
     def _step_aside(self) -> None:
         """Wait, saved, until it is admitted again."""
         if self.job:
-            if self._is_further:
+            if self._arm.is_further:
                 self._save()
             self._drop()
             self._views.start_over()
 
     def _drop(self) -> None:
         """The flow is not in memory any more."""
-        self.job = None
+        self._arm.job = None
         self._pace.rest()
         if self.phase is not State.FAILED:
             self.phase = State.LOADING
@@ -519,17 +495,13 @@ class Run:
         self._playing, self._steps_left, self._more, self._records = False, 0, False, False
 
     def _rewind(self, reason: str) -> None:
-        self._restore()
+        self._arm.restore()
+        self._save_soon()
         self._views.start_over()
         self._pace.rest()
         self._rest()
         self.phase, self._message = State.DIVERGED, f"{reason} Back at step {self.step}."
         self._changed = True
-
-    def _about(self, error: Exception) -> str:
-        """With the arm's number, where a comparison has several."""
-        numbers = self._experiment.numbers
-        return f"Arm {numbers[0] + 1}: {error}" if len(self._experiment.whole) > 1 else str(error)
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
@@ -540,9 +512,9 @@ class Run:
         between = max(REPORT_SECONDS, min(self._shared.moving / MOST_REPORTS, LONGEST_REPORT_SECONDS))
         if self._save_is_due:
             self._save()
-        if self._save_is_news and self._saved:
+        if self._save_is_news and self._arm.saved:
             self._save_is_news = False
-            say(self._saved)
+            say(self._arm.saved)
         elif self._passing_is_due(now):
             say(self._checkpoint(is_passing=True))
         if self._changed or self._views.news.is_any or (self.moving and now - self._reported >= between):
@@ -566,11 +538,11 @@ class Run:
                     seconds=job.seconds,
                     loss=job.curves() if with_curves else None,
                     parts=job.hand_over_parts(),
-                    train=self._schedule.at(job.step_count),
+                    train=self._arm.schedule.at(job.step_count),
                     fingerprint=job.fingerprint,
                     why_torch=job.why_torch,
                     hastens=job.hastens,
-                    changes=self._schedule.changes(job.step_count),
+                    changes=self._arm.schedule.changes(job.step_count),
                     **news.fields,
                 ),
             )
@@ -598,41 +570,33 @@ class Run:
     def _leave_behind(self) -> None:
         """Before it ends or begins anew, say how far it is, if that was not said yet and is not the beginning. What
         would be too large to be stored is not saved for it."""
-        if self._is_further and self._origin and self._saved and len(self._saved.data) <= MOST_ENTRY_BYTES:
+        saved = self._arm.saved
+        if self._arm.is_further and self._arm.origin and saved and len(saved.data) <= MOST_ENTRY_BYTES:
             self._save()
-        if self._save_is_news and self._saved and self.step:
-            self._shared.say(self._saved)
+        if self._save_is_news and self._arm.saved and self.step:
+            self._shared.say(self._arm.saved)
         self._save_is_news = False
 
     @property
-    def _is_further(self) -> bool:
-        """Whether it has taken steps since it was saved, and can be saved."""
-        is_whole = self.job is not None and not self._is_torn
-        return is_whole and self._saved is not None and self.step != self._saved.step
-
-    @property
     def _save_is_due(self) -> bool:
-        return self._is_further and (not self._under_way or self._clock() - self._saved_at >= CHECKPOINT_SECONDS)
+        return self._arm.is_further and (not self._under_way or self._clock() - self._saved_at >= CHECKPOINT_SECONDS)
 
     def _passing_is_due(self, now: float) -> bool:
         worked = self.ticket.worked - self._passed_used
         has_waited = now - self._passed_at >= PASSING_SECONDS and PASSING_SHARE * worked >= self._save_seconds
-        return has_waited and self.moving and self._is_further
+        return has_waited and self.moving and self._arm.is_further
 
     def _save(self) -> None:
-        self._saved = self._checkpoint()
+        self._arm.saved = self._checkpoint()
         self._saved_at, self._save_is_news = self._passed_at, True
 
+    def _save_soon(self) -> None:
+        """It was saved, and has gone back to that."""
+        self._saved_at = self._clock() - CHECKPOINT_SECONDS + FIRST_CHECKPOINT_SECONDS
+
     def _checkpoint(self, is_passing: bool = False) -> Checkpoint:
-        assert self.job
-        began, made_by, data = self._clock(), (self.job.fingerprint,), self.job.save()
+        began = self._clock()
+        found = self._arm.checkpoint(self.id, self._handled, is_passing)
         self._passed_at, self._passed_used = self._clock(), self.ticket.worked
         self._save_seconds = self._passed_at - began
-        schedules = (self._schedule,)
-        return Checkpoint(self.id, self.step, data, schedules, self._handled, self._origin, made_by, is_passing)
-
-    def _restore(self) -> None:
-        assert self.job and self._saved
-        self.job.restore(self._saved.data)
-        self.job.configure(self._schedule.at(self.step))
-        self._saved_at = self._clock() - CHECKPOINT_SECONDS + FIRST_CHECKPOINT_SECONDS
+        return found
