@@ -40,6 +40,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.measure import Edited
 from resflow_core.training.trainer import TrainConfig
+from tests.app import engine_bench
 from tests.app.engine_bench import (
     BLIND,
     DRAWS,
@@ -608,6 +609,16 @@ def test_a_reset_says_how_far_the_run_was_before_it_begins_anew(bench):
     saved = [m for m in bench.said[seen:] if isinstance(m, Checkpoint)]
     assert [one.step for one in saved] == [at, 0]
     assert isinstance(bench.said[seen], Checkpoint), "before anything of the new one"
+
+
+def test_frames_that_cost_more_than_there_is_time_for_and_a_measurement_both_come(bench, monkeypatch):
+    monkeypatch.setattr(engine_bench, "FRAME_COST", 0.06)
+    bench.do(Create("a", EXPERIMENT), Play("a"))
+    bench.run(60, {"a": PAGE})
+    assert len(bench.masses("a")) >= 3
+    begun = [one.step for one in bench.masses("a")]
+    between = [frame.step for frame in bench.frames("a") if begun[1] < frame.step <= begun[-1]]
+    assert len(between) >= 20
 
 
 @pytest.mark.parametrize("command", [Pause, Reset, Close, Leave])

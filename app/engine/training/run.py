@@ -200,9 +200,9 @@ class Run:
         finally:
             self.line.rest()
 
-    def _go_on(self) -> None:
-        """Be built, looked at or trained, for about a slice."""
-        now = self._clock()
+    def _go_on(self, may_look: bool = True) -> bool:
+        """Be built, looked at or trained, for about a slice. Whether it was looked at."""
+        now, has_looked = self._clock(), False
         self._budget.advance(self.ticket.worked)
         if not self.admitted:
             self._step_aside()
@@ -210,14 +210,16 @@ class Run:
             if self.present:  # else no page waits for it
                 self._build()
         elif self.job:
-            due = self._due()
+            due = self._due() if may_look else None
             is_new = due and due[0] == -math.inf  # what was never shown comes at once
             if due and due[0] <= now and (is_new or self._budget.is_open or not self.moving):
                 self._look(due[1])
+                has_looked = True
             elif self.moving and not self._views.holds_still:
                 self._train()
             if self._weights_are_due:
                 self._handed_out = self._views.hand_out(self.job, self._clock(), self._between_weights)
+        return has_looked
 
     def _wait_seconds(self) -> float:
         if self.has_ended or self._inbox:
@@ -252,6 +254,12 @@ class Run:
         if not (self.present and self.job):
             return None
         return self._views.next_due(self.step, self._under_way, max(1.0, self._shared.moving / UNCROWDED))
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether something is to be looked at now."""
+        due = self._due()
+        return bool(due) and due[0] <= self._clock()
 
     @property
     def _awaits(self) -> bool:
@@ -451,19 +459,21 @@ class Run:
 
     def _breathe_and_go_on(self) -> None:
         """Between two parts of a measurement, which has a copy of the flow: training goes on, and what is brief is
-        looked at. Raises `Superseded` if the measurement is not wanted any more."""
+        looked at, once, so that neither waits for ever for the other. Raises `Superseded` if the measurement is not
+        wanted any more."""
         self._note_look()
         self._breathe()
-        job = self.job
+        job, has_looked = self.job, False
         with torch.inference_mode(False), torch.enable_grad():
             while True:
                 self._obey_all()
-                self._go_on()
+                has_looked |= self._go_on(may_look=not has_looked)
                 self._tell()
                 if self.job is not job or self.has_ended:
                     raise Superseded
                 self._views.check(self._under_way)
-                if not self.moving or self._budget.is_open:
+                self._budget.advance(self.ticket.worked)
+                if not self.moving or (self._budget.is_open and (has_looked or not self._is_due)):
                     break
         self.line.begin(self.step)
         self._looked_since = self._shared.clocks.cpu()
