@@ -4,7 +4,7 @@ system has back."""
 import asyncio
 import time
 
-from app.engine.scheduler import ASIDE_SECONDS
+from app.engine.worker.floor import ASIDE_SECONDS
 
 from app.engine.clocks import AWAY_SECONDS
 from tests.hostile.crowds import PATIENCE_SECONDS, Visitor, until
