@@ -20,7 +20,7 @@ from tests.hostile.attacks_on_progress import GOOD_PROGRESS, PROGRESS
 from tests.hostile.names import MARK, marked_up
 
 MOST_WORDS = 600
-MOST_GROWTH, ROUNDS, MOST_ROUNDS = 8.0, 7, 60  # linear work grows fourfold, quadratic work sixteenfold
+MOST_GROWTH, ROUNDS, MOST_ROUNDS = 2.5**2, 7, 60  # linear work grows fourfold, quadratic work sixteenfold
 POINTS = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
 
 
