@@ -40,15 +40,17 @@ import sys, time
 from app.engine.cluster import connect
 from tests.hostile.test_cluster import ARM, ARMS, VIEW_REQUEST, Experiment
 engine = connect(sys.argv[1])
-ids = [engine.create(Experiment(arms, 0)) for arms in ((ARM,), ARMS)]
+experiments = [Experiment(arms, 0) for arms in ((ARM,), ARMS)]
+ids = [engine.create(experiment) for experiment in experiments]
 for id in ids:
     engine.play(id)
-began, step = time.monotonic(), 0
+first = [0, 0]
 while True:
     reports = [engine.poll(id, VIEW_REQUEST) for id in ids]
-    arms = [arm for report in reports for arm in report.arms]
-    if len(arms) == 5 and time.monotonic() > began + 20:
-        print(*ids, *(f"{arm.step}:{arm.seconds}" for arm in arms), flush=True)
+    stored = [engine.stored(experiment, 10**6) for experiment in experiments]
+    first = [old or new for old, new in zip(first, stored)]
+    if all(old < new for old, new in zip(first, stored)):  # both were saved more than once
+        print(*ids, *(f"{arm.step}:{arm.seconds}" for report in reports for arm in report.arms), flush=True)
     time.sleep(0.05)
 """
 NEXT = """
