@@ -1,10 +1,12 @@
 """Two lessons walked from end to end, as a student does: by the list, with the screen's own controls."""
 
 import json
+import math
 
 import pytest
 from playwright.sync_api import expect
 
+from app.text import signed
 from tests.served import wait_for
 
 
@@ -120,11 +122,12 @@ def test_the_series_is_walked_from_end_to_end(student):
     write(page, "It cannot bend the plane strongly.")
     on(visitor, "Which way is it wrong?")
     commit(visitor, "Two eigenvalues of \N{MINUS SIGN}0.8")
-    for index in (1, 4):
-        field = page.locator(".st-key-matrix").get_by_role("textbox").nth(index - 1)
+    for entry, truth in (("row 1, column 1", 0.2 * 1.3), ("row 2, column 2", 0.2 * 0.2)):
+        visitor.wait_for_script()
+        field = only(page.get_by_role("textbox", name=f"A, {entry}"))
         field.fill("-0.8")
         field.press("Enter")
-        expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
+        expect(page.get_by_text(signed(f"{math.log(truth):.6g}"), exact=True)).to_be_visible()
     is_done(page)
     check(visitor, "times as likely as it really does")
     write(page, "It moves eigenvalues towards -1.")

@@ -16,7 +16,9 @@ BLOCKS = 4
 
 
 def at(visitor):
-    """What is known of the pinned point."""
+    """What the server measured at the pinned point: the browser may show its own terms before that comes."""
+    same = f"JSON.stringify({PROBE}.at?.x) === JSON.stringify({PROBE}.x)"
+    visitor.wait(f"{PROBE}.x && {same}", "the server's measurement at the point")
     return visitor.page.evaluate(f"{PROBE}.at")
 
 

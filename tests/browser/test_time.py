@@ -264,6 +264,18 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     assert uncaught(visitor) == []
 
 
+def test_the_line_is_at_the_last_picture_also_where_that_comes_after_the_last_scene(trained):
+    visitor = trained()
+    line, newest = time_line(visitor), step_of(visitor)
+    assert line.get_attribute("aria-valuenow") == str(newest)
+    visitor.page.evaluate(f"""async () => {{
+        const loaded = performance.getEntriesByType("resource").map(({{ name }}) => name);
+        const {{ show }} = await import(loaded.find((name) => name.endsWith("/live/clock.js")));
+        show({VIEW}, {{ ...{VIEW}.picture, step: {newest + 5} }});
+    }}""")
+    assert line.get_attribute("aria-valuenow") == str(newest + 5)
+
+
 def test_a_drag_pauses_what_plays_and_continue_goes_on_from_there_and_undo_back(visit):
     visitor = visit(QUICK)
     visitor.wait("root.dataset.channel === 'open'", "the channel")

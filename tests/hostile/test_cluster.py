@@ -36,18 +36,21 @@ LARGE = Arm(FlowConfig(blocks=8, width=128), TrainConfig(batch=50), "moons")  # 
 VIEW_REQUEST = ViewRequest(grid=16, points=40)
 wait = partial(wait_for, seconds=180)  # processes of Ray take their time to start
 SERVER = """
-import sys, time
+import math, sys, time
 from app.engine.cluster.connection import connect
 from tests.hostile.test_cluster import ARM, ARMS, VIEW_REQUEST, Experiment
 engine = connect(sys.argv[1])
-ids = [engine.create(Experiment(arms, 0)) for arms in ((ARM,), ARMS)]
+experiments = [Experiment(arms, 0) for arms in ((ARM,), ARMS)]
+ids = [engine.create(experiment) for experiment in experiments]
 for id in ids:
     engine.play(id)
-began, step = time.monotonic(), 0
+saved_at = math.inf
 while True:
     reports = [engine.poll(id, VIEW_REQUEST) for id in ids]
     arms = [arm for report in reports for arm in report.arms]
-    if len(arms) == 5 and time.monotonic() > began + 20:
+    if all(engine.stored(experiment, 10**6) for experiment in experiments):
+        saved_at = min(saved_at, time.monotonic())
+    if len(arms) == 5 and time.monotonic() > saved_at + 20:  # at no fixed time after a checkpoint
         print(*ids, *(f"{arm.step}:{arm.seconds}" for arm in arms), flush=True)
     time.sleep(0.05)
 """

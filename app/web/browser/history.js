@@ -43,8 +43,8 @@ export function tidyHistory(browser) {
   history.pushState = (state, title, target) => {
     const url = new URL(target ?? location.href, location.href);
     const { entry, screen, address } = seen(url, isOurs(url));
-    if (isOurs(url) && entry && screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
     if (isOurs(url) && entry) {
+      if (screen !== screenOf(location)) return; // Streamlit comes to that screen in a moment
       hearEntry(browser, entry);
       if (browser.returned) return; // written before it heard that somebody went back
     }
