@@ -302,7 +302,7 @@ def merged(id: str, reports: Sequence[Report], state: State, goal: int) -> Repor
         awaits=any(report.awaits for report in reports),
         has_weights=all(report.has_weights for report in reports),
         confirmed=all(report.confirmed for report in reports) and (state is not State.PAUSED or len(steps) < 2),
-        restarts=sum(report.restarts for report in reports),
+        restarts=max(report.restarts for report in reports),
         rewinds=sum(report.rewinds for report in reports),
     )
 

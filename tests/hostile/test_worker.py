@@ -96,7 +96,7 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
     """It dies as soon as it works on the one run, and at the same step: what stands in the recorder is its doing."""
     culprit, other = started(engine, ONE, ONE)
     engine.pause(culprit)
-    wait_for(lambda: engine.poll(culprit, VIEW_REQUEST).state is State.PAUSED, "the pause")
+    wait_for(lambda: (r := engine.poll(culprit, VIEW_REQUEST)).state is State.PAUSED and r.confirmed, "the pause")
     for _ in range(2):
         wait_for(engine.pids, "a process")
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play")

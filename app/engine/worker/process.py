@@ -15,7 +15,7 @@ from app.engine.records.flight_recorder import Entry, FlightRecorder
 
 # The next process is started so long after this one: it would take the time in which kernels are loaded or compiled.
 SPARE_SECONDS = 20.0
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # glibc hands freed memory back to the system and takes it anew, page by page, at every step: pictures and samples take
 # a third less time where the worker keeps it. Kernels multiply matrices by SciPy's OpenBLAS, which would start threads.
 ENVIRONMENT = {
