@@ -9,7 +9,7 @@ from app.engine.worker.crowding import ENOUGH, LOOK_SECONDS, USEFUL_SHARE, Crowd
 
 @dataclass
 class Asked:
-    asked_at: float
+    wants_steps_since: float
     held: bool = False
 
 

@@ -458,6 +458,19 @@ def test_of_runs_whose_pages_are_gone_the_newest_are_remembered():
         assert bench.last(id).state is State.EXPIRED and str(floor.MOST_ASIDE) in bench.last(id).message
 
 
+def test_what_they_keep_has_a_limit_of_memory(monkeypatch):
+    bench = with_places(1_000)
+    for id in ("zeroth", "first", "second", "third"):
+        bench.do(Create(id, EXPERIMENT), Poll(id, BLIND))
+        bench.run(1, {id: BLIND})
+    monkeypatch.setattr(floor, "MOST_ASIDE_BYTES", 2.5 * bench.runs["third"].saved_bytes)
+    bench.run(60)
+    assert [*bench.runs] == ["second", "third"]
+    monkeypatch.setattr(floor, "MOST_ASIDE_BYTES", 1)
+    bench.run(1)
+    assert [*bench.runs] == ["third"]  # one alone fills no memory
+
+
 def test_queue_tells_the_place_and_moves_up():
     bench = with_places(1)
     bench.do(*(Create(id, EXPERIMENT) for id in "abc"), Step("c", 3))

@@ -49,6 +49,5 @@ class WorkerThread:
             self._said.put(None)
 
     def _say(self, message):
-        if self._ended.is_set():
-            raise SystemExit  # of the thread of a run
-        self._said.put(pickle.dumps(message))
+        if not self._ended.is_set():  # what a killed process would say does not arrive
+            self._said.put(pickle.dumps(message))

@@ -130,6 +130,11 @@ class Run:
         return self._arm.step
 
     @property
+    def saved_bytes(self) -> int:
+        """The size of what it would go on from."""
+        return len(self._arm.saved.data) if self._arm.saved else 0
+
+    @property
     def state(self) -> State:
         if not self.admitted and self.phase is not State.FAILED:
             return State.QUEUED

@@ -19,9 +19,9 @@ from app.engine.worker.memory import resident_bytes
 DROP_SECONDS = 600.0
 # The flow of a page that is gone leaves the memory so long after it was missed. It is built again if it comes back.
 ASIDE_SECONDS = 10.0
-# Of these so many are remembered here, the newest. The server remembers more of them, and goes on with one when
-# somebody presses Play.
-MOST_ASIDE = 64
+# Of these the newest are remembered here, so many, within a limit of memory. The server remembers more of them, and goes
+# on with one when somebody presses Play.
+MOST_ASIDE, MOST_ASIDE_BYTES = 256, 256 * 2**20
 # Who runs the server is told this often, while pages wait, what would make room.
 ADVICE_SECONDS = 600.0
 CROWDED = (
@@ -141,9 +141,13 @@ class Floor:
             if silent > DROP_SECONDS:
                 self._drop(run, "its page did not answer for ten minutes")
         aside = [run for run in self._runs.values() if not run.admitted and not run.present]
-        for run in sorted(aside, key=lambda run: self._away_since[run.id])[:-MOST_ASIDE]:
-            silent = now - self._seen[run.id]
-            self._drop(run, f"its page did not answer for {silent:.0f} s, and {MOST_ASIDE} others have left since")
+        aside.sort(key=lambda run: self._away_since[run.id], reverse=True)
+        used = 0
+        for others, run in enumerate(aside):
+            used += run.saved_bytes
+            if others and (others >= MOST_ASIDE or used > MOST_ASIDE_BYTES):
+                silent = now - self._seen[run.id]
+                self._drop(run, f"its page did not answer for {silent:.0f} s, and {others} others have left since")
 
     def _admit(self) -> None:
         absent = [run for run in self._runs.values() if run.admitted and not run.present]
