@@ -22,16 +22,16 @@ class Engine(Protocol):
     A command about an experiment that is not known (any more) does nothing; its poll says `State.EXPIRED`.
     """
 
-    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
+    def create(self, experiment: Experiment, step: int = 0, fingerprints: tuple[str, ...] = ()) -> str:
         """Start an experiment, paused at the step that `stored` says, and return its id."""
         ...
 
-    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
+    def stored(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> int:
         """The largest step up to `step` from which it could go on, 0 if it must begin; only with what was computed by
-        `made_by` (`ArmReport.fingerprint`, of each arm), if that is given."""
+        `fingerprints` (`ArmReport.fingerprint`, of each arm), if that is given."""
         ...
 
-    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
+    def checkpoints(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> tuple[int, ...]:
         """All steps up to `step`, ascending, from which it could go on, beside the beginning; as in `stored`."""
         ...
 

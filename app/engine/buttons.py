@@ -43,21 +43,25 @@ class Buttons(ABC):
         self._stored = Stored()
         self._comparisons: dict[str, Comparison] = {}
 
-    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
-        return max(self.checkpoints(experiment, step, made_by), default=0)
+    def stored(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> int:
+        return max(self.checkpoints(experiment, step, fingerprints), default=0)
 
-    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
+    def checkpoints(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> tuple[int, ...]:
         """Of several arms: each step at which one was saved, and the others before it."""
-        steps = [self._stored.steps(part, step, made_by[k : k + 1]) for k, part in enumerate(parts_of(experiment))]
+        steps = [self._stored.steps(part, step, fingerprints[k : k + 1]) for k, part in enumerate(parts_of(experiment))]
         if not all(steps):
             return ()
         return tuple(sorted(step for step in set().union(*steps) if step >= max(map(min, steps))))
 
-    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
-        id, step, links = uuid.uuid4().hex, self.stored(experiment, step, made_by), self._links_for(experiment.arms)
+    def create(self, experiment: Experiment, step: int = 0, fingerprints: tuple[str, ...] = ()) -> str:
+        id, step, links = (
+            uuid.uuid4().hex,
+            self.stored(experiment, step, fingerprints),
+            self._links_for(experiment.arms),
+        )
         names, parts = self._names(id, links, step), parts_of(experiment)
         for k, (name, link, part) in enumerate(zip(names, links, parts, strict=True)):
-            link.create(name, part, self._found(name, part, step, made_by[k : k + 1]))
+            link.create(name, part, self._found(name, part, step, fingerprints[k : k + 1]))
         return id
 
     def preserve(self, id: str) -> int:
@@ -129,9 +133,9 @@ class Buttons(ABC):
     def _link(self, id: str) -> Link | Comparison | None:
         return self._comparisons.get(id) or self._home(id)
 
-    def _found(self, id: str, experiment: Experiment, step: int, made_by: tuple[str, ...]) -> Checkpoint | None:
+    def _found(self, id: str, experiment: Experiment, step: int, fingerprints: tuple[str, ...]) -> Checkpoint | None:
         """What a run of this name goes on from."""
-        found = self._stored.find(experiment, step, made_by)
+        found = self._stored.find(experiment, step, fingerprints)
         return found and replace(found, id=id, schedules=tuple(map(Schedule.of, experiment.arms)), handled=0)
 
     @abstractmethod

@@ -89,7 +89,7 @@ class Comparison:
 
     def poll(self, poll: Poll) -> Report:
         reports = [
-            link.poll(Poll(name, asked_of(poll.request, k))) or Report(name, State.EXPIRED, message=UNKNOWN)
+            link.poll(Poll(name, request_of(poll.request, k))) or Report(name, State.EXPIRED, message=UNKNOWN)
             for k, (name, link) in enumerate(self.runs)
         ]
         with self._lock:
@@ -265,7 +265,7 @@ def places(arms: Sequence[Arm], loads: Sequence[tuple[int, int]]) -> list[int]:
     return found
 
 
-def asked_of(request: ViewRequest, index: int) -> ViewRequest:
+def request_of(request: ViewRequest, index: int) -> ViewRequest:
     """What a page wants to see of one arm, which is the first of its run."""
     if request.pictured is None:
         return request

@@ -76,7 +76,7 @@ class RemoteEngine(Buttons):
         self,
         workers: int = 1,
         start: Callable[[], Worker] = WorkerProcess,
-        keep: Callable[[str, Restart | None], None] = lambda id, kept: None,
+        keep: Callable[[str, Restart | None], None] = lambda id, restart: None,
     ):
         super().__init__()
         self._links: list[WorkerClient] = []
@@ -91,20 +91,23 @@ class RemoteEngine(Buttons):
     def restore(self, runs: Mapping[str, Restart]) -> None:
         """Have these runs of another server, by the names that `keep` was told."""
         experiments: dict[str, dict[int, Restart]] = {}
-        for name, kept in runs.items():
-            if kept.checkpoint:
-                self._stored.put(kept.checkpoint)
+        for name, restart in runs.items():
+            if restart.checkpoint:
+                self._stored.put(restart.checkpoint)
             id, _, index = name.partition(".")
-            experiments.setdefault(id, {})[int(index or 0)] = kept
+            experiments.setdefault(id, {})[int(index or 0)] = restart
         for id, found in experiments.items():
             arms = [found[k] for k in sorted(found)]
-            if any(len(kept.experiment.arms) > 1 or max(1, len(kept.experiment.whole)) != len(arms) for kept in arms):
+            if any(
+                len(restart.experiment.arms) > 1 or max(1, len(restart.experiment.whole)) != len(arms)
+                for restart in arms
+            ):
                 log.warning("The record of run %s is not whole; the run is lost", id)
                 continue
-            goal = max(kept.checkpoint.step if kept.checkpoint else 0 for kept in arms)
-            links = self._links_for([kept.experiment.arms[0] for kept in arms])
-            for name, link, kept in zip(self._names(id, links, goal), links, arms, strict=True):
-                link.restore(name, kept)
+            goal = max(restart.checkpoint.step if restart.checkpoint else 0 for restart in arms)
+            links = self._links_for([restart.experiment.arms[0] for restart in arms])
+            for name, link, restart in zip(self._names(id, links, goal), links, arms, strict=True):
+                link.restore(name, restart)
 
     def close_all(self) -> None:
         """End the workers."""
@@ -121,9 +124,9 @@ class RemoteEngine(Buttons):
 
 
 class WorkerClient:
-    """One worker process at a time, and the memos from which the next one continues.
+    """One worker process at a time, and the records from which the next one continues.
 
-    A thread reads reports and restarts the worker. While no worker runs, commands change the memos only; the next
+    A thread reads reports and restarts the worker. While no worker runs, commands change the records only; the next
     worker learns everything from those. `each_second`, called so by the pulse, passes on the time and ends a worker
     that hangs.
     """
@@ -136,12 +139,12 @@ class WorkerClient:
         keep: Callable[[str, Restart | None], None],
     ) -> None:
         self._pulse, self._stored, self._start, self._keep = pulse, stored, start, keep
-        self._memos: dict[str, ExperimentRecord] = {}
+        self._records: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
         self._watchers = Watchers()
         self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
         self._tickets = itertools.count()
-        self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
+        self._lock = threading.Lock()  # guards the records, and that the worker is told the same in the same order
         self._worker: Worker | None = None  # while one runs
         self._heartbeats = Heartbeats(pulse())  # of the present worker
         self._hung: frozenset[str] = frozenset()  # runs that it was ended for
@@ -158,69 +161,69 @@ class WorkerClient:
     @property
     def held(self) -> int:
         """The number of its experiments."""
-        return len(self._memos)
+        return len(self._records)
 
     @property
     def load(self) -> tuple[int, int]:
         """The number of flows that train in it, and that of its experiments."""
         with self._lock:
-            moving = (len(memo.experiment.arms) for memo in self._memos.values() if memo.moves)
+            moving = (len(record.experiment.arms) for record in self._records.values() if record.moves)
             return sum(moving), self.held
 
     def __contains__(self, id: str) -> bool:
-        return id in self._memos or id in self._dropped
+        return id in self._records or id in self._dropped
 
     def create(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
         with self._lock:
-            memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
-            self._put(*memo.start())
-            self._keep(id, memo.restart())
+            record = self._records[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
+            self._put(*record.start())
+            self._keep(id, record.restart())
 
-    def restore(self, id: str, kept: Restart) -> None:
+    def restore(self, id: str, restart: Restart) -> None:
         with self._lock:
-            memo = ExperimentRecord.again(id, kept, self._pulse)
-            if kept.dropped:
-                memo.drop("The server was restarted.")
-                self._dropped.put(id, memo)
+            record = ExperimentRecord.again(id, restart, self._pulse)
+            if restart.dropped:
+                record.drop("The server was restarted.")
+                self._dropped.put(id, record)
             else:
-                self._memos[id] = memo
-                self._put(*memo.start())
+                self._records[id] = record
+                self._put(*record.start())
 
     def newest(self, id: str) -> Checkpoint | None:
         """The newest checkpoint of a run."""
         with self._lock:
-            memo = self._memos.get(id) or self._dropped.get(id)
-            return memo.checkpoint if memo else None
+            record = self._records.get(id) or self._dropped.get(id)
+            return record.checkpoint if record else None
 
     def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         return self._watchers.add(id, heard)
 
     def where(self, id: str) -> Where:
         with self._lock:
-            memo = self._memos.get(id) or self._dropped.get(id)
-            return memo.where if memo else NOWHERE
+            record = self._records.get(id) or self._dropped.get(id)
+            return record.where if record else NOWHERE
 
     def send(self, command: Command) -> None:
         with self._lock:
             if isinstance(command, Close):
-                memo = self._dropped.pop(command.id) or self._memos.pop(command.id, None)
-                if memo:
+                record = self._dropped.pop(command.id) or self._records.pop(command.id, None)
+                if record:
                     self._keep(command.id, None)
-            elif memo := self._taken_up(command):
-                memo.note(command)
-                self._keep(command.id, memo.restart())
+            elif record := self._taken_up(command):
+                record.note(command)
+                self._keep(command.id, record.restart())
             self._put(command)
 
     def poll(self, poll: Poll) -> Report | None:
         with self._lock:
             self._put(poll)
-            memo = self._memos.get(poll.id) or self._dropped.get(poll.id)
-            return memo.answer(self._heartbeats.silence(poll.id, self._pulse())) if memo else None
+            record = self._records.get(poll.id) or self._dropped.get(poll.id)
+            return record.answer(self._heartbeats.silence(poll.id, self._pulse())) if record else None
 
     def attend(self, id: str) -> None:
         with self._lock:
-            if memo := self._memos.get(id):
-                memo.seen = self._pulse()
+            if record := self._records.get(id):
+                record.seen = self._pulse()
                 self._put(Attend(id))
 
     def look(self, look: Look) -> None:
@@ -268,14 +271,14 @@ class WorkerClient:
         self._supervisor.join(GRACE_SECONDS)
 
     def _taken_up(self, command: Command) -> ExperimentRecord | None:
-        """The memo that a command is about; one that was dropped or set aside goes on where it is to do something."""
-        memo = self._memos.get(command.id)
+        """The record that a command is about; one that was dropped or set aside goes on where it is to do something."""
+        record = self._records.get(command.id)
         if isinstance(command, Play | Step | Reset):
             if dropped := self._dropped.pop(command.id):
-                memo = self._memos[command.id] = dropped
-            if memo and (dropped or memo.set_aside):
-                self._put(*memo.take_up())
-        return memo
+                record = self._records[command.id] = dropped
+            if record and (dropped or record.set_aside):
+                self._put(*record.take_up())
+        return record
 
     def _put(self, *commands: Command | Beat) -> None:
         if self._worker:
@@ -301,9 +304,9 @@ class WorkerClient:
         with self._lock:
             self._worker = worker
             self._heartbeats, self._hung = Heartbeats(self._pulse()), frozenset()
-            for memo in self._memos.values():
-                if not memo.set_aside:
-                    self._put(*memo.start())
+            for record in self._records.values():
+                if not record.set_aside:
+                    self._put(*record.start())
             if self._closing.is_set():
                 worker.end()
         try:
@@ -318,9 +321,9 @@ class WorkerClient:
                 self._worker = None
                 self._heartbeats.hear(entries, self._pulse())
                 at = {one.run: one.step for one in entries if one.works and (not self._hung or one.run in self._hung)}
-                for id, memo in self._memos.items():
-                    if not memo.set_aside:
-                        memo.lose(at.get(id))
+                for id, record in self._records.items():
+                    if not record.set_aside:
+                        record.lose(at.get(id))
                 for answer in self._exports.values():
                     answer.set_result(None)
                 self._exports.clear()
@@ -334,18 +337,18 @@ class WorkerClient:
                 if answer := self._exports.pop(message.ticket, None):
                     answer.set_result(message.data)
             elif isinstance(message, Report) and message.state is State.EXPIRED:
-                if memo := self._memos.pop(message.id, None):
-                    memo.drop(message.message)
-                    self._dropped.put(message.id, memo)
-                    self._keep(message.id, memo.restart(dropped=True))
-            elif memo := self._memos.get(message.id):
+                if record := self._records.pop(message.id, None):
+                    record.drop(message.message)
+                    self._dropped.put(message.id, record)
+                    self._keep(message.id, record.restart(dropped=True))
+            elif record := self._records.get(message.id):
                 if isinstance(message, HandedOut):
-                    memo.mailbox.hand(message)
+                    record.mailbox.hand(message)
                 else:
-                    memo.receive(message)
+                    record.receive(message)
                 if isinstance(message, Report | HandedOut):
-                    message = replace(message, rewinds=memo.mailbox.report.rewinds)
+                    message = replace(message, rewinds=record.mailbox.report.rewinds)
                 elif not passes:
-                    self._keep(message.id, memo.restart())
+                    self._keep(message.id, record.restart())
         if isinstance(message, Report | HandedOut):
             self._watchers.tell(message)

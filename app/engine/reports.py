@@ -190,7 +190,7 @@ class Checkpoint:
     schedules: tuple[Schedule, ...]  # of all arms, with the changes made while it ran
     handled: int  # as in the `Report`
     origin: Origin | None = None  # where it began, if that can be compared
-    made_by: tuple[str, ...] = ()  # what computed each arm (`ArmReport.fingerprint`)
+    fingerprints: tuple[str, ...] = ()  # what computed each arm (`ArmReport.fingerprint`)
     is_passing: bool = False  # whether it is only for a process that ends before the next one: nobody goes back to it
 
 

@@ -54,7 +54,7 @@ class Past:
     needed: CsvChoice | None  # the file that the link still asked for
     goes_on: bool = False
     planned: Changes = ()  # by the link; those of `setup` are all that changed or shall change
-    made_by: tuple[str, ...] = ()  # what computed it
+    fingerprints: tuple[str, ...] = ()  # what computed it
     timeline: str = ""  # of its run (`Report.timeline`)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from app.engine.commands import Change, Close, Look, Pause, Play, Poll, Reset, Step, ViewRequest, Wish
-from app.engine.comparison import AHEAD_SECONDS, Comparison, asked_of, merged, name_of, places, state_of
+from app.engine.comparison import AHEAD_SECONDS, Comparison, merged, name_of, places, request_of, state_of
 from app.engine.experiment import Arm, Experiment, parts_of
 from app.engine.local import PLAY_STEPS, LocalEngine
 from app.engine.records.experiment_record import NOWHERE, Where
@@ -274,8 +274,8 @@ class TestOfOneArm:
 
     def test_a_page_wants_of_an_arm_what_it_wants_of_the_whole(self):
         some = replace(LOSSES, pictured=(2,))
-        assert [asked_of(some, k).pictured for k in (0, 2)] == [(), (0,)]
-        assert asked_of(LOSSES, 1) == LOSSES
+        assert [request_of(some, k).pictured for k in (0, 2)] == [(), (0,)]
+        assert request_of(LOSSES, 1) == LOSSES
 
     def test_an_arm_knows_of_the_others(self):
         other = replace(ARM, seed=5, weights=b"saved")
@@ -363,7 +363,7 @@ def test_thirty_arms_reach_the_digits_that_each_reaches_alone(threads, workers):
     arms = tuple(replace(ARM, seed=seed, train=TrainConfig(batch=20 + seed % 3)) for seed in range(30))
     engine, local = threads(workers), LocalEngine(DEADLINE)
     id = engine.create(Experiment(arms, 0))
-    assert [len(link._memos) for link in engine._links] == [30 // workers] * workers
+    assert [len(link._records) for link in engine._links] == [30 // workers] * workers
     engine.step(id, 6)
     report = poll_until(engine, id, rests_at(6))
     for k, (arm, trained) in enumerate(zip(arms, report.arms, strict=True)):

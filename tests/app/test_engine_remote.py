@@ -229,9 +229,9 @@ def test_a_closed_run_goes_on_bit_for_bit_where_it_was(engine):
     last = poll_until(engine, playing, lambda r: r.arms and r.arms[0].step > 60).arms[0].step
     for id in (straight, playing):
         engine.close(id)
-    made_by = (there.arms[0].fingerprint,)
-    assert engine.stored(experiment, 40, made_by) == 40 <= engine.stored(experiment, 59, made_by) <= 59
-    back = engine.create(experiment, 40, made_by)
+    fingerprints = (there.arms[0].fingerprint,)
+    assert engine.stored(experiment, 40, fingerprints) == 40 <= engine.stored(experiment, 59, fingerprints) <= 59
+    back = engine.create(experiment, 40, fingerprints)
     report = poll_until(engine, back, lambda r: r.arms and is_drawn(r.arms[0], 40))
     assert (report.state, report.arms[0].step, report.rewinds, look(report)) == (State.PAUSED, 40, 0, look(there))
     assert look(trained(back, 20, 60)) == look(beyond)

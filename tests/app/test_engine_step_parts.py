@@ -183,9 +183,9 @@ def test_two_classes_have_parts_and_digits_a_plain_step():
 
 
 def test_a_run_whose_process_dies_at_it_takes_the_step():
-    memo = ExperimentRecord(Experiment((ARM,), 0), LatestReport("id"))
+    record = ExperimentRecord(Experiment((ARM,), 0), LatestReport("id"))
     for command in (Play("id"), Step("id", 40), Step("id", 1, in_parts=True)):
-        memo.note(command)
-    memo.lose()
-    (create,) = memo.start()
+        record.note(command)
+    record.lose()
+    (create,) = record.start()
     assert (create.playing, create.steps) == (False, 1)

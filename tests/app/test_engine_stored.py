@@ -237,16 +237,16 @@ def test_a_run_goes_on_by_what_began_it_and_who_asks_gets_the_same_digits():
     made = {name: (it[-1],) for name, it in by.items()}
     assert made[TORCH] != made[NUMBA]
     for name in by:
-        again, _ = begun(engine, ONE, 10, made_by=made[name])
+        again, _ = begun(engine, ONE, 10, fingerprints=made[name])
         assert training(engine, again) == by[name]
     newest, _ = begun(engine, ONE, 10)
     assert training(engine, newest) == by[NUMBA]
-    assert engine.stored(ONE, 10, made_by=("an abacus",)) == 0
+    assert engine.stored(ONE, 10, fingerprints=("an abacus",)) == 0
 
 
-def checkpoint(step, experiment=ONE, size=100, made_by=("torch",)):
+def checkpoint(step, experiment=ONE, size=100, fingerprints=("torch",)):
     schedules = tuple(map(Schedule.of, experiment.arms))
-    return Checkpoint("id", step, bytes(size), schedules, 0, origin_of(experiment), made_by)
+    return Checkpoint("id", step, bytes(size), schedules, 0, origin_of(experiment), fingerprints)
 
 
 def steps_of(store, experiment=ONE, most=2000):
@@ -287,8 +287,8 @@ def test_the_steps_of_which_an_experiment_is_the_continuation_cross_changes():
     store, changed = Stored(), arms(changes=((10, B), (20, C)))
     for step, of in ((5, ONE), (10, ONE), (15, ONE), (15, arms(changes=((10, B),))), (25, changed), (30, changed)):
         store.put(checkpoint(step, of))
-    store.put(checkpoint(25, changed, made_by=("numba",)))
-    store.put(checkpoint(27, changed, made_by=("numba",)))
+    store.put(checkpoint(25, changed, fingerprints=("numba",)))
+    store.put(checkpoint(27, changed, fingerprints=("numba",)))
     assert store.steps(changed, 99) == (5, 10, 15, 25, 27, 30)
     assert store.steps(changed, 99, ("torch",)) == (5, 10, 15, 25, 30)
     assert store.steps(changed, 26) == (5, 10, 15, 25)

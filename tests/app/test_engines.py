@@ -190,12 +190,12 @@ def test_a_comparison_that_was_closed_goes_on_where_it_was(engine):
     beyond = stepped(engine, id, 3, 12)
     assert engine.preserve(id) == 12
     engine.close(id)
-    made_by = tuple(arm.fingerprint for arm in there.arms)
-    assert (engine.stored(experiment, 9, made_by), engine.stored(experiment, 12)) == (9, 12)
-    assert 9 <= engine.stored(experiment, 11, made_by) <= 11, "a slow machine stores more of them"
+    fingerprints = tuple(arm.fingerprint for arm in there.arms)
+    assert (engine.stored(experiment, 9, fingerprints), engine.stored(experiment, 12)) == (9, 12)
+    assert 9 <= engine.stored(experiment, 11, fingerprints) <= 11, "a slow machine stores more of them"
     assert {9, 12} <= set(engine.checkpoints(experiment, 15))
     assert engine.stored(experiment, 12, ("another",) * 3) == 0
-    back = engine.create(experiment, 9, made_by)
+    back = engine.create(experiment, 9, fingerprints)
     for arm, before in zip(poll_until(engine, back, at(9)).arms, there.arms, strict=True):
         same(arm, before)
     for arm, before in zip(stepped(engine, back, 3, 12).arms, beyond.arms, strict=True):

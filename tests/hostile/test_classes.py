@@ -4,9 +4,8 @@ system has back."""
 import asyncio
 import time
 
-from app.engine.worker.floor import ASIDE_SECONDS
-
 from app.engine.clocks import AWAY_SECONDS
+from app.engine.worker.floor import ASIDE_SECONDS
 from tests.hostile.crowds import PATIENCE_SECONDS, Visitor, until
 from tests.hostile.memory import resident_mib
 from tests.page_client import open_page

@@ -76,7 +76,7 @@ def engine(cluster):
     engine = connect(cluster.address)
     wait(lambda: len(engine.pids()) == 2, "two workers")
     yield engine
-    for id in {id for link in engine._links for id in link._memos}:
+    for id in {id for link in engine._links for id in link._records}:
         engine.close(id)  # or the next test's engine has it too
     engine.close_all()
 

@@ -79,7 +79,7 @@ def test_a_dropped_run_goes_on_when_somebody_plays_it(engine):
     (id,) = started(engine, ONE)
     wait_for(lambda: step(engine, id) > 20, "20 steps")
     engine.leave(id)
-    saved = wait_for(lambda: (m := engine._links[0]._memos.get(id)) and m.checkpoint and m.saved_step, "a checkpoint")
+    saved = wait_for(lambda: (m := engine._links[0]._records.get(id)) and m.checkpoint and m.saved_step, "a checkpoint")
     with engine._links[0]._lock:
         engine._links[0]._put(Beat(DROP_SECONDS + 1))
     dropped = wait_for(lambda: (m := engine._links[0]._dropped.get(id)) and m.answer(), "its end")

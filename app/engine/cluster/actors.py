@@ -95,10 +95,10 @@ class Keeper:
 
     def note(self, news: Mapping[str, bytes | None]) -> None:
         """None: the run is over."""
-        for id, kept in news.items():
+        for id, restart in news.items():
             self._runs.pop(id, None)
-            if kept is not None:
-                self._runs[id] = kept
+            if restart is not None:
+                self._runs[id] = restart
         while sum(map(len, self._runs.values())) > self._most_bytes:
             del self._runs[next(iter(self._runs))]
 
@@ -277,9 +277,9 @@ class Notes:
         self._thread = threading.Thread(target=self._write, name="notes", daemon=True)
         self._thread.start()
 
-    def put(self, id: str, kept: Restart | None) -> None:
+    def put(self, id: str, restart: Restart | None) -> None:
         with self._lock:
-            self._news[id] = kept
+            self._news[id] = restart
         self._is_news.set()
 
     def stop(self) -> None:
@@ -296,7 +296,7 @@ class Notes:
             is_over = self._stopped.is_set()
             with self._lock:
                 news, self._news = self._news, {}
-            told = {id: None if kept is None else pickle.dumps(kept) for id, kept in news.items()}
+            told = {id: None if restart is None else pickle.dumps(restart) for id, restart in news.items()}
             self._copy.note(told)
             try:
                 if is_lost:
@@ -336,8 +336,8 @@ def _keeper_and_runs() -> tuple[Any, Mapping[str, bytes]]:
 
 
 def _readable(runs: Mapping[str, bytes]) -> Iterable[tuple[str, Restart]]:
-    for id, kept in runs.items():
+    for id, restart in runs.items():
         try:
-            yield id, pickle.loads(kept)
+            yield id, pickle.loads(restart)
         except Exception:  # another version of this code has written it
             log.exception("The record of run %s cannot be read; the run is lost", id)

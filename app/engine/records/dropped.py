@@ -10,18 +10,18 @@ class Dropped:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._memos: dict[str, ExperimentRecord] = {}
+        self._records: dict[str, ExperimentRecord] = {}
 
     def __contains__(self, id: str) -> bool:
-        return id in self._memos
+        return id in self._records
 
     def get(self, id: str) -> ExperimentRecord | None:
-        return self._memos.get(id)
+        return self._records.get(id)
 
-    def put(self, id: str, memo: ExperimentRecord) -> None:
-        self._memos[id] = memo
-        while sum(memo.saved_bytes for memo in self._memos.values()) > self._most_bytes:
-            del self._memos[next(iter(self._memos))]
+    def put(self, id: str, record: ExperimentRecord) -> None:
+        self._records[id] = record
+        while sum(record.saved_bytes for record in self._records.values()) > self._most_bytes:
+            del self._records[next(iter(self._records))]
 
     def pop(self, id: str) -> ExperimentRecord | None:
-        return self._memos.pop(id, None)
+        return self._records.pop(id, None)

@@ -67,10 +67,20 @@ class ExperimentRecord:
         self.seen = self.clock()
 
     @classmethod
-    def again(cls, id: str, kept: Restart, clock: Clock) -> "ExperimentRecord":
+    def again(cls, id: str, restart: Restart, clock: Clock) -> "ExperimentRecord":
         """Of a run of another server, whose page has not come yet."""
-        unsaved = list(enumerate(kept.changes, 1))
-        record = cls(kept.experiment, LatestReport(id), kept.checkpoint, unsaved, 0, kept.playing, kept.goal, 0, clock)
+        unsaved = list(enumerate(restart.changes, 1))
+        record = cls(
+            restart.experiment,
+            LatestReport(id),
+            restart.checkpoint,
+            unsaved,
+            0,
+            restart.playing,
+            restart.goal,
+            0,
+            clock,
+        )
         record.seen = -math.inf
         record.notice = f"The server was restarted; this run continues from step {record.saved_step}."
         return record

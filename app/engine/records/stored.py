@@ -51,8 +51,8 @@ class Stored:
         course = _course(checkpoint.origin, checkpoint.schedules, checkpoint.step)
         with self._lock:
             course_steps = self._courses[course] = self._courses.pop(course, {})
-            self._drop(course_steps, (checkpoint.step, checkpoint.made_by))
-            course_steps[checkpoint.step, checkpoint.made_by] = checkpoint
+            self._drop(course_steps, (checkpoint.step, checkpoint.fingerprints))
+            course_steps[checkpoint.step, checkpoint.fingerprints] = checkpoint
             self._bytes += len(checkpoint.data)
             while len(course_steps) > self._most_steps(course_steps):
                 self._drop(course_steps, _dispensable(course_steps))
@@ -61,24 +61,24 @@ class Stored:
                 self._bytes -= sum(len(one.data) for one in self._courses.pop(least_used).values())
             return course in self._courses
 
-    def find(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> Checkpoint | None:
+    def find(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> Checkpoint | None:
         """The one at the largest step up to `step` of which `experiment` is the continuation; of those that were
-        computed by `made_by`, if that is given."""
+        computed by `fingerprints`, if that is given."""
         with self._lock:
-            for course, fits in self._fitting(experiment, step, made_by):
+            for course, fits in self._fitting(experiment, step, fingerprints):
                 if fits:
                     course_steps = self._courses[course] = self._courses.pop(course)
                     return course_steps[max(reversed(fits), key=lambda place: place[0])]
         return None
 
-    def steps(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
+    def steps(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> tuple[int, ...]:
         """All steps up to `step`, ascending, of which `experiment` is the continuation; as in `find`."""
         with self._lock:
-            found = {place[0] for _, fits in self._fitting(experiment, step, made_by) for place in fits}
+            found = {place[0] for _, fits in self._fitting(experiment, step, fingerprints) for place in fits}
         return tuple(sorted(found))
 
     def _fitting(
-        self, experiment: Experiment, step: int, made_by: tuple[str, ...]
+        self, experiment: Experiment, step: int, fingerprints: tuple[str, ...]
     ) -> Iterator[tuple[Course, list[Place]]]:
         """The courses that lead up to `step`, the longest first, and the places of each. Before each change the course
         is another one, that of all who have not made it."""
@@ -89,7 +89,7 @@ class Stored:
         for end in (step, *sorted(changed, reverse=True)):
             course = _course(origin, schedules, end)
             places = self._courses.get(course, ())
-            yield course, [place for place in places if place[0] <= end and made_by in ((), place[1])]
+            yield course, [place for place in places if place[0] <= end and fingerprints in ((), place[1])]
 
     def _most_steps(self, course_steps: dict[Place, Checkpoint]) -> int:
         is_large = sum(len(one.data) for one in course_steps.values()) > LARGE_SHARE * self._most_bytes

@@ -91,8 +91,8 @@ class TrainedArm:
 
     def checkpoint(self, id: str, handled: int, is_passing: bool = False) -> Checkpoint:
         assert self.job
-        made_by, data = (self.job.fingerprint,), self.job.save()
-        return Checkpoint(id, self.step, data, (self.schedule,), handled, self.origin, made_by, is_passing)
+        fingerprints, data = (self.job.fingerprint,), self.job.save()
+        return Checkpoint(id, self.step, data, (self.schedule,), handled, self.origin, fingerprints, is_passing)
 
     def restore(self) -> None:
         """Go back to where it was saved, with the settings as they are now."""
