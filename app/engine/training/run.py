@@ -264,7 +264,7 @@ class Run:
     def _is_due(self) -> bool:
         """Whether something is to be looked at now."""
         due = self._due()
-        return bool(due) and due[0] <= self._clock()
+        return due is not None and due[0] <= self._clock()
 
     @property
     def _awaits(self) -> bool:
