@@ -19,6 +19,7 @@ from app.engine.training.history import MOST, History
 from app.engine.training.job import Job
 from app.engine.training.job_kinds import job_of
 from app.engine.training.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
+from app.engine.training.measurements.edits import EditsRequest
 from app.engine.training.measurements.inversion import InversionRequest, Inversions
 from app.engine.training.measurements.jacobians import Jacobians
 from app.engine.training.measurements.masses import Masses
@@ -475,13 +476,28 @@ def test_an_unknown_belief_is_said_to_be_unknown():
     assert arm.loss.held_bias.tolist() == [0]
 
 
-def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
-    job = Job(ARM, 0, "cpu", no_time)
-    expected = measured(job, "masses", VIEW_REQUEST)
-    masses = measured(job, "masses", VIEW_REQUEST, Breaths(job.step))
-    assert job.step_count
-    assert masses == expected
-    assert masses.step == 0
+WANTED = {
+    "bounds": True,
+    "derivatives": True,
+    "edits": EditsRequest(1),
+    "inversion": InversionRequest(1, (0.3, -0.2), "newton"),
+    "jacobians": 12,
+    "masses": True,
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_what_is_measured_in_parts_is_of_one_moment_whatever_is_trained_meanwhile(name, monkeypatch):
+    step_work.points_a_part.cache_clear()
+    monkeypatch.setattr(step_work, "MOST_POINTS", 37)
+    job, still = job_after(2), job_after(2)
+    request = ViewRequest(points=40, measured={name: WANTED[name]})
+    expected = measured(still, name, request)
+    breathe = Breaths(job.step)
+    found = measured(job, name, request, breathe)
+    step_work.points_a_part.cache_clear()
+    assert breathe.count > 3 and found.step == 2 < job.step_count
+    np.testing.assert_equal(dataclasses.asdict(found), dataclasses.asdict(expected))
 
 
 def test_the_block_table_follows_flow_and_estimator():
@@ -534,15 +550,6 @@ def test_jacobians_are_those_of_every_block_where_points_come_to_it():
     np.testing.assert_allclose(found.density, measure.density_grid(flow, window, 8), rtol=1e-4)
     assert (found.step, found.window) == (20, window)
     assert engine.poll(id, LOSSES).arms[0].found(Jacobians) is found  # until there are newer ones
-
-
-def test_jacobians_of_a_flow_that_moves_are_of_one_moment():
-    job = Job(ARM, 0, "cpu", no_time)
-    demand = wanting(JACOBIANS, {"jacobians": 60})
-    expected = measured(job, "jacobians", demand)
-    found = measured(job, "jacobians", demand, Breaths(job.step))
-    assert job.step_count >= 1 and found.step == 0
-    np.testing.assert_array_equal(found.grid, expected.grid)
 
 
 def test_a_flow_that_stands_still_sends_its_jacobians_once():
@@ -668,14 +675,6 @@ def test_an_inversion_is_that_of_the_measurement():
         assert (found.step, found.request, found.edited) == (5, INVERSION.measured["inversion"], scaled)
         same_inversion(found.found, expected[scale])
     assert pickle.loads(pickle.dumps(found)).request == found.request
-
-
-def test_an_inversion_of_a_flow_that_moves_is_of_one_moment():
-    job = job_after(2)
-    expected = measured(job, "inversion", INVERSION)
-    found = measured(job, "inversion", INVERSION, Breaths(job.step))
-    assert job.step_count > 4 and found.step == 2
-    same_inversion(found.found, expected.found)
 
 
 @pytest.mark.thorough

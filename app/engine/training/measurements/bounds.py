@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.engine.training.measurements.measurement import Measurement
 from resflow_core import measure
+from resflow_core.fast.folding import constrain
 
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
@@ -26,9 +28,11 @@ class Bounds:
 
 
 def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe) -> Bounds:
-    flow = job.looked_at(request)
-    evaluation = measure.evaluate(flow, job.dataset.held_out())
-    return Bounds(job.step_count, measure.guarantees(flow, evaluation), measure.norm_estimates(flow))
+    flow, step = copy.deepcopy(job.looked_at(request)), job.step_count
+    constrain(flow.branches, breathe)
+    evaluation = measure.evaluate(flow, job.dataset.held_out(), breathe)
+    breathe()
+    return Bounds(step, measure.guarantees(flow, evaluation), measure.norm_estimates(flow))
 
 
 BOUNDS = Measurement(record, EVERY_SECONDS)

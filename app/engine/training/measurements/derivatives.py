@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from app.engine.training.measurements.measurement import Measurement
 from resflow_core import measure
+from resflow_core.fast.folding import constrain
 from resflow_core.flow import Flow
 
 if TYPE_CHECKING:
@@ -30,11 +32,13 @@ class Derivatives:
 
 
 def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe) -> Derivatives:
-    flow, points = job.looked_at(request), job.dataset.held_out()[:POINTS]
+    flow, step, points = copy.deepcopy(job.looked_at(request)), job.step_count, job.dataset.held_out()[:POINTS]
     spectrum = None
     if isinstance(flow, Flow):
-        spectrum = measure.spectrum(measure.evaluate(flow, points).jacobians, SPECTRUM_POINTS)
-    return Derivatives(job.step_count, measure.jacobian_structure(flow, points), spectrum)
+        constrain(flow.branches, breathe)
+        spectrum = measure.spectrum(measure.evaluate(flow, points, breathe).jacobians, SPECTRUM_POINTS)
+        breathe()
+    return Derivatives(step, measure.jacobian_structure(flow, points), spectrum)
 
 
 DERIVATIVES = Measurement(record, EVERY_SECONDS, needs=("pictured", "edited"), pictured=True)
