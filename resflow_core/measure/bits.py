@@ -24,7 +24,7 @@ def held_out_bits(flow: NormalizingFlow, dataset: Digits, breathe: Breathe = wit
     """
     log_probs = []
     for y in dataset.held_out().split(CHUNK):
-        log_probs.append(log_prob(flow, y))
+        log_probs.append(log_prob(flow, y, breathe))
         breathe()
     return estimate_mean(bits_per_dim(torch.cat(log_probs), dataset.held_out_log_det))
 

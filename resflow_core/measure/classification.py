@@ -90,9 +90,9 @@ def far(hybrid: Hybrid, window: Window, held_out: Tensor, breathe: Breathe = wit
     x = circles(window).flatten(0, 1)
     confidence = log_class_probs(hybrid, x).amax(1).exp()
     breathe()
-    log_probs = log_prob(hybrid.flow, x)
+    log_probs = log_prob(hybrid.flow, x, breathe)
     breathe()
-    return summary(confidence, log_probs, log_prob(hybrid.flow, held_out))
+    return summary(confidence, log_probs, log_prob(hybrid.flow, held_out, breathe))
 
 
 def summary(confidence: Tensor, log_prob: Tensor, held_out_log_prob: Tensor) -> Far:

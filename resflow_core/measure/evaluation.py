@@ -59,8 +59,8 @@ def _evaluated(flow: Flow, x: Tensor) -> Evaluation:
 
 
 @torch.no_grad()
-def log_prob(flow: NormalizingFlow, x: Tensor) -> Tensor:
-    """log p(x) in nats by the exact log det, (batch, dim) -> (batch,). Raises ValueError for points of another
-    shape.
+def log_prob(flow: NormalizingFlow, x: Tensor, breathe: Breathe = without) -> Tensor:
+    """log p(x) in nats by the exact log det, (batch, dim) -> (batch,), some points at a time. Raises ValueError for
+    points of another shape.
     """
-    return flow.log_prob(x.to(next(flow.parameters()))).cpu()
+    return torch.cat(by_parts(flow.log_prob, x.to(next(flow.parameters())), flow, breathe)).cpu()

@@ -1,7 +1,5 @@
 """Data for the pictures of a flow: its density, its samples, and points and a grid on their way through it."""
 
-from functools import partial
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +7,7 @@ from torch import Tensor
 from resflow_core.breathe import Breathe, without
 from resflow_core.data import Window
 from resflow_core.flow import Flow, NormalizingFlow
-from resflow_core.measure.evaluation import by_parts, log_prob
+from resflow_core.measure.evaluation import log_prob
 
 
 def grid_points(window: Window, n: int) -> Tensor:
@@ -20,8 +18,8 @@ def grid_points(window: Window, n: int) -> Tensor:
 
 def density_grid(flow: NormalizingFlow, window: Window, n: int, breathe: Breathe = without) -> np.ndarray:
     """p(x) per unit area at `grid_points`, (n, n): row = y ascending, column = x ascending."""
-    log_probs = by_parts(partial(log_prob, flow), grid_points(window, n), flow, breathe)
-    return torch.cat(log_probs).exp().view(n, n).numpy()
+    log_probs = log_prob(flow, grid_points(window, n), breathe)
+    return log_probs.exp().view(n, n).numpy()
 
 
 def grid_lines(window: Window, lines: int, points: int) -> Tensor:

@@ -183,6 +183,13 @@ class TestLargeFlows:
         np.testing.assert_allclose(table.layer_norms, norms, rtol=2e-5)
         np.testing.assert_allclose(table.lipschitz, [branch.lipschitz for branch in flow.branches], rtol=1e-12)
 
+    @pytest.mark.parametrize("config", [FLOW, BaselineConfig("nsf", 2, 16, 2)])
+    def test_a_density_is_computed_in_parts(self, config, some_at_a_time):
+        flow, x, breathe = config.build(seeded(0)), points(20, 2).float(), Breaths()
+        found = measure.log_prob(flow, x, breathe)
+        assert breathe.count == 2
+        torch.testing.assert_close(found, flow.log_prob(x).detach())
+
     def test_norms_that_are_at_hand_are_those_of_the_weights(self, some_at_a_time):
         one, other = (self.FLOW.build(seeded(0)) for _ in range(2))
         breathe = Breaths()

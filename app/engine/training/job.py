@@ -180,7 +180,7 @@ class Job:
         points, log_det, classified = self.dataset.held_out(), self.log_det, self._classified()
         new = partial(HeldOut, self.step_count, seconds=self.seconds)
         if not isinstance(self.flow, Flow):
-            self.history.add_held_out(new(*self._losses(measure.log_prob(self.flow, points))), classified)
+            self.history.add_held_out(new(*self._losses(measure.log_prob(self.flow, points, breathe))), classified)
             return None
         flow = self.flow
         constrain(flow.branches, breathe)
