@@ -237,14 +237,15 @@ class Visitor:
         def opened() -> bool:
             self.page.locator(".stAppHeader").get_by_text(group, exact=True).click()
             try:
-                link.wait_for(timeout=3000)
+                link.click(timeout=3000)
             except PlaywrightTimeoutError:  # it was drawn anew, and closed, by what the page was just hearing
                 return False
             return True
 
         if group:
             wait_for(opened, f"the screens of {group!r}")
-        link.click()
+        else:
+            link.click()
 
     def choose(self, name: str, option: str) -> None:
         """Of a box that drops down; again where its list was drawn anew as it opened, or as it was clicked."""
