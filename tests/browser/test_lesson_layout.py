@@ -143,6 +143,7 @@ def test_a_verdict_goes_with_what_it_was_about_and_a_step_begins_at_the_top_of_i
     page = visitor.page
     settled(visitor)
     commit(visitor, "1/2")
+    visitor.wait_for_script()
     page.locator(".st-key-beside_lesson").get_by_text("Forget the determinant", exact=True).click()
     visitor.wait_for_script()
     typed(visitor, ("0.5", "0", "0", "0.5"))

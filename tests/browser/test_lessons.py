@@ -31,10 +31,14 @@ def only(locator):
     return locator.last  # the newer one, if that happens just now
 
 
-def press(visitor, name):
-    """Once the panel of a lesson has moved to where a step begins: it must not move under the mouse."""
+def at_rest(visitor):
+    """The panel of a lesson has moved to where a step begins: it must not move under the mouse."""
     visitor.wait_for_script()
     visitor.page.wait_for_function("() => !window.resflowReading?.settling")
+
+
+def press(visitor, name):
+    at_rest(visitor)
     only(visitor.page.get_by_role("button", name=name, exact=True)).click()
 
 
@@ -61,8 +65,20 @@ def slide(page, steps=1):
 
 
 def commit(visitor, option=None):
-    if option:
+    button = only(visitor.page.get_by_role("button", name="Commit", exact=True))
+
+    def is_chosen():
+        """Again where it was drawn anew as it was clicked."""
+        at_rest(visitor)
         panel(visitor.page).get_by_text(option, exact=True).click()
+        try:
+            expect(button).to_be_enabled(timeout=3000)
+        except AssertionError:
+            return False
+        return True
+
+    if option:
+        wait_for(is_chosen, f"{option!r} to be chosen")
     press(visitor, "Commit")
 
 

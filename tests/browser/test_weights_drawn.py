@@ -234,7 +234,7 @@ def test_a_page_that_nobody_sees_is_sent_nothing_and_then_the_newest(visit):
     visitor = visit(QUICK)
     visitor.wait("root.dataset.channel === 'open'", "the channel")
     visitor.press("Play")
-    visitor.wait("root.live.newest.step > 5", "some steps")
+    visitor.wait("root.live.newest.step > 5 && root.live.scene.loss.step.length", "some steps and losses")
     visitor.page.evaluate("""() => {
         Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
         document.dispatchEvent(new Event("visibilitychange"));
