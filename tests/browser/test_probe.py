@@ -12,7 +12,7 @@ from tests.browser.drawn import VIEW
 from tests.browser.test_take import rows_of, taken, texts_of
 from tests.served import wait_for
 
-PROBE = "document.querySelector('.live-panes').live.probe"
+PROBE = f"{VIEW}.probe"
 BLOCKS = 4
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MOST_MS
+from tests.browser.conftest import MOST_MS, wait_for_script
 from tests.browser.one_screen import wrong
 from tests.served import wait_for
 
@@ -155,10 +155,6 @@ def test_a_code_behind_the_address_of_the_app_finds_the_room(opened, wall):
 
 
 def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
-    def drawn():
-        """A click is lost while the page is being drawn."""
-        expect(phone.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
-
     code = wall.locator("header .code").inner_text()
     phone = opened(f"r/{code}")
     expect(phone.locator("header")).to_contain_text(code)
@@ -169,14 +165,14 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     for block in ("mean-first", "spread-first"):  # they are asked again at the end, so nothing waits for their truth
         answer = phone.locator(f".st-key-lesson-{block}").get_by_role("radio").first
         answer.wait_for(state="attached")
-        drawn()
+        wait_for_script(phone)
         answer.check(force=True)
         expect(commit).to_be_enabled()
         commit.click()
         expect(phone.locator(f".st-key-lesson-{block}").get_by_role("radio")).to_have_count(0)
     guess = phone.locator(".st-key-lesson").get_by_role("slider")
     expect(guess).to_have_count(1)
-    drawn()
+    wait_for_script(phone)
     guess.focus()
     guess.press("ArrowRight")
     expect(commit).to_be_enabled()
