@@ -48,6 +48,12 @@ def after_next_picture(page: Page) -> None:
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
 
 
+def wait_for_script(page: Page) -> None:
+    """Until Streamlit's script has ended: what is clicked or typed while it draws the page anew may be lost."""
+    state = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
+    page.wait_for_function(f"() => {state} === 'notRunning'")
+
+
 def zoom_wheel(page: Page, turned: float) -> None:
     """A turn of the wheel that zooms what is under the pointer; without Control it scrolls the page."""
     page.keyboard.down("Control")
@@ -237,14 +243,15 @@ class Visitor:
         def opened() -> bool:
             self.page.locator(".stAppHeader").get_by_text(group, exact=True).click()
             try:
-                link.wait_for(timeout=3000)
+                link.click(timeout=3000)
             except PlaywrightTimeoutError:  # it was drawn anew, and closed, by what the page was just hearing
                 return False
             return True
 
         if group:
             wait_for(opened, f"the screens of {group!r}")
-        link.click()
+        else:
+            link.click()
 
     def choose(self, name: str, option: str) -> None:
         """Of a box that drops down; again where its list was drawn anew as it opened, or as it was clicked."""
@@ -267,8 +274,7 @@ class Visitor:
             fold.locator("summary").click()
 
     def wait_for_script(self) -> None:
-        state = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
-        self.page.wait_for_function(f"() => {state} === 'notRunning'")
+        wait_for_script(self.page)
 
     def fits(self, width: int) -> bool:
         """Whether nothing of the page is wider than its window, once this is its width."""

@@ -78,18 +78,19 @@ def test_beta_bends_the_curves_and_a_formula_is_trained_with(bench):
     wait_for(bent, "narrower waves")
 
     # A formula that is none is refused; a good one is drawn, certified and used.
+    visitor.wait_for_script()  # what is typed while the page is drawn anew is lost
     field = visitor.page.get_by_role("textbox", name="Your own formula in z")
     field.fill("tanh(z) + z^2")
     field.press("Enter")
     sees(visitor, re.compile("no bound of its slope holds"))
     assert trace(visitor, VALUE, "your own") is None
+    visitor.wait_for_script()
     field.fill(OWN)
     field.press("Enter")
     wait_for(lambda: trace(visitor, SLOPE, "your own"), "the curve of the formula")
     assert max(trace(visitor, SLOPE, "your own")[1]) == pytest.approx(1, abs=1e-3)
     wait_for(lambda: link(visitor).get("activations.formula") == OWN, "the link")
-    visitor.page.get_by_role("combobox", name="Train with").click()
-    visitor.page.get_by_role("option", name=OWN, exact=True).click()
+    visitor.choose("Train with", OWN)
     use = visitor.page.get_by_role("button", name="Use it")
     expect(use).to_be_enabled()
     use.click()
@@ -126,9 +127,14 @@ def test_consequences_of_one_seed_are_played(bench):
     assert not visitor.page.locator(".planes").count()
     visitor.press("1 step")
     drawn(visitor, 5)
-    before = wait_for(lambda: len(found := column(visitor, 2)) == 2 and found, "two rows")
-    curves = wait_for(lambda: all(found := [trace(visitor, -2, n) for n in ("ELU", "Sine")]) and found, "both curves")
-    assert before == pytest.approx([10 ** curve[1][-1] for curve in curves], rel=0.01)  # an axis of logarithms
+
+    def agreed():
+        """The rows of the table, once both curves, which may be drawn before or after it, end with them."""
+        rows, curves = column(visitor, 2), [trace(visitor, -2, name) for name in ("ELU", "Sine")]
+        ends = len(rows) == 2 and all(curves) and [10 ** curve[1][-1] for curve in curves]  # an axis of logarithms
+        return ends and rows == pytest.approx(ends, rel=0.01) and rows
+
+    before = wait_for(agreed, "two rows, and curves that end with them")
     visitor.press("Play")
     wait_for(
         lambda: len(now := column(visitor, 2)) == 2 and all(a < 0.8 * b for a, b in zip(now, before, strict=True)),

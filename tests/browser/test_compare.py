@@ -77,7 +77,7 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
     }""")
     visitor.press("Play")
     expect(page.get_by_text("100 of 100 steps of every flow: done.")).to_be_visible()
-    wait_for(lambda: trace(visitor, ANSWER, 0, f"{CUT}: truth")[0][-1] == 100, "the last measurement")
+    wait_for(lambda: (of := trace(visitor, ANSWER, 0, f"{CUT}: truth")) and of[0][-1:] == [100], "the last measurement")
     expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
     assert page.evaluate("window.known.length") >= 18
     assert page.evaluate("window.known.every((node) => node.isConnected)") and page.evaluate("window.torn") == 0
@@ -91,6 +91,7 @@ def test_a_comparison_is_played_to_its_end_and_looked_at_in_every_way(compare):
         ("layers", ["Truth", EXACT, CUT]),
         ("spectra", [EXACT, CUT]),
     ):
+        visitor.wait_for_script()  # or what is clicked may be built anew
         page.get_by_text(PICTURES[name].title, exact=True).click()
         for row, titles_there in enumerate((BELIEF, wanted, CHARTS)):
             see(visitor, row, titles_there)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app import web
-from tests.browser.conftest import after_next_picture
+from tests.browser.conftest import after_next_picture, wait_for_script
 from tests.served import ROOT, process_served, served, wait_for
 
 MODULE = "**/web/*/share/share.js*"
@@ -107,6 +107,10 @@ def test_a_page_below_a_path_loads_each_module_once_and_another_visit_none(below
         page = context.new_page()
         page.goto(f"{below.url}/explore")
         wait_for(lambda page=page: page.evaluate(SHOWN), "the first picture")
+        # Parts of the page may come after it.
+        wait_for_script(page)
+        page.wait_for_load_state("networkidle")
+        page.evaluate("() => Promise.all(Object.values(window.resflowModules)).then(() => {})")
         visits.append(page.evaluate(LOADED))
         page.close()
     context.close()

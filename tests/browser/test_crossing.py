@@ -8,6 +8,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.browser.conftest import SMALL
+from tests.browser.test_lipschitz import fold
 from tests.served import wait_for
 
 
@@ -70,7 +71,7 @@ def test_a_clocks_call_that_crosses_an_answer_undoes_nothing(visit):
     visitor.press("Pause")
     visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
     before = wire.calls[-1]
-    visitor.press("Just folded")
+    fold(visitor)
     wait_for(lambda: scale(visitor) > 1, "the scale")
     folded = scale(visitor)
     for _ in range(2):  # a run may be on its way that was asked for earlier

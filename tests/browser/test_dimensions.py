@@ -31,10 +31,6 @@ def bits(visitor):
     return float(numbers[0]) if numbers else None
 
 
-def fits(visitor, width):
-    return visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
-
-
 @pytest.mark.slow
 def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
     visitor = visit(SMALL, path="/dimensions", picture=False, viewport={"width": 390, "height": 844})
@@ -42,19 +38,20 @@ def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
     wait_for(lambda: page.locator(".images canvas").count() == 3, f"three grids; {visitor.problems}")
     first = wait_for(lambda: bits(visitor), "bits per dimension")
     assert 1.5 < first < 2.2
-    data, samples = pixels(visitor, 0), pixels(visitor, 1)
-    assert data[1] > 10 and samples[1] > 10
+    data, samples = (wait_for(lambda k=k: (found := pixels(visitor, k))[1] > 10 and found, "images") for k in (0, 1))
     element = page.locator(".images").element_handle()
-    assert fits(visitor, 390)
-    page.get_by_role("button", name="Play", exact=True).click()
+    assert visitor.fits(390)
+    visitor.press("Play")
     wait_for(lambda: pixels(visitor, 1) != samples, "samples that follow training")
-    page.get_by_role("button", name="Pause", exact=True).click()
+    visitor.press("Pause")
     wait_for(lambda: page.get_by_role("button", name="Play", exact=True).count(), "a pause")
     # The data stand still, in an element that was never built anew.
     assert pixels(visitor, 0) == data and element.evaluate("node => node.isConnected")
     # Measured again: at a step that was really taken, and near what it was.
-    wait_for(lambda: not page.get_by_text(re.compile(r"\(at step")).count(), "bits of the flow as it is")
-    assert abs(bits(visitor) - first) < 0.2
+    now = wait_for(
+        lambda: not page.get_by_text(re.compile(r"\(at step")).count() and bits(visitor), "bits of the flow as it is"
+    )
+    assert abs(now - first) < 0.2
 
     page.get_by_text("Exact or estimate").click()
 
@@ -70,12 +67,13 @@ def test_digits_are_trained_on_and_costs_are_measured_on_a_phone_too(visit):
 
     wait_for(chosen, "four dimensions to be chosen")
     wait_for(lambda: "dimensions.largest=4" in page.evaluate("location.search"), "the range in the link")
-    page.get_by_role("button", name="Measure", exact=True).click()
+    visitor.press("Measure")
     expect(page.get_by_text("A step by the estimate is").first).to_be_visible()
     expect(page.get_by_role("button", name="Measure again")).to_be_visible()
     page.get_by_text(re.compile("All numbers")).click()
-    cells = page.locator("table tbody tr td:nth-child(2)").all_inner_texts()
-    assert len(cells) == 2 and all(float(cell) > 0 for cell in cells)
+    cells = page.locator("table tbody tr td:nth-child(2)")
+    expect(cells).to_have_count(2)
+    assert all(float(cell) > 0 for cell in cells.all_inner_texts())
     wait_for(lambda: page.locator(".planes figure").count() == 3, "three charts")
-    assert fits(visitor, 390)
+    assert visitor.fits(390)
     assert quiet(visitor), visitor.problems

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from app.features.estimator.example import EXAMPLE
 from resflow_core.estimators.draws import draw_estimates
-from tests.browser.conftest import SMALL, box_at_rest
+from tests.browser.conftest import SMALL, after_next_picture, box_at_rest
 from tests.served import wait_for
 
 
@@ -28,7 +28,7 @@ def spectrum(visitor):
 
 
 def drag(visitor, canvas, start, end):
-    """With the mouse, between two places in shares of the canvas's plot."""
+    """With the mouse, between two places in shares of the canvas's plot, until what it marks is drawn."""
     box = box_at_rest(canvas)
     side = box["width"] - 56
     places = [(box["x"] + 46 + x * side, box["y"] + 6 + y * side) for x, y in (start, end)]
@@ -36,6 +36,7 @@ def drag(visitor, canvas, start, end):
     visitor.page.mouse.down()
     visitor.page.mouse.move(*places[1], steps=8)
     visitor.page.mouse.up()
+    after_next_picture(visitor.page)
 
 
 def quiet(visitor):

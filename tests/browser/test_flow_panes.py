@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from app.components.planes.panes import name_of
 from app.quantise import TOP_QUANTILE
 from resflow_core.measure import density_grid, log_prob
-from tests.browser.conftest import MOST_MS, after_next_picture, box_at_rest, zoom_wheel
+from tests.browser.conftest import MOST_MS, after_next_picture, box_at_rest, wait_for_script, zoom_wheel
 from tests.browser.flow_panes_app import (
     COUNT,
     END,
@@ -202,7 +202,7 @@ def test_what_nobody_sees_is_not_computed_while_flows_train(see):
     )
     page.evaluate("document.querySelector('.stMain').scrollTo(0, 0)")
     page.get_by_role("button", name="next").click()
-    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
+    wait_for_script(page)
     page.wait_for_timeout(500)
     assert shows(page, FIRST)[0] == name_of(message(4))
     page.evaluate("window.isAway = false; document.dispatchEvent(new Event('visibilitychange'))")

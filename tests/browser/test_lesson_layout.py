@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from app import screens  # noqa: F401  fills the registries that lessons are read with
 from app.lessons.shelf import shelf
-from tests.browser.test_lessons import commit, panel, press
+from tests.browser.test_lessons import commit, panel, press, settled, type_two_eigenvalues
 from tests.served import wait_for
 
 DESK = {"viewport": {"width": 1440, "height": 900}}
@@ -45,11 +45,6 @@ def task(page):
     return found
 
 
-def settled(visitor):
-    expect(panel(visitor.page).locator(".st-key-lesson_turn")).to_be_visible()
-    visitor.wait_for_script()
-
-
 def check(visitor):
     """The task is in sight with its answers and its button, and so is a picture, if need be by scrolling the screen."""
     page = visitor.page
@@ -62,15 +57,14 @@ def check(visitor):
     picture.wait_for()
 
     def seen():
-        """A picture may be drawn anew, in another place, while the screen is scrolled."""
+        """Both. A picture may be drawn anew, in another place, while the screen is scrolled."""
         page.evaluate(
             "picture => document.querySelector('.stMain').scrollBy(0, picture.getBoundingClientRect().top - 60)",
             picture.element_handle(),
         )
-        return is_seen(page, picture)
+        return is_seen(page, picture) and is_in_sight(page, found)
 
-    wait_for(seen, "a picture in sight")
-    assert is_in_sight(page, found), box(found)
+    wait_for(seen, "a picture in sight, and the task")
 
 
 def walk(visit, lesson, most=None):
@@ -130,13 +124,17 @@ def test_after_an_answer_its_verdict_is_in_sight_and_the_next_step_begins_at_its
 
 
 def typed(visitor, entries):
-    """Type W on the stretch screen, row by row."""
+    """Type W on the stretch screen, row by row, each entry once the page has the one before."""
     places = ((row, column) for row in (1, 2) for column in (1, 2))
-    for (row, column), entry in zip(places, entries, strict=True):
+    for k, ((row, column), entry) in enumerate(zip(places, entries, strict=True)):
         field = visitor.page.get_by_role("textbox", name=f"W, row {row}, column {column}", exact=True)
         if field.input_value() != entry:
             field.fill(entry)
             field.press("Enter")
+            wait_for(
+                lambda k=k, entry=entry: float(visitor.query["stretch.matrix"].split()[k]) == float(entry),
+                f"{entry} in row {row}, column {column}",
+            )
             visitor.wait_for_script()
 
 
@@ -145,6 +143,7 @@ def test_a_verdict_goes_with_what_it_was_about_and_a_step_begins_at_the_top_of_i
     page = visitor.page
     settled(visitor)
     commit(visitor, "1/2")
+    visitor.wait_for_script()
     page.locator(".st-key-beside_lesson").get_by_text("Forget the determinant", exact=True).click()
     visitor.wait_for_script()
     typed(visitor, ("0.5", "0", "0", "0.5"))
@@ -191,7 +190,7 @@ def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_abo
         wait_for(task_covers, "the question over the text")
 
         def turned():
-            """As a finger does, and again where the panel was too busy to see that a hand moved it."""
+            """As a finger does, and again where the panel was too busy to see that a hand moved it. It glides away."""
             lesson.evaluate(
                 """panel => {
                   const end = document.querySelector(".stVerticalBlock.st-key-lesson-shear").offsetHeight;
@@ -199,10 +198,9 @@ def test_a_question_gives_way_to_the_text_that_is_read_and_what_is_said_ends_abo
                   panel.scrollTop = panel.scrollTop === end ? end - 1 : end;
                 }"""
             )
-            return not task_covers()
+            return not task_covers() and not is_in_sight(page, button)
 
         wait_for(turned, "the question to give way")
-        assert not is_in_sight(page, button)
         task(page).get_by_text("Predict.").click()
         wait_for(lambda: is_in_sight(page, button), "the question to come back")
 
@@ -234,7 +232,7 @@ def test_the_sheet_folds_and_its_controls_can_be_touched(visit):
     page = visitor.page
     settled(visitor)
     lesson, fold = page.locator(".st-key-lesson"), page.locator(".st-key-lesson_fold label")
-    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 390
+    assert visitor.fits(390)
     for control in (fold, page.locator(".st-key-lesson_menu button")):
         assert control.bounding_box()["height"] >= 44
     before = lesson.bounding_box()["height"]
@@ -277,11 +275,8 @@ def test_words_that_are_typed_while_a_verdict_comes_stay(visit):
     page = visitor.page
     settled(visitor)
     commit(visitor, "Two eigenvalues of \N{MINUS SIGN}0.8")
-    for index in (1, 4):
-        entry = page.locator(".st-key-beside_lesson").get_by_role("textbox").nth(index - 1)
-        entry.fill("-0.8")
-        entry.press("Enter")
-        visitor.wait_for_script()
+    type_two_eigenvalues(visitor)
+    visitor.wait_for_script()
     words = panel(page).get_by_role("textbox")
     words.fill("It moves eigenvalues")
     panel(page).get_by_role("button", name="Check", exact=True).evaluate("button => button.click()")  # the focus stays

@@ -16,6 +16,8 @@ def student(visit):
 
     def arrive(lesson):
         visitor = visit("", "/learn", picture=False)
+        visitor.page.get_by_role("link", name=lesson).wait_for()
+        visitor.wait_for_script()  # a click is lost while the page is being drawn
         visitor.page.get_by_role("link", name=lesson).click()
         expect(title(visitor.page, "Lesson")).to_be_visible()
         return visitor
@@ -29,15 +31,25 @@ def only(locator):
     return locator.last  # the newer one, if that happens just now
 
 
-def press(visitor, name):
-    """Once the panel of a lesson has moved to where a step begins: it must not move under the mouse."""
+def at_rest(visitor):
+    """The panel of a lesson has moved to where a step begins: it must not move under the mouse."""
     visitor.wait_for_script()
     visitor.page.wait_for_function("() => !window.resflowReading?.settling")
+
+
+def press(visitor, name):
+    at_rest(visitor)
     only(visitor.page.get_by_role("button", name=name, exact=True)).click()
 
 
 def panel(page):
     return page.locator(".st-key-lesson")
+
+
+def settled(visitor):
+    """A step of a lesson is there, and nothing of it is being drawn."""
+    expect(panel(visitor.page).locator(".st-key-lesson_turn")).to_be_visible()
+    visitor.wait_for_script()
 
 
 def title(page, text):
@@ -53,8 +65,20 @@ def slide(page, steps=1):
 
 
 def commit(visitor, option=None):
-    if option:
+    button = only(visitor.page.get_by_role("button", name="Commit", exact=True))
+
+    def is_chosen():
+        """Again where it was drawn anew as it was clicked."""
+        at_rest(visitor)
         panel(visitor.page).get_by_text(option, exact=True).click()
+        try:
+            expect(button).to_be_enabled(timeout=3000)
+        except AssertionError:
+            return False
+        return True
+
+    if option:
+        wait_for(is_chosen, f"{option!r} to be chosen")
     press(visitor, "Commit")
 
 
@@ -70,6 +94,21 @@ def check(visitor, says):
 
 def is_done(page):
     expect(panel(page).get_by_text("Done.").last).to_be_visible()
+
+
+def fill(visitor, field, text):
+    """A field of numbers, once the page is drawn: while it is drawn anew, what is typed is lost."""
+    expect(field).to_have_count(1)
+    visitor.wait_for_script()
+    only(field).fill(text)
+    only(field).press("Enter")
+
+
+def type_two_eigenvalues(visitor):
+    """Both -0.8, on the series' screen: each changes the true log det, which it shows."""
+    for entry, truth in (("row 1, column 1", 0.2 * 1.3), ("row 2, column 2", 0.2 * 0.2)):
+        fill(visitor, visitor.page.get_by_role("textbox", name=f"A, {entry}"), "-0.8")
+        expect(visitor.page.get_by_text(signed(f"{math.log(truth):.6g}"), exact=True)).to_be_visible()
 
 
 def write(page, text):
@@ -95,7 +134,7 @@ def test_the_series_is_walked_from_end_to_end(student):
     visitor = student("The log det as a series")
     page = visitor.page
     expect(page.get_by_text("The screen would show the answer.")).to_be_visible()
-    assert not page.locator(".stSidebar").is_visible()
+    expect(page.locator(".stSidebar")).to_be_hidden()
     slide(page, 5)
     expect(panel(page).get_by_role("slider")).to_have_value("0.05")
     commit(visitor)
@@ -122,16 +161,12 @@ def test_the_series_is_walked_from_end_to_end(student):
     write(page, "It cannot bend the plane strongly.")
     on(visitor, "Which way is it wrong?")
     commit(visitor, "Two eigenvalues of \N{MINUS SIGN}0.8")
-    for entry, truth in (("row 1, column 1", 0.2 * 1.3), ("row 2, column 2", 0.2 * 0.2)):
-        visitor.wait_for_script()
-        field = only(page.get_by_role("textbox", name=f"A, {entry}"))
-        field.fill("-0.8")
-        field.press("Enter")
-        expect(page.get_by_text(signed(f"{math.log(truth):.6g}"), exact=True)).to_be_visible()
+    type_two_eigenvalues(visitor)
     is_done(page)
     check(visitor, "times as likely as it really does")
     write(page, "It moves eigenvalues towards -1.")
 
+    visitor.wait_for_script()  # which closes a menu
     with page.expect_download() as download:
         panel(page).locator(".st-key-lesson_menu button").click()
         page.get_by_role("button", name="Download what I did").click()
@@ -161,16 +196,12 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     commit(visitor, "By at least 0.05 and less than 0.3 nats")
     press(visitor, "Draw 1")
     is_done(page)
-    number = only(panel(page).get_by_role("spinbutton"))
-    number.fill("100")
-    number.press("Enter")
+    fill(visitor, panel(page).get_by_role("spinbutton"), "100")
     commit(visitor)
     expect(panel(page).get_by_text("You said 100, the truth is 416 draws")).to_be_visible()
 
     on(visitor, "A hundred, ten thousand")
-    seed = only(page.locator(".st-key-beside_lesson").get_by_role("spinbutton", name="Seed"))
-    seed.fill("12")
-    seed.press("Enter")
+    fill(visitor, page.locator(".st-key-beside_lesson").get_by_role("spinbutton", name="Seed"), "12")
     is_done(page)
     press(visitor, "Draw 100")
     press(visitor, "Draw 10,000")
@@ -197,9 +228,7 @@ def test_the_roulette_is_walked_from_end_to_end(student):
     check(visitor, "draws with coins agree with the log of a determinant.")
 
     on(visitor, "When is it better to cut?")
-    number = only(panel(page).get_by_role("spinbutton"))
-    number.fill("26")
-    number.press("Enter")
+    fill(visitor, panel(page).get_by_role("spinbutton"), "26")
     commit(visitor)
     on(visitor, "What is often said")
     commit(visitor, "One draw is not, but the mean of ten thousand draws is")
@@ -223,8 +252,12 @@ def test_beside_a_lesson_the_planes_or_the_loss_are_large_and_settings_stand_in_
         return play["y"] <= terms["y"] + terms["height"] / 2 <= play["y"] + play["height"]
 
     wait_for(stand_in_one_row, "the settings of the step in the row of Play")
-    plane = visitor.page.locator("[data-pane=data] .live-plot").bounding_box()
-    assert min(plane["width"], plane["height"]) >= 460 and plane["y"] + plane["height"] <= 900
+
+    def is_large():
+        plane = visitor.page.locator("[data-pane=data] .live-plot").bounding_box()
+        return min(plane["width"], plane["height"]) >= 460 and plane["y"] + plane["height"] <= 900
+
+    wait_for(is_large, "a large plane in sight")
     visitor.page.keyboard.press("f")
     expect(visitor.page.locator("html[data-present]")).to_have_count(1)
     assert not visitor.page.locator(".st-key-lesson_settings").is_visible()
@@ -236,9 +269,11 @@ def test_beside_a_lesson_the_planes_or_the_loss_are_large_and_settings_stand_in_
     def plot():
         return loss.evaluate("box => box.surface?.at?.height ?? 0")
 
-    wait_for(lambda: plot() >= 160, "a large loss")
-    found = loss.bounding_box()
-    assert found["y"] + found["height"] <= 900
+    def is_seen():
+        found = loss.bounding_box()
+        return plot() >= 160 and found["y"] + found["height"] <= 900
+
+    wait_for(is_seen, "a large loss in sight")
     press(visitor, "Next")
     wait_for(lambda: plot() < 120, "larger planes where the step is about something else")
 
@@ -268,11 +303,14 @@ def test_the_browsers_back_and_forward_go_a_step_over_another_screen_too(visit):
 def test_a_lesson_opens_where_it_was_when_nothing_but_the_browser_remembers(visit):
     visitor = visit("lesson=series&step=terms", "/learn", picture=False)
     page = visitor.page
+    settled(visitor)
     commit(visitor, "Every few terms the error shrinks by about the same factor.")
     expect(panel(page).get_by_text("As you said.")).to_be_visible()
+    kept = "JSON.parse(localStorage.getItem('resflow.progress') || '{}').lessons?.series?.answers ?? {}"
+    page.wait_for_function(f"() => Object.keys({kept}).length")
     visitor.wait_for_script()
     page.context.clear_cookies()  # by which the server would know the page again
-    page.goto(page.url.split("/estimator")[0] + "/learn?lesson=series")
+    page.goto(visitor.url.split("/estimator")[0] + "/learn?lesson=series")
     expect(panel(page).get_by_text("You are back where you were")).to_be_visible()
     expect(panel(page).get_by_role("heading", name="How many terms are enough?")).to_be_visible()
     expect(panel(page).get_by_text("As you said.")).to_be_visible()

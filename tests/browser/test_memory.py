@@ -15,7 +15,7 @@ BY_TERMS, _, _, NOISE = range(4)
 
 def measured(visitor):
     """Measure, and once all is there: the bytes of naive backpropagation and of both, against n."""
-    visitor.page.get_by_role("button", name="Measure", exact=True).click()
+    visitor.press("Measure")
     again = visitor.page.get_by_role("button", name="Measure again")
     expect(again).to_be_visible()
     expect(visitor.page.locator(".planes figure")).to_have_count(4)
@@ -37,15 +37,16 @@ def test_it_measures_when_told_to_and_anew_in_64_dimensions_on_a_phone(visit):
     visitor = visit(f"{SMALL}{SIZES}", path="/memory", picture=False, viewport=phone)
     sees(visitor, re.compile("Not measured yet"))
     visitor.wait_for_query(**{"dimensions.view": "memory"})
-    assert visitor.url.partition("?")[0].endswith("/dimensions")
+    wait_for(lambda: visitor.url.partition("?")[0].endswith("/dimensions"), "the address of the screen")
     assert not visitor.page.locator(".planes figure").count()
     naive, both = measured(visitor)
     assert naive[1] > 1.5 * naive[0] and both[1] < 1.1 * both[0] < naive[1]
     sees(visitor, re.compile("At n = 2 and 2 blocks, both tricks together need at most"))
     visitor.page.get_by_text(re.compile("All numbers")).click()
-    cells = visitor.page.locator("table tbody tr").first.locator("td").all_inner_texts()
-    assert cells[0] == "naive backpropagation" and float(cells[7]) > 0 and "…" not in cells
-    assert visitor.page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    row = visitor.page.locator("table tbody tr").first.locator("td")
+    cells = wait_for(lambda: (found := row.all_inner_texts()) and "…" not in found and found, "the first row")
+    assert cells[0] == "naive backpropagation" and float(cells[7]) > 0
+    assert visitor.fits(390)
 
     visitor.choose("Dimension d", "64")
     wait_for(lambda: link(visitor).get("memory.dim") == "64", "the dimension in the link")

@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlparse
 import numpy as np
 import pytest
 
-from tests.browser.conftest import SMALL
+from tests.browser.conftest import SMALL, box_at_rest
 from tests.browser.test_page import offer, tile
 from tests.hostile.names import HOST, MARK, NAMES
 from tests.served import wait_for
@@ -48,7 +48,7 @@ def test_links_with_hostile_names_fetch_nothing_and_lead_nowhere(visit, server):
         visitor = visit(query=f"{SMALL}&{urlencode(asked)}", path=f"/{screen}", picture=False)
         visitor.page.get_by_text("This link needs").nth(1).wait_for()
         visitor.wait_for_script()
-        assert visitor.page.locator("code", has_text=MARK).count() >= 4
+        wait_for(lambda page=visitor.page: page.locator("code", has_text=MARK).count() >= 4, "the names")
         assert not outside(visitor, server)
         assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
         visitor.page.context.close()
@@ -69,8 +69,7 @@ def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     offer(visitor, sidebar, "points.csv", table)
     title = "document.querySelector('[data-pane=data] .live-plot')?.surface?.picture?.x.title ?? ''"
     wait_for(lambda: visitor.page.evaluate(title).startswith(f"<b>{MARK}</b><a href="), "the file's first column")
-    visitor.page.get_by_role("combobox", name="Label").click()
-    visitor.page.get_by_role("option", name="kind").click()
+    visitor.choose("Label", "kind")
     visitor.wait("[...root.querySelectorAll('.live-classes li')].length === 5", "the classes")
     assert not outside(visitor, server)
 
@@ -81,8 +80,8 @@ def test_a_file_with_hostile_names_is_drawn_and_nothing_more(visit, server):
     visitor.page.get_by_text("in the window of the data").click()
     box = visitor.page.locator(".st-key-joint-window .planes-plot").nth(1)
     box.scroll_into_view_if_needed()
-    visitor.page.wait_for_timeout(1000)  # it unfolds
-    size = box.bounding_box()
+    wait_for(lambda: box.evaluate("box => Boolean(box.surface?.picture)"), "what is drawn in it")
+    size = box_at_rest(box)  # it unfolds
     label = visitor.page.locator(".canvas-tip:not([hidden])", has_text=MARK)
     places = ((x, y) for x in range(3, 10) for y in range(3, 10))
 

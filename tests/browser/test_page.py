@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from app.csv_file import digest_of
 from tests.served import wait_for
@@ -44,8 +45,8 @@ def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing_and_keys_choo
     tile(visitor, "Moons").click()
     visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) >= 5", "steps on the other data")
     visitor.wait_for_query(data="moons")
-    assert tile(visitor, "Moons").get_attribute("aria-checked") == "true"
-    assert tile(visitor, "Checkerboard").get_attribute("aria-checked") == "false"
+    expect(tile(visitor, "Moons")).to_have_attribute("aria-checked", "true")
+    expect(tile(visitor, "Checkerboard")).to_have_attribute("aria-checked", "false")
     visitor.press("Pause")
 
     # Arrow keys move and Enter chooses.
@@ -61,7 +62,7 @@ def test_a_click_on_a_picture_chooses_its_data_and_goes_on_playing_and_keys_choo
     assert visitor.query["data"] == "moons"
     visitor.page.keyboard.press("Enter")
     wait_for(lambda: visitor.query["data"] not in ("moons", "csv"), "another data set")
-    assert tile(visitor, name).get_attribute("aria-checked") == "true"
+    expect(tile(visitor, name)).to_have_attribute("aria-checked", "true")
     assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
 
 
@@ -86,8 +87,8 @@ def test_somebodys_own_file_is_learnt_and_its_link_asks_for_it(visit):
     other.page.get_by_text("this is another file").wait_for()
     offer(other, main, "people.csv", CSV)
     wait_for(lambda: title_of_x(other) == "height", "the file's first column")
-    assert other.page.get_by_text("This link needs").count() == 0
-    assert other.query == visitor.query
+    expect(other.page.get_by_text("This link needs")).to_have_count(0)
+    wait_for(lambda: other.query == visitor.query, "the same address as the one who made the link")
 
 
 @pytest.mark.slow
@@ -95,22 +96,22 @@ def test_the_copied_link_holds_what_changed_while_it_ran(visit):
     visitor = visit()
     visitor.press("100 steps")
     visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    visitor.page.get_by_role("combobox", name="Log det").click()
-    visitor.page.get_by_role("option", name="Truncated").click()
+    visitor.choose("Log det", "Truncated (biased)")
+    changed = "100:log_det=truncated,"
+    wait_for(lambda: visitor.query.get("changes", "").startswith(changed), "the change, before another step is taken")
     visitor.press("1 step")
     visitor.wait("Number(root.dataset.step) === 101", "step 101")
-    visitor.page.get_by_role("button", name="Share").click()
-    visitor.page.get_by_text("at step 100: log det Truncated").wait_for()
+    visitor.press_until("Share", visitor.page.get_by_text("at step 100: log det Truncated"), 5)
     text = visitor.page.get_by_role("textbox", name="Link", exact=True)
     link = wait_for(lambda: "changes=" in (value := text.input_value()) and value, "the changes in the link")
-    assert parse_qs(urlparse(link).query)["changes"][0].startswith("100:log_det=truncated,")
+    assert parse_qs(urlparse(link).query)["changes"][0].startswith(changed)
     visitor.page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")  # as over plain http
     visitor.press("Copy link")
     visitor.page.get_by_role("button", name="Copied").wait_for()
     visitor.page.evaluate("document.body.append(Object.assign(document.createElement('textarea'), {id: 'paste'}))")
     visitor.page.locator("#paste").focus()
     visitor.page.keyboard.press("Control+V")
-    assert visitor.page.locator("#paste").input_value() == link
+    expect(visitor.page.locator("#paste")).to_have_value(link)
 
     other = visit(query=urlparse(link).query)
     other.wait("Number(root.dataset.step) === 101", "the step of the link")

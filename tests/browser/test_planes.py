@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MOST_MS, box_at_rest, zoom_wheel
+from tests.browser.conftest import MOST_MS, box_at_rest, wait_for_script, zoom_wheel
 from tests.browser.planes_app import NODES, WHERE_NONE, WINDOW, heat
 from tests.served import wait_for
 
@@ -88,7 +88,7 @@ def press(page, name):
 def place(page, pane, x, y):
     """Where on the screen a point of a pane is, in pixels, once nothing moves it any more: a narrow page is laid out
     anew when its panes are drawn."""
-    expect(page.locator(".stApp[data-test-script-state=notRunning]")).to_be_visible()
+    wait_for_script(page)
     corner = box_at_rest(box(page, pane))
     left, top = plot(page, pane, f"[at.x({x}), at.y({y})]")
     return corner["x"] + left, corner["y"] + top

@@ -4,7 +4,7 @@ what comes from elsewhere is. And every screen as it is heard: its headings, and
 import pytest
 
 from tests.browser.conftest import SMALL, lecture
-from tests.browser.test_page import CSV, offer, tile
+from tests.browser.test_page import CSV, offer, tile, title_of_x
 from tests.served import wait_for
 
 QUICK = f"{SMALL}&compare.seeds=1&joint.seeds=1&activations.seeds=1&data=noisymoons"
@@ -118,7 +118,8 @@ def test_files_come_and_go_links_are_copied_and_a_saved_flow_is_opened_by_somebo
     visitor.page.locator(f"{sidebar} [data-testid=stFileUploader]").wait_for()
     offer(visitor, sidebar, "people.csv", CSV)
     visitor.page.get_by_role("combobox", name="Horizontal").or_(visitor.page.get_by_text("people.csv")).first.wait_for()
-    visitor.page.get_by_role("button", name="Share", exact=True).click()
+    wait_for(lambda: title_of_x(visitor) == "height", "the file's first column")
+    visitor.press_until("Share", visitor.page.get_by_role("button", name="Copy link", exact=True), 5)
     visitor.press("Copy link")
     visitor.page.get_by_role("tab", name="QR code").click()
     visitor.page.get_by_role("button", name="QR code of the link").locator("img").wait_for()

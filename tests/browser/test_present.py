@@ -4,11 +4,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MOST_MS, SMALL, lecture
-from tests.browser.drawn import SHARP
+from tests.browser.drawn import RESTS, SHARP
 from tests.served import wait_for
 
 PRESENTED = "document.documentElement.hasAttribute('data-present')"
 KEYS = ["Space", "s", "Backspace", "Shift+Backspace", "PageDown", "PageUp", ".", ",", "1", "2", "3", "f", "?"]
+WRITTEN = "String(root.live.picture.step) === root.dataset.step"
 FOCUSED = "document.activeElement.closest('[data-pane], [class*=st-key], .live-tools')"
 
 
@@ -67,8 +68,10 @@ def test_a_demonstration_by_keyboard_alone(visit):
     key(visitor, "Escape")
     visitor.wait(f"!{PRESENTED}", "the page as before")
     expect(page.locator(".stAppHeader")).to_be_visible()
+    visitor.wait(f"{RESTS} && {WRITTEN}", "the step at which it rests")
+    before = visitor.step
     key(visitor, "s")
-    visitor.wait("Number(root.dataset.step) > 0", "a step")
+    visitor.wait(f"Number(root.dataset.step) > {before}", "a step")
     key(visitor, "Backspace")
     visitor.wait("root.dataset.step === '0'", "the beginning")
     assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
@@ -159,21 +162,20 @@ def test_keys_are_ignored_while_somebody_types_with_ctrl_alt_and_meta_and_below_
 def test_the_plane_with_the_focus_goes_by_arrows_and_after_a_click_space_plays(visit):
     visitor = visit()
     page = visitor.page
-    visitor.press("Reset")
-    assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
-    visitor.press("1 step")
-    visitor.wait("root.dataset.step === '1'", "one step")
-    assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
+    for name, step in (("1 step", 1), ("Reset", 0)):
+        visitor.press(name)
+        assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
+        visitor.wait(f"root.dataset.step === '{step}'", f"step {step}")
+        assert page.evaluate(f"{FOCUSED}.dataset.pane") == "data"
+        expect(button(visitor, "Play")).to_be_visible()  # for it is Pause while the step is taken
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    expect(button(visitor, "Play")).to_be_visible()  # for it is Pause while the step is taken
     key(visitor, "Space")
     expect(button(visitor, "Pause")).to_be_visible()
     visitor.wait_for_step(2)
     key(visitor, "Space")
     expect(button(visitor, "Play")).to_be_visible()
     visitor.wait_for_script()
-    rests = f"{SHARP} && String(root.live.picture.step) === root.dataset.step"
-    visitor.wait(rests, "the sharp picture of where it rests")
+    visitor.wait(f"{SHARP} && {WRITTEN}", "the sharp picture of where it rests")
     before = visitor.step
     button(visitor, "1 step").focus()
     key(visitor, "Space")
@@ -294,9 +296,10 @@ def test_the_presenters_view_fills_a_projector_with_large_text_gives_back_the_pl
     page.reload()
     visitor.wait(f"root.dataset.step !== '' && {PRESENTED}", "the presenter's view again")
     visitor.wait_for_script()
-    assert page.locator("[data-pane=data] .live-plot").is_visible()
-    assert page.locator("[data-pane=latent] .live-plot").is_hidden()
-    assert page.get_by_role("button", name="Data space alone").get_attribute("aria-pressed") == "true"
+    # The buttons stand with the numbers, which may come after the picture.
+    expect(page.get_by_role("button", name="Data space alone")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("[data-pane=data] .live-plot")).to_be_visible()
+    expect(page.locator("[data-pane=latent] .live-plot")).to_be_hidden()
     key(visitor, "2")  # what a key shows comes into sight
     expect(page.locator("[data-pane=latent] .live-plot")).to_be_visible()
     key(visitor, "Escape")
@@ -327,7 +330,8 @@ def test_a_lesson_is_presented_with_its_picture_or_either_alone(visit):
         chosen = page.get_by_role("button", name=name)
         chosen.click()
         expect(chosen).to_have_attribute("aria-pressed", "true")
-        assert (lesson.is_visible(), plot.is_visible()) == (is_lesson, is_picture)
+        expect(lesson).to_be_visible(visible=is_lesson)
+        expect(plot).to_be_visible(visible=is_picture)
         assert [text for text in page.evaluate(SIZES)["texts"] if text[1] < 24] == []
     assert plot.bounding_box()["height"] == pytest.approx(0.65 * 720, abs=1)
     page.get_by_role("button", name="The question alone").click()

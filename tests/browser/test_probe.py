@@ -8,10 +8,11 @@ import pytest
 from app import web
 from tests.app.pages import number
 from tests.browser.conftest import SMALL, box_at_rest
+from tests.browser.drawn import VIEW
 from tests.browser.test_take import rows_of, taken, texts_of
 from tests.served import wait_for
 
-PROBE = "document.querySelector('.live-panes').live.probe"
+PROBE = f"{VIEW}.probe"
 BLOCKS = 4
 
 
@@ -85,6 +86,8 @@ def test_its_terms_are_taken_along_and_the_strip_chooses_a_block_whose_matrix_go
     visitor.wait(f"{PROBE}.at?.step >= 1", "the terms after a step")
     assert pinned(visitor) == pytest.approx([0.5, -1])
     found = at(visitor)
+    same = f"{VIEW}.picture.terms && {VIEW}.picture.step === {found['step']}"
+    visitor.wait(same, "the picture of the step that the server has measured")
     head, rows = rows_of(taken(visitor.page, "CSV: log p(x)")[1])
     terms = [found["actnorm"], *found["log_dets"], found["log_normal"], found["log_prob"]]
     assert len(head) == 4 and [float(row[1]) for row in rows] == pytest.approx(terms, rel=1e-6)
@@ -124,7 +127,8 @@ def test_its_terms_are_taken_along_and_the_strip_chooses_a_block_whose_matrix_go
     visitor.page.get_by_role("button", name="Check by hand", exact=True).click()
     visitor.page.wait_for_url("**/estimator?**")
     visitor.wait_for_query(**{"bench.view": "by_hand"})
-    entries = [float(entry) for entry in visitor.query["bench.matrix"].split()]
+    matrix = wait_for(lambda: visitor.query.get("bench.matrix"), "the matrix in the address")
+    entries = [float(entry) for entry in matrix.split()]
     assert entries == pytest.approx(found["jacobians"][0], rel=1e-5)
 
 
@@ -158,6 +162,7 @@ def test_the_hint_changes_with_what_was_done_and_one_click_ends_them_for_good(vi
     visitor.press("Play")
     wait_for_hint(visitor, texts["time"])
     visitor.press("Pause")
+    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()  # or the reload may come before the click
     visitor.page.reload()
     visitor.wait("root.dataset.step !== ''", "the picture")
     wait_for_hint(visitor, texts["time"])

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MOST_MS
+from tests.browser.conftest import MOST_MS, wait_for_script
 from tests.browser.one_screen import wrong
 from tests.served import wait_for
 
@@ -49,14 +49,18 @@ def do(wall, name):
 
 
 def tap(button, seen):
-    """Tap until it has its effect: a member is heard once a second, and told so."""
+    """Tap until it is heard, and wait for its effect: a member is heard once a second, and told so. What was heard is
+    not said twice, however late the answer comes."""
 
     def there():
-        button.tap()
         try:
-            seen.first.wait_for(timeout=3_000)
-        except PlaywrightTimeoutError:
+            with button.page.expect_request(lambda request: request.method == "POST", timeout=3_000) as said:
+                button.tap()
+        except PlaywrightTimeoutError:  # it was drawn anew under the finger
             return False
+        if not said.value.response().ok:
+            return False
+        seen.first.wait_for()
         return True
 
     wait_for(there, "what a tap does")
@@ -159,12 +163,16 @@ def test_a_lesson_in_the_room_votes_and_waits(opened, wall):
     expect(phone.locator(".st-key-lesson")).to_contain_text(code)
     commit = phone.get_by_role("button", name="Commit")
     for block in ("mean-first", "spread-first"):  # they are asked again at the end, so nothing waits for their truth
-        phone.locator(f".st-key-lesson-{block}").get_by_role("radio").first.check(force=True)
+        answer = phone.locator(f".st-key-lesson-{block}").get_by_role("radio").first
+        answer.wait_for(state="attached")
+        wait_for_script(phone)
+        answer.check(force=True)
         expect(commit).to_be_enabled()
         commit.click()
         expect(phone.locator(f".st-key-lesson-{block}").get_by_role("radio")).to_have_count(0)
     guess = phone.locator(".st-key-lesson").get_by_role("slider")
     expect(guess).to_have_count(1)
+    wait_for_script(phone)
     guess.focus()
     guess.press("ArrowRight")
     expect(commit).to_be_enabled()

@@ -19,6 +19,7 @@ import resflow_core as rf
 from app.evidence import stored
 from app.features.home.evidence import CUT, EXACT, NAME
 from tests.browser.conftest import MOST_MS, SMALL, Visitor, blank_page, with_modules
+from tests.browser.drawn import SHARP
 from tests.browser.planes_app import NODES, WHERE_NONE, heat
 from tests.browser.test_planes import opened
 from tests.served import wait_for
@@ -141,6 +142,7 @@ def test_the_numbers_are_those_that_are_drawn_as_fine_as_colours_are_and_without
 def test_paper_has_the_bars_and_legends_for_which_the_page_has_no_room_and_files_short_names(page):
     other = page.context.new_page()
     other.goto(f"{page.url}?bare")
+    other.wait_for_function("() => Number(document.querySelector('.planes')?.dataset.drawn) >= 3")
     other.locator(".take-open").first.wait_for()
     assert other.locator(".planes figure").last.locator(".planes-legend button").count() == 0
     drawn = ElementTree.fromstring(data := taken(other, "SVG")[1])
@@ -233,8 +235,9 @@ class TestRun:
         visitor.page.on("pageerror", lambda error: visitor.problems.append(f"uncaught: {error}"))
         visitor.open(f"{server.url}/explore?{SMALL}&at={STEP}")
         visitor.wait_for_step(STEP)
-        value = visitor.page.locator("[data-readout=gap] .live-value")
-        wait_for(lambda: value.inner_text()[:1].isdigit(), "the gap to the truth")
+        # The picture comes by the channel; numbers and losses by the script, first of an earlier step.
+        visitor.wait(f"root.live.scene.readouts.every((one) => one.value && one.step === {STEP})", "the numbers")
+        visitor.wait(f"root.live.scene.loss.step.at(-1) === {STEP} && {SHARP}", "the losses and the sharp picture")
         yield visitor
         context.close()
 
@@ -353,7 +356,16 @@ def test_a_comparison_is_one_archive(visit, tmp_path):
     page = visitor.page
     page.locator(".planes .take-open").first.wait_for()
     page.get_by_text(re.compile(r"^step 1\b")).first.wait_for()
-    name, data = taken(page, "Tables, curves and weights", page.locator(".planes").first)
+
+    def measured():
+        """The archive, once it has the loss of every flow and seed at its step: that is measured after the step."""
+        name, data = taken(page, "Tables, curves and weights", page.locator(".planes").first)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            curves = csv.DictReader(archive.read("compare/curves.csv").decode().splitlines())
+            of_step = {(row["flow"], row["seed"]) for row in curves if int(row["step"]) == 1}
+        return len(of_step) == 6 and (name, data)
+
+    name, data = wait_for(measured, "the losses at step 1")
     assert name == "compare.zip"
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(tmp_path)
@@ -442,6 +454,7 @@ class TestReplay:
 
         navigation = home.page.get_by_test_id("stTopNav")
         navigation.get_by_role("link", name="The paper").click()
+        home.page.locator(".replay").wait_for(state="detached")  # or the menu is still that of Home
         home.page.locator(".take-open").first.wait_for()
         assert taken(home.page, "SVG")[0].endswith(".svg")
         navigation.get_by_role("link", name="Explore").click()

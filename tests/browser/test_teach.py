@@ -20,6 +20,7 @@ def test_from_the_lessons_to_a_paper_and_wrong_answers_come_when_they_are_comput
     page = visitor.page
     visitor.wait_for_script()  # a click is lost while the page is being drawn
     page.get_by_role("link", name="For teachers").click()
+    page.get_by_role("button", name="The log det as a series").wait_for()
     visitor.wait_for_script()
     page.get_by_role("button", name="The log det as a series").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("The log det as a series")

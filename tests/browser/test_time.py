@@ -154,6 +154,7 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     assert step_of(visitor) == newest
 
     # Numbers say of which step they are.
+    visitor.wait("root.live.time.film.numbers.gap?.length", "a gap to the truth, which comes later than pictures")
     line.focus()
     visitor.page.keyboard.press("Home")
     in_the_past(visitor)
@@ -180,6 +181,7 @@ def test_the_line_goes_through_time_by_keys_with_numbers_depth_zoom_and_replay(
     assert step_of(visitor) == step
     assert visitor.page.locator("[data-view=latent]").inner_text() == "After block 2 of 2"
     visitor.page.keyboard.press("End")
+    visitor.wait("root.live.depth.at === 3 && root.dataset.depth === 'z'", "the end of the glide")
     visitor.page.mouse.move(*plane_at(visitor, 0.4, 0.6))
     zoom_wheel(visitor.page, -500)
     visitor.wait("root.live.picture.density.part?.field.columns >= 200", "the part of the plane, sharp")
@@ -336,7 +338,7 @@ def test_a_finger_drags_the_line_and_the_loss(trained):
         """A finger is at whole pixels, and so at a step that differs by one of them, and its nearest picture by two."""
         return abs(step_of(visitor) - step) <= abs(nearest(film, step) - step) + 2 * pixel
 
-    assert is_at(0.5 * newest)
+    wait_for(lambda: is_at(0.5 * newest), "the moment where the finger has left the line")
     swipe(pixel_of(visitor, 0.7 * newest), pixel_of(visitor, 0.2 * newest))
     wait_for(lambda: is_at(0.2 * newest), "the loss to be dragged")
     for name in ("Replay", "Back to now", "Go on from here"):

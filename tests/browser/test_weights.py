@@ -49,9 +49,9 @@ def answered(visitor, what="the answer"):
 def on_line(visitor, name, share=0.5):
     """Where a line is, on the page."""
     svg(visitor).scroll_into_view_if_needed()
+    box = box_at_rest(svg(visitor))
     way = root(visitor).locator(f".lines path[data-name='{name}']").get_attribute("d")
     x0, y0, x1, y1 = map(float, re.findall(r"[\d.]+", way))
-    box = box_at_rest(svg(visitor))
     return box["x"] + x0 + share * (x1 - x0), box["y"] + y0 + share * (y1 - y0)
 
 
@@ -107,7 +107,7 @@ def test_a_line_is_pulled_by_a_mouse_answered_and_brought_back(network):
     # A weight of that row is asked to be twice what it was trained to.
     visitor.page.mouse.move(0, 0)
     root(visitor).locator("[data-part=column]").select_option("0")
-    found = wait_for(lambda: re.search(r"unit 3.*trained ([−\d.]+)", told(visitor)), "a weight of the row")
+    found = wait_for(lambda: re.search(r"→ unit 3, .*trained ([−\d.]+)", told(visitor)), "a weight of the row")
     own, asked = number(found[1]), number(root(visitor).locator("[type=text]").input_value())
     assert asked == pytest.approx(2 * own, rel=0.02) and own != 0
     root(visitor).locator("[data-part=column]").select_option("row")
@@ -206,8 +206,9 @@ def test_a_finger_chooses_by_a_tap_pulls_at_the_handle_and_scrolls_elsewhere(net
     )
     assert min(sizes) >= 44
     # Both the density and the network are in sight.
+    answered(visitor)
     svg(visitor).evaluate("one => one.scrollIntoView({ block: 'end' })")
-    density = visitor.page.locator(".st-key-lipschitz-pulling-density canvas").first.bounding_box()
+    density = box_at_rest(visitor.page.locator(".st-key-lipschitz-pulling-density canvas").first)
     assert density["y"] >= 0 and svg(visitor).bounding_box()["y"] > density["y"]
     assert quiet(visitor)
 

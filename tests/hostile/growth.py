@@ -1,52 +1,61 @@
-"""How the CPU time of an answer grows with the length of what is asked."""
+"""How the CPU time of an answer grows with the length of what is asked.
+
+A long text is compared with `PARTS` short ones, each that much shorter, which are answered one after another: work that
+is linear takes as long for both, quadratic work `PARTS` times as long for the long one. Both take as long and as much
+memory where all is well, so that a busy machine, its caches and its fresh memory weigh on both alike."""
 
 import gc
 import time
 from collections.abc import Callable
 from typing import Any
 
-LEAST_SECONDS = 0.002
-"""Shorter times say nothing of growth."""
+PARTS = 16
+MOST_GROWTH = 2.0
+"""Linear work is measured as 0.9 to 1.3, also on a busy machine; what quadratic work more than doubles is beyond."""
 WORTH_SECONDS = 0.05
-"""What is answered sooner holds up nobody, and how it grows is a matter of caches and of fresh memory."""
-LONGER = 4
-MOST_GROWTH = 8.0
-"""Of the time when the length becomes fourfold: what is linear makes it fourfold too, what is quadratic sixteenfold. A
-busy machine must double a time, the least of several, to be taken for either."""
-REPEATS, MOST_TRIES = 2, 8
+"""What is answered sooner holds up nobody."""
+MOST_TRIES = 12
 
 
-def seconds(answer: Callable[[Any], object], given: Any, repeats: int = REPEATS) -> float:
-    """The least CPU time of this thread in which `answer` is done, of several tries."""
-    found = []
-    for _ in range(repeats):
-        began = time.thread_time()
-        answer(given)
-        found.append(time.thread_time() - began)
-    return min(found)
+def seconds(answer: Callable[[Any], object], given: Any, times: int = 1) -> float:
+    """The CPU time of this thread in which `answer` is done, and what it found is held until the last is."""
+    held = []
+    began = time.thread_time()
+    for _ in range(times):
+        held.append(answer(given))
+    return time.thread_time() - began
 
 
-def steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
-    """The largest factor by which the time grows when an attack becomes `LONGER` times as long, from `least` up to
-    `most`: as far as it takes long enough to matter and to be measured, else 1. It ends beyond `MOST_GROWTH`."""
+def growth(answer: Callable[[Any], object], short: Any, long: Any, worth: float = WORTH_SECONDS) -> float:
+    """How much longer the answer to `long` takes than `PARTS` answers to `short`, or 1 where it takes less than
+    `worth`. Of several tries the least times count: what else the machine does makes them longer, and never shorter."""
+    parts, whole = float("inf"), float("inf")
+    for _ in range(MOST_TRIES):
+        gc.collect()
+        parts = min(parts, seconds(answer, short, PARTS))
+        whole = min(whole, seconds(answer, long))
+        if whole < worth:
+            return 1.0
+        if whole <= MOST_GROWTH * parts:
+            break
+    return whole / parts
+
+
+def steepest(
+    answer: Callable[[Any], object], attack: Callable[[int], Any], most: int, worth: float = WORTH_SECONDS
+) -> float:
+    """The largest growth among attacks of the lengths `most`, half of that, a quarter and so on, the short ones first.
+    It ends beyond `MOST_GROWTH`."""
     gc.collect()
-    gc.freeze()  # what there was before is looked through at no answer's expense
+    gc.freeze()  # what there was before is not looked through again
+    gc.disable()  # its passes come at any time, and are long for one answer and short for another
     try:
-        return _steepest(answer, attack, least, most)
+        largest = 1.0
+        for halvings in reversed(range((most // PARTS).bit_length())):
+            long = most >> halvings
+            if largest <= MOST_GROWTH:
+                largest = max(largest, growth(answer, attack(long // PARTS), attack(long), worth))
+        return largest
     finally:
+        gc.enable()
         gc.unfreeze()
-
-
-def _steepest(answer: Callable[[Any], object], attack: Callable[[int], Any], least: int, most: int) -> float:
-    largest, length = 1.0, least
-    while LONGER * length <= most and largest <= MOST_GROWTH:
-        shorter, longer = attack(length), attack(LONGER * length)
-        before, now = seconds(answer, shorter), seconds(answer, longer)
-        for _ in range(MOST_TRIES):  # what else the machine does makes one of them longer, and never shorter
-            if before < LEAST_SECONDS or now < WORTH_SECONDS or now <= MOST_GROWTH * before:
-                break
-            before, now = min(before, seconds(answer, shorter, 1)), min(now, seconds(answer, longer, 1))
-        if before >= LEAST_SECONDS and now >= WORTH_SECONDS:
-            largest = max(largest, now / before)
-        length *= 2
-    return largest

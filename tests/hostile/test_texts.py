@@ -58,4 +58,4 @@ def test_a_row_of_numbers_ends_at_its_limit():
 
 @pytest.mark.parametrize("taken", TAKEN.values(), ids=TAKEN)
 def test_the_time_grows_as_the_length_of_a_text(taken):
-    assert steepest(lambda given: said(taken, given), taken.attack, 1_024, taken.most) <= MOST_GROWTH
+    assert steepest(lambda given: said(taken, given), taken.attack, taken.most) <= MOST_GROWTH
