@@ -1,4 +1,12 @@
-"""Who runs training. Screens know the `Engine` interface and call `engine.get_engine()`, which tests may replace."""
+"""Who runs training. Screens know the `Engine` interface and call `engine.get_engine()`, which tests may replace.
+
+- `training/`: the thread of a run (`run.py`); which run computes next (`gate.py`); what is measured (`measurements/`).
+- `worker/`: the process in which the threads are (`__main__.py`), and who may take part in it (`floor.py`).
+- `remote.py`: the server's end: it sends commands, hears reports, and begins a worker anew that died or hangs.
+- `comparison.py`: several runs in step. `cluster/`: workers on other machines. `records/`: what is remembered of runs.
+
+`docs/engine.md` says how they work together.
+"""
 
 import os
 import threading

@@ -23,8 +23,8 @@ from app.engine.commands import (
 )
 from app.engine.comparison import Comparison, Link, name_of
 from app.engine.experiment import Arm, Experiment, parts_of
-from app.engine.records.schedule import Schedule
 from app.engine.records.stored import Stored
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.records.watchers import Heard
 from app.engine.reports import UNKNOWN, Checkpoint, Report, State
 
@@ -136,7 +136,7 @@ class Buttons(ABC):
     def _found(self, id: str, experiment: Experiment, step: int, fingerprints: tuple[str, ...]) -> Checkpoint | None:
         """What a run of this name goes on from."""
         found = self._stored.find(experiment, step, fingerprints)
-        return found and replace(found, id=id, schedules=tuple(map(Schedule.of, experiment.arms)), handled=0)
+        return found and replace(found, id=id, schedules=tuple(map(TrainSchedule.of, experiment.arms)), handled=0)
 
     @abstractmethod
     def _links_for(self, arms: Sequence[Arm]) -> Sequence[Link]:

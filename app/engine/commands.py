@@ -22,7 +22,7 @@ class ViewRequest:
     frames: bool = True
     # The weights that a browser draws from; of arms that have none (`Job.has_weights`) frames in their place.
     weights: bool = False
-    pictured: tuple[int, ...] | None = None  # arms of which frames, weights, derivatives are wanted; None: of all
+    pictured: tuple[int, ...] | None = None  # arms whose pictures are wanted; None: of all
     ways: bool = True  # with frames comes a stage of the way of points and grid through the flow
     samples: bool = True  # and samples
     frame_seconds: float = 1 / 8  # between two of them, or between weights, at least, while the flow moves

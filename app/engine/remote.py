@@ -1,4 +1,5 @@
-"""The engine that trains in worker processes. A poll never waits for one: it returns the newest that is known."""
+"""The engine that trains in worker processes, of this machine or a cluster: what it tells them, hears of them, and does
+when one dies or hangs. A poll never waits for one: it returns the newest that is known."""
 
 import atexit
 import itertools
@@ -159,16 +160,11 @@ class WorkerClient:
         return worker.pid if worker else None
 
     @property
-    def held(self) -> int:
-        """The number of its experiments."""
-        return len(self._records)
-
-    @property
     def load(self) -> tuple[int, int]:
         """The number of flows that train in it, and that of its experiments."""
         with self._lock:
             moving = (len(record.experiment.arms) for record in self._records.values() if record.moves)
-            return sum(moving), self.held
+            return sum(moving), len(self._records)
 
     def __contains__(self, id: str) -> bool:
         return id in self._records or id in self._dropped

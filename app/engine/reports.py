@@ -11,8 +11,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from app.engine.records.origin import Origin
-    from app.engine.records.schedule import Schedule
-    from app.engine.training.results import ImageFrame
+    from app.engine.records.train_schedule import TrainSchedule
+    from app.engine.training.job_records import ImageFrame
     from app.engine.training.step_picture import StepPicture
     from resflow_core.measure import BlockTable, Classification
     from resflow_core.training.trainer import TrainConfig
@@ -33,7 +33,7 @@ class State(StrEnum):
     STEPPING = "stepping"  # advances by the number of steps asked for, then pauses
     DIVERGED = "diverged"  # stopped at its last good state; Play tries on
     FAILED = "failed"  # could not be built or run; Reset builds it anew
-    SET_ASIDE = "set aside"  # the training process died twice at it; Play tries on
+    SET_ASIDE = "set aside"  # the training process died at it again and again; Play tries on
     EXPIRED = "expired"  # dropped, or never known; see Report.resumes_at
 
 
@@ -187,7 +187,7 @@ class Checkpoint:
     id: str
     step: int
     data: bytes
-    schedules: tuple[Schedule, ...]  # of all arms, with the changes made while it ran
+    schedules: tuple[TrainSchedule, ...]  # of all arms, with the changes made while it ran
     handled: int  # as in the `Report`
     origin: Origin | None = None  # where it began, if that can be compared
     fingerprints: tuple[str, ...] = ()  # what computed each arm (`ArmReport.fingerprint`)

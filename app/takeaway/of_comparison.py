@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.engine.experiment import Arm
-from app.engine.records.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.training.backends import differ
 from app.takeaway.of_run import has_truth
 from app.takeaway.source import Source, literal, mapped, program
@@ -52,7 +52,7 @@ def files_of(arms: Mapping[str, Arm]) -> dict[str, bytes]:
 
 def _settings(source: Source, arms: Mapping[str, Arm], joint: bool) -> str:
     pairs = {
-        literal(label): f"({source.value(arm.flow)}, {source.value(Schedule.of(arm).at(0))})"
+        literal(label): f"({source.value(arm.flow)}, {source.value(TrainSchedule.of(arm).at(0))})"
         for label, arm in arms.items()
     }
     first = next(iter(arms.values()))
@@ -102,7 +102,9 @@ def _measures(source: Source, arms: Mapping[str, Arm], data: Any, joint: bool) -
 
 def _training(source: Source, arms: Mapping[str, Arm], seeds: Sequence[int], run: Run) -> str:
     arguments = ", ".join(["flow", "train", "data", "seed", *backend(source, run)])
-    changes = {label: dict(found) for label, arm in arms.items() if (found := Schedule.of(arm).changes(run.step - 1))}
+    changes = {
+        label: dict(found) for label, arm in arms.items() if (found := TrainSchedule.of(arm).changes(run.step - 1))
+    }
     lines = ["# Every flow from every seed."]
     if changes:
         pairs = {literal(label): changed(source, of_arm) for label, of_arm in changes.items()}

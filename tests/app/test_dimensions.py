@@ -11,7 +11,7 @@ import torch
 
 from app import evidence, session
 from app.engine.reports import ArmReport, State
-from app.engine.training.results import BitsCurve, ImageFrame, Scaling
+from app.engine.training.job_records import BitsCurve, ImageFrame, Scaling
 from app.examples import digits as example
 from app.features.dimensions import answers, scaling_charts
 from app.features.dimensions import digits as view

@@ -9,7 +9,7 @@ from app.engine.experiment import Arm, Experiment
 from app.engine.records.dropped import Dropped
 from app.engine.records.experiment_record import ExperimentRecord
 from app.engine.records.latest_report import LatestReport
-from app.engine.records.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.reports import ArmReport, Checkpoint, Report, State
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
@@ -25,7 +25,7 @@ def record():
 
 
 def saved(step, handled, *changes):
-    schedule = Schedule.of(dataclasses.replace(PLANNED.arms[0], changes=changes))
+    schedule = TrainSchedule.of(dataclasses.replace(PLANNED.arms[0], changes=changes))
     return Checkpoint("id", step, b"", (schedule,), handled)
 
 

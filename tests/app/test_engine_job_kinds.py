@@ -15,8 +15,8 @@ from app.engine.training.arm_job import ArmJob
 from app.engine.training.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
 from app.engine.training.job import Job
 from app.engine.training.job_kinds import job_of
-from app.engine.training.results import DIGITS as DATA
-from app.engine.training.results import Scaling
+from app.engine.training.job_records import DIGITS as DATA
+from app.engine.training.job_records import Scaling
 from app.engine.training.scaling_job import ScalingJob
 from app.engine.training.survey_job import SurveyJob
 from resflow_core.api import flow_file

@@ -339,7 +339,7 @@ def test_experiments_spread_over_the_workers():
     try:
         wait(engine.pids, lambda pids: len(pids) == 2)
         ids = [engine.create(Experiment((ARM,), seed)) for seed in range(4)]
-        assert [link.held for link in engine._links] == [2, 2]
+        assert [link.load[1] for link in engine._links] == [2, 2]
         engine.step(ids[3], 3)
         assert poll_until(engine, ids[3], lambda r: r.arms and r.arms[0].step).arms[0].step <= 3
     finally:

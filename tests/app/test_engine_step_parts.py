@@ -14,7 +14,7 @@ from app.engine.records.latest_report import LatestReport
 from app.engine.reports import State
 from app.engine.training.job import Job
 from app.engine.training.job_kinds import job_of
-from app.engine.training.results import DIGITS
+from app.engine.training.job_records import DIGITS
 from app.engine.training.step_picture import MOST_POINTS, mean, picture_of
 from resflow_core import measure
 from resflow_core.data import DATASETS

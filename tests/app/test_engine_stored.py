@@ -12,8 +12,8 @@ from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.records import stored
 from app.engine.records.origin import origin_of
-from app.engine.records.schedule import Schedule
 from app.engine.records.stored import MOST_LARGE_STEPS, MOST_STEPS, Stored
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.reports import Checkpoint, State
 from app.engine.training import run
 from app.engine.training.backends import NUMBA, TORCH
@@ -245,7 +245,7 @@ def test_a_run_goes_on_by_what_began_it_and_who_asks_gets_the_same_digits():
 
 
 def checkpoint(step, experiment=ONE, size=100, fingerprints=("torch",)):
-    schedules = tuple(map(Schedule.of, experiment.arms))
+    schedules = tuple(map(TrainSchedule.of, experiment.arms))
     return Checkpoint("id", step, bytes(size), schedules, 0, origin_of(experiment), fingerprints)
 
 

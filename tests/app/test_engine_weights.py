@@ -11,7 +11,7 @@ from app.engine.experiment import Arm
 from app.engine.training.backends import TORCH_ALONE
 from app.engine.training.job import _numbers_bytes
 from app.engine.training.job_kinds import job_of
-from app.engine.training.results import DIGITS
+from app.engine.training.job_records import DIGITS
 from app.engine.training.weights import MOST_BYTES, Weights, addressed, decode, encode
 from app.evidence.training import Compiled
 from resflow_core.baselines.coupling import CouplingConfig

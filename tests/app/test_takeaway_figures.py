@@ -14,6 +14,7 @@ from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.training.backends import TORCH
+from app.engine.training.job_records import DIGITS, BitsCurve, Scaling
 from app.engine.training.measurements.activity import Activity
 from app.engine.training.measurements.bounds import Bounds
 from app.engine.training.measurements.edits import Edits, EditsRequest
@@ -22,7 +23,6 @@ from app.engine.training.measurements.inversion import InversionRequest, Inversi
 from app.engine.training.measurements.jacobians import Jacobians
 from app.engine.training.measurements.masses import Masses
 from app.engine.training.measurements.point import AtPoint
-from app.engine.training.results import DIGITS, BitsCurve, Scaling
 from app.estimates.coins import parsed
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import field

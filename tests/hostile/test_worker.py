@@ -12,7 +12,7 @@ from app.engine.commands import Beat, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
-from app.engine.training.results import DIGITS
+from app.engine.training.job_records import DIGITS
 from app.engine.worker.floor import DROP_SECONDS
 from app.engine.worker.process import Spare
 from resflow_core.flow import FlowConfig

@@ -9,7 +9,7 @@ from app.engine.clocks import AWAY_SECONDS, Clock
 from app.engine.commands import Change, Command, Create, Leave, Pause, Play, Reset, Step
 from app.engine.experiment import Experiment
 from app.engine.records.latest_report import LatestReport
-from app.engine.records.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.reports import MOVING, Checkpoint, Report, State
 
 if TYPE_CHECKING:
@@ -237,4 +237,4 @@ class ExperimentRecord:
             return changed[-1].train_config
         if arms := self.mailbox.report.arms:
             return arms[arm_index].train
-        return Schedule.of(self.experiment.arms[arm_index]).at(self.saved_step)
+        return TrainSchedule.of(self.experiment.arms[arm_index]).at(self.saved_step)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from app.engine.experiment import Experiment
 from app.engine.records.origin import Origin, origin_of
-from app.engine.records.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.reports import Checkpoint
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Stored:
         is another one, that of all who have not made it."""
         if step <= 0 or (origin := origin_of(experiment)) is None:
             return
-        schedules = tuple(map(Schedule.of, experiment.arms))
+        schedules = tuple(map(TrainSchedule.of, experiment.arms))
         changed = {since for schedule in schedules for since, _ in schedule.changes(step - 1)}
         for end in (step, *sorted(changed, reverse=True)):
             course = _course(origin, schedules, end)
@@ -100,7 +100,7 @@ class Stored:
             self._bytes -= len(dropped.data)
 
 
-def _course(origin: Origin, schedules: Iterable[Schedule], step: int) -> Course:
+def _course(origin: Origin, schedules: Iterable[TrainSchedule], step: int) -> Course:
     """The course of the first `step` steps: a change that takes over at this step acts on those behind it only."""
     return origin, tuple((schedule.at(0), schedule.changes(step - 1)) for schedule in schedules)
 

@@ -1,1 +1,4 @@
-"""What the thread of a run does: steps, pictures and measurements of one arm."""
+"""What the threads of runs do, each of one arm: steps, pictures and measurements.
+
+`gate.py` decides which of them computes next.
+"""

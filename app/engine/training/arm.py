@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.engine.clocks import Clocks
 from app.engine.experiment import Experiment
 from app.engine.records.origin import origin_of
-from app.engine.records.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.reports import Checkpoint
 from app.engine.training.arm_job import ArmJob
 from app.engine.training.backends import differ
@@ -25,7 +25,7 @@ class TrainedArm:
     def __init__(self, experiment: Experiment, saved: Checkpoint | None) -> None:
         (self._arm,) = experiment.arms
         self._experiment, self.saved, self.origin = experiment, saved, origin_of(experiment)
-        self.schedule = saved.schedules[0] if saved else Schedule.of(self._arm)
+        self.schedule = saved.schedules[0] if saved else TrainSchedule.of(self._arm)
         self._by_torch = differ(experiment.whole or experiment.arms)
         self.job: ArmJob | None = None
         self._is_torn = False  # a step was broken off, so there is nothing to be saved

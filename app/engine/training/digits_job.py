@@ -10,7 +10,7 @@ from torch import Tensor
 from app.engine.commands import ViewRequest
 from app.engine.training.frames import SAMPLE_SEED
 from app.engine.training.job import Job
-from app.engine.training.results import BitsCurve, ImageFrame
+from app.engine.training.job_records import BitsCurve, ImageFrame
 from resflow_core import measure
 from resflow_core.breathe import Breathe, without
 from resflow_core.data.digits import SIDE, to_levels

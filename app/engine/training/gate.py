@@ -30,7 +30,7 @@ class Ticket:
     def __init__(self) -> None:
         self.is_long = True
         self.worked = 0.0  # seconds of a processor, in all
-        self.used = 0.0  # the same, as if it had had the arrears that it has not
+        self.used = 0.0  # as `worked`, moved up by the arrears that it may not catch up
         self.since: float | None = None  # by the clock of its thread, while it works
         self.turn = threading.Event()
 

@@ -18,7 +18,7 @@ from app.engine.reports import Frame, LossCurves
 from app.engine.training.backends import BEGAN_SO, TORCH, TORCH_ALONE, Backends
 from app.engine.training.frames import classed, render
 from app.engine.training.history import HeldOut, History
-from app.engine.training.results import DIGITS as DIGITS_NAME
+from app.engine.training.job_records import DIGITS as DIGITS_NAME
 from app.engine.training.step_picture import MOST_POINTS, StepPicture, picture_of
 from app.engine.training.weights import MOST_BYTES, Weights
 from resflow_core import measure

@@ -7,8 +7,8 @@ from app.engine.training.arm_job import ArmJob
 from app.engine.training.backends import TORCH_ALONE, Backends
 from app.engine.training.digits_job import DigitsJob
 from app.engine.training.job import Job
-from app.engine.training.measurement_job import MeasurementJob
-from app.engine.training.results import DIGITS
+from app.engine.training.job_records import DIGITS
+from app.engine.training.plan_job import PlanJob
 from app.engine.training.scaling_job import ScalingJob
 from app.engine.training.survey_job import SurveyJob
 from resflow_core.breathe import Breathe, without
@@ -16,7 +16,7 @@ from resflow_core.measure.scaling import Plan
 from resflow_core.measure.survey import Survey
 
 # By the type of `Arm.data`.
-MEASUREMENTS: dict[type, type[MeasurementJob]] = {Plan: ScalingJob, Survey: SurveyJob}
+PLANS: dict[type, type[PlanJob]] = {Plan: ScalingJob, Survey: SurveyJob}
 
 
 def job_of(
@@ -29,6 +29,6 @@ def job_of(
 ) -> ArmJob:
     """The job of an arm; measurements are torch's. Raises ValueError, naming value, limit and remedy, where it cannot
     be done."""
-    if measurement := MEASUREMENTS.get(type(arm.data)):
-        return measurement(arm, seed, device, clock)
+    if plan_job := PLANS.get(type(arm.data)):
+        return plan_job(arm, seed, device, clock)
     return (DigitsJob if arm.data == DIGITS else Job)(arm, seed, device, clock, backends, breathe)

@@ -79,8 +79,8 @@ class Run:
     """`turn` does what comes next; its thread calls it again and again. `phase` is PAUSED for a flow that can move;
     whether it does is said by `state`.
 
-    What the floor (`floor.Floor`) sets, the run only reads: whether it is `admitted`, `held` until others pause, or
-    `present`, and what its page is told meanwhile. All other attributes are the run's own.
+    What the floor (`floor.Floor`) sets, the run only reads: whether it is `admitted`, `crowded_out` until others pause,
+    or `present`, and what its page is told meanwhile. All other attributes are the run's own.
     """
 
     def __init__(self, create: Create, shared: Shared, line: Line = NO_LINE):
@@ -88,7 +88,7 @@ class Run:
         self._playing, self._steps_left = create.playing, create.steps
         self._shared, self._clock, self.line = shared, shared.clocks.wall, line
 
-        self.admitted = self.held = False
+        self.admitted = self.crowded_out = False
         self.present = create.present
         self.queue_place, self.waits = 0, ""
 
@@ -153,7 +153,7 @@ class Run:
     @property
     def moving(self) -> bool:
         """Whether it is to be trained now."""
-        return self.wants_steps and not self.held
+        return self.wants_steps and not self.crowded_out
 
     @property
     def pending(self) -> bool:
@@ -242,7 +242,7 @@ class Run:
 
     @property
     def _floor_says(self) -> tuple[Any, ...]:
-        return self.admitted, self.held, self.present, self.queue_place, self.waits
+        return self.admitted, self.crowded_out, self.present, self.queue_place, self.waits
 
     @property
     def _waits_for_more(self) -> bool:

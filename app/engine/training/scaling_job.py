@@ -5,15 +5,15 @@ from dataclasses import replace
 
 from app.engine.experiment import Arm
 from app.engine.training.job import checked
-from app.engine.training.measurement_job import MeasurementJob
-from app.engine.training.results import Scaling
+from app.engine.training.job_records import Scaling
+from app.engine.training.plan_job import PlanJob
 from resflow_core import measure
 from resflow_core.breathe import Breathe, without
 from resflow_core.log_det import Exact
 from resflow_core.measure.scaling import Piece, Subject
 
 
-class ScalingJob(MeasurementJob):
+class ScalingJob(PlanJob):
     """`arm.data` is the `Plan`."""
 
     def __init__(self, arm: Arm, seed: int, device: str, clock: Callable[[], float]):

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.engine.experiment import Arm
-from app.engine.training.measurement_job import MeasurementJob
+from app.engine.training.plan_job import PlanJob
 from resflow_core.breathe import Breathe, without
 from resflow_core.measure.survey import Result, Subjects, Survey, too_much_work
 
 
-class SurveyJob(MeasurementJob):
+class SurveyJob(PlanJob):
     """`arm.data` is the `Survey`: what is to be measured, and what is known of it already. Raises ValueError, naming
     value, limit and remedy, where it would take too much memory or time."""
 

@@ -141,7 +141,8 @@ class Views:
             self._forget(view)
 
     def check(self, moving: bool) -> None:
-        """Raise `Superseded` if what is being made is not wanted any more, or otherwise of a flow that moves."""
+        """Raise `Superseded` if what is being made is not wanted any more, or is made in another way now that the flow
+        moves, or has come to rest."""
         now = self._making[-1]
         if now.is_superseded or (_rests(now.view) and now.at_rest == moving):
             raise Superseded

@@ -16,7 +16,7 @@ ENOUGH = 1.25
 
 
 class Training(Protocol):
-    held: bool
+    crowded_out: bool
     """Whether it waits until others pause."""
     wants_steps_since: float
     """When it was asked to train."""
@@ -36,19 +36,19 @@ class Crowding:
 
     def look(self, now: float, eager: Sequence[Training]) -> None:
         """Say of all runs that are asked to train which of them wait."""
-        going, waiting = [run for run in eager if not run.held], [run for run in eager if run.held]
+        going, waiting = [run for run in eager if not run.crowded_out], [run for run in eager if run.crowded_out]
         if waiting and not going:
-            min(waiting, key=_since).held = False
+            min(waiting, key=_since).crowded_out = False
         if not self.is_due(now):
             return
         affords = self._trained / ((now - self._since) * USEFUL_SHARE)
         self._since, self._trained = now, 0.0
         if affords < len(going):
             for run in sorted(going, key=_since)[max(1, int(affords)) :]:
-                run.held = True
+                run.crowded_out = True
         elif affords > ENOUGH * len(going):
             for run in sorted(waiting, key=_since)[: int(affords / ENOUGH) - len(going)]:
-                run.held = False
+                run.crowded_out = False
 
 
 def _since(run: Training) -> float:

@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 
 
 class Floor:
-    """Runs are held as long as `memory()` stays below `memory_limit` bytes. Others queue, and those whose pages are
-    gone make room for them, the longest absent first. Of those that are held so many train as have a useful pace
-    (`crowding`).
+    """Runs are admitted, and have their flows in memory, while `memory()` stays below `memory_limit` bytes. Others
+    queue, and those whose pages are gone make room for them, the longest absent first. Of those that are admitted so
+    many train as have a useful pace (`crowding`).
 
     `handle` takes commands, and `look_around` does what time has brought, both in one thread. What is to be said goes
     to `say`, from any thread. `begin` is called with each new run: it sees to its turns until it `has_ended`, in a
@@ -152,27 +152,27 @@ class Floor:
     def _admit(self) -> None:
         absent = [run for run in self._runs.values() if run.admitted and not run.present]
         absent.sort(key=lambda run: self._seen[run.id], reverse=True)
-        held, place = sum(run.admitted for run in self._runs.values()), 0
+        admitted, place = sum(run.admitted for run in self._runs.values()), 0
         for run in [*self._runs.values()]:
             if run.admitted:
                 continue
             if not run.present:
                 self._set(run, 0)  # a page that is gone waits for nothing
                 continue
-            if not place and absent and not self._has_memory(held):
-                gone, held = absent.pop(), held - 1
+            if not place and absent and not self._has_memory(admitted):
+                gone, admitted = absent.pop(), admitted - 1
                 silent = self._clocks.attendance() - self._seen[gone.id]
                 self._drop(gone, f"others waited for a place, and this page did not answer for {silent:.0f} s")
-            if not place and self._has_memory(held):
+            if not place and self._has_memory(admitted):
                 self._set(run, 0, admitted=True)
-                held += 1
+                admitted += 1
             else:
                 place += 1
                 self._set(run, place, self._queue_message(place))
 
-    def _has_memory(self, held: int) -> bool:
+    def _has_memory(self, admitted: int) -> bool:
         # Memory that was freed may stay with the process, so the last one out lets the next one in.
-        return held == 0 or self._memory() < self._memory_limit
+        return admitted == 0 or self._memory() < self._memory_limit
 
     def _keep_a_useful_pace(self) -> None:
         """Let some wait where all would crawl."""
@@ -180,24 +180,24 @@ class Floor:
             self._crowding.note(run.ticket.worked - self._worked.get(run.id, 0.0))
             self._worked[run.id] = run.ticket.worked
         eager = [run for run in self._runs.values() if run.wants_steps]
-        held_before = [run for run in self._runs.values() if run.held]
+        out_before = [run for run in self._runs.values() if run.crowded_out]
         self._crowding.look(self._clocks.wall(), eager)
-        for run in held_before:
+        for run in out_before:
             if not run.wants_steps:
-                run.held = False
-            if not run.held:
+                run.crowded_out = False
+            if not run.crowded_out:
                 self._set(run, 0)
-        waiting = sorted((run for run in eager if run.held), key=lambda run: run.wants_steps_since)
+        waiting = sorted((run for run in eager if run.crowded_out), key=lambda run: run.wants_steps_since)
         for place, run in enumerate(waiting, 1):
             self._set(run, place, CROWDED.format(place=place))
 
     def _set(self, run: Run, place: int = 0, why: str = "", admitted: bool | None = None) -> None:
         """Let it wait at this place (0: none), for this reason, and be told so."""
-        before = run.admitted, run.held, run.queue_place, run.waits
+        before = run.admitted, run.crowded_out, run.queue_place, run.waits
         run.queue_place, run.waits = place, why
         if admitted is not None:
             run.admitted = admitted
-        if before != (run.admitted, run.held, run.queue_place, run.waits):
+        if before != (run.admitted, run.crowded_out, run.queue_place, run.waits):
             run.wake()
 
     def _queue_message(self, place: int) -> str:

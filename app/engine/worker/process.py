@@ -71,8 +71,9 @@ class WorkerProcess:
         self._reports.close()
         self._process.kill()
         self._process.wait()
+        entries = self._recorder.entries()
         self._recorder.remove()
-        return self._recorder.entries()
+        return entries
 
 
 class Spare:

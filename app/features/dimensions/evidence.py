@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from app.engine.training.results import Scaling
+from app.engine.training.job_records import Scaling
 from app.evidence import Evidence, Made
 from app.evidence.training import one_thread
 from app.features.dimensions import answers

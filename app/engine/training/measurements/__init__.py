@@ -1,7 +1,7 @@
 """What is measured of a run while it trains. A file with a record and its function, and one entry, add a measurement.
 
-How it is asked for, when it is due, and how two reports of it merge follows from the entry (`measurement.py`). Held-out
-losses and frames are part of every run, and scheduled by `app.engine.training.views`.
+How it is asked for, when it is due, and how two reports of it merge follows from the entry (`measurement.py`);
+`views.py` has it made when it is due, between frames and held-out losses, which are part of every run.
 """
 
 from app.engine.training.measurements import (

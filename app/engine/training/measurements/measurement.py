@@ -14,7 +14,7 @@ the job has none. Steps that `breathe` takes change nothing of what is measured.
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measurement of a run while it trains, one job after the other.
+    """A measurement of a run while it trains.
 
     It is made if `ViewRequest.measured` has its name, with a value that is true; that value is what is `wanted`. Its
     newest record is `ArmReport.found` by its type. It is begun anew when what is wanted changes, or a field of the

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TrainSchedule:
     """(steps done, the settings from there on), ascending, the first at 0."""
 
     entries: tuple[tuple[int, TrainConfig], ...]
 
     @classmethod
-    def of(cls, arm: Arm) -> Schedule:
+    def of(cls, arm: Arm) -> TrainSchedule:
         """What is planned for an arm. Of two changes at one step the last counts."""
         return cls(((0, arm.train),))._with(dict(arm.changes))
 
@@ -36,13 +36,13 @@ class Schedule:
         """What really changed, up to now that `step` steps are done."""
         return tuple(new for old, new in pairwise(self.entries) if new[0] <= step and new[1] != old[1])
 
-    def changed(self, step: int, train: TrainConfig) -> Schedule:
+    def changed(self, step: int, train: TrainConfig) -> TrainSchedule:
         """`train` takes over now that `step` steps are done, and what was planned for later is given up."""
-        return Schedule(tuple(entry for entry in self.entries if entry[0] <= step))._with({step: train})
+        return TrainSchedule(tuple(entry for entry in self.entries if entry[0] <= step))._with({step: train})
 
-    def restarted(self, step: int) -> Schedule:
+    def restarted(self, step: int) -> TrainSchedule:
         """The settings in force at `step`, from the beginning and for good."""
-        return Schedule(((0, self.at(step)),))
+        return TrainSchedule(((0, self.at(step)),))
 
-    def _with(self, changes: dict[int, TrainConfig]) -> Schedule:
-        return Schedule(tuple(sorted({**dict(self.entries), **changes}.items(), key=lambda entry: entry[0])))
+    def _with(self, changes: dict[int, TrainConfig]) -> TrainSchedule:
+        return TrainSchedule(tuple(sorted({**dict(self.entries), **changes}.items(), key=lambda entry: entry[0])))

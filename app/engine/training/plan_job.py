@@ -1,4 +1,5 @@
-"""Measurements that are run like training: a step is a piece of one, so that it can be stopped and goes on."""
+"""Plans of what costs and errors are, worked off like training: a step does one piece, so that it can be stopped and
+goes on. What is measured of a flow while it trains is in `measurements/`."""
 
 import pickle
 from collections.abc import Callable, Iterable
@@ -16,9 +17,9 @@ from resflow_core.training.trainer import TrainConfig
 NOTHING = LossCurves(*(np.empty(0, np.float32) for _ in range(10)), np.empty((0, 0, 0), np.float32))
 
 
-class MeasurementJob:
-    """An `ArmJob` whose steps are pieces of a measurement. A subclass says how a piece is measured (`_piece`), and what
-    of the results is shown (`results`)."""
+class PlanJob:
+    """An `ArmJob` whose steps are pieces of a plan. A subclass says how a piece is measured (`_piece`), and what of the
+    results is shown (`results`)."""
 
     device, device_reason = "cpu", "costs are compared there"
     hastens = has_weights = False
