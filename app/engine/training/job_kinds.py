@@ -8,15 +8,14 @@ from app.engine.training.backends import TORCH_ALONE, Backends
 from app.engine.training.digits_job import DigitsJob
 from app.engine.training.job import Job
 from app.engine.training.job_records import DIGITS
-from app.engine.training.plan_job import PlanJob
 from app.engine.training.scaling_job import ScalingJob
 from app.engine.training.survey_job import SurveyJob
 from resflow_core.breathe import Breathe, without
 from resflow_core.measure.scaling import Plan
 from resflow_core.measure.survey import Survey
 
-# By the type of `Arm.data`.
-PLANS: dict[type, type[PlanJob]] = {Plan: ScalingJob, Survey: SurveyJob}
+# By the type of `Arm.data`; of an arm, a seed, a device and a clock.
+PLANS: dict[type, Callable[[Arm, int, str, Callable[[], float]], ArmJob]] = {Plan: ScalingJob, Survey: SurveyJob}
 
 
 def job_of(
