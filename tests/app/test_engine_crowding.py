@@ -41,7 +41,7 @@ def test_it_is_measured_and_not_counted():
 def test_one_always_trains():
     runs = [Asked(2.0), Asked(1.0)]
     assert rounds(runs, lambda n: 0.0, 5) == [runs[1]]
-    runs = [Asked(2.0, crowded_out=True), Asked(1.0, held=True)]
+    runs = [Asked(2.0, crowded_out=True), Asked(1.0, crowded_out=True)]
     Crowding(0.0).look(0.0, runs)
     assert [run.crowded_out for run in runs] == [True, False]
     Crowding(0.0).look(100.0, [])
