@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from app.engine.clocks import Clocks
-from app.engine.commands import Change, Close, Create, Pause, Play, Poll, Reset, Step
+from app.engine.commands import Change, Close, Create, Leave, Pause, Play, Poll, Reset, Step
 from app.engine.records import flight_recorder
 from app.engine.reports import Checkpoint, Report, State
 from app.engine.training.gate import SHORT_SECONDS, Gate
 from app.engine.worker import __main__ as worker
-from app.engine.worker.floor import Floor
+from app.engine.worker.floor import ASIDE_SECONDS, Floor
 from resflow_core.training.trainer import TrainConfig
 from tests.app.engine_bench import BLIND, EXPERIMENT, FakeJob, with_train
 from tests.served import wait_for
@@ -44,11 +44,11 @@ class Threads:
 
     def __init__(self, job):
         self.said, self.again = queue.SimpleQueue(), queue.SimpleQueue()
-        self.all = []
+        self.all, self.attendance = [], 0.0
         self.recorder = flight_recorder.FlightRecorder()
         self.recorder.remove()
         self.floor = Floor(
-            self.said.put, self.begin, Clocks(), gate=Gate(2), memory=lambda: 0,
+            self.said.put, self.begin, Clocks(attendance=lambda: self.attendance), gate=Gate(2), memory=lambda: 0,
             new_job=job, new_line=self.recorder.line,
         )  # fmt: skip
 
@@ -111,6 +111,27 @@ def test_a_run_of_long_steps_has_a_lower_priority_until_its_steps_are_short_agai
     if sys.platform == "linux":
         assert max(priorities[5:9]) > usual
         assert Noting.taken[0][1] != Noting.taken[-1][1], "another thread, whose priority was never lowered"
+
+
+def test_a_run_that_is_aside_has_no_thread_until_its_page_is_back(threads):
+    class Noting(Job):
+        taken: ClassVar = []
+
+    here = threads(Noting)
+    here.do(Create("a", EXPERIMENT), Poll("a", BLIND), Step("a", 5))
+    here.wait_for(lambda: here.step("a") == 5, "steps")
+    first = Noting.taken[-1][1]
+    here.do(Leave("a"))
+    here.attendance += 2 * ASIDE_SECONDS
+    here.wait_for(lambda: first not in {thread.native_id for thread in threading.enumerate()}, "the end of its thread")
+    here.do(Poll("a", BLIND), Step("a", 2))
+    here.wait_for(lambda: here.step("a") == 7, "steps from where it was")
+    here.do(Leave("a"))
+    here.attendance += 2 * ASIDE_SECONDS
+    here.wait_for(lambda: not any(thread.name == "run" for thread in threading.enumerate()), "the end of its thread")
+    assert len(here.recorder.entries()) == 1
+    here.do(Close("a"))
+    here.wait_for(lambda: not here.recorder.entries(), "its line to be free")
 
 
 def test_a_pause_is_obeyed_between_two_steps_and_a_run_at_rest_waits(threads):

@@ -326,7 +326,7 @@ def test_a_file_shows_its_answers_where_others_stand(series):
 def test_every_run_sends_a_kept_answer_as_what_its_field_holds(series):
     """A run that is broken off may have sent nothing. What it alone said is then never heard, and the browser tells
     of an empty field."""
-    done = LessonProgress([], {"budget": "Restart, in my words."}, {}, [])
+    done = LessonProgress([], {"budget": "Kept, in my words."}, {}, [])
     own(series).progress = joined(own(series).progress, from_file(as_file(Progress({"series": done}, name="Ada"))))
     press(series, "lesson.next")
     press(series, "lesson.next")
@@ -334,7 +334,7 @@ def test_every_run_sends_a_kept_answer_as_what_its_field_holds(series):
     for _ in range(3):
         checked(series.run())
         (field,) = series.text_area
-        assert field.proto.default == field.value == "Restart, in my words."
+        assert field.proto.default == field.value == "Kept, in my words."
         names = [one for one in series.text_input if one.key.startswith("progress.menu.name")]
         assert [one.proto.default for one in names] == ["Ada"]
 

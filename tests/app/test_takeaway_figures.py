@@ -415,7 +415,7 @@ def test_scaling(tmp_path):
 def test_memory(tmp_path):
     plan = SurveyPlan(replace(SMALL, dim=2), 16, 3, 6)
     subjects = Subjects(plan)
-    survey = Survey(plan, tuple([*subjects.piece(k)][-1] for k in range(plan.pieces)))
+    survey = Survey(plan, tuple(subjects.piece(k) for k in range(plan.pieces)))
     titles = {"plain": "Term by term", "in_forward": "Neumann, in the forward pass"}
     lines = []
     for name, title in titles.items():

@@ -115,7 +115,7 @@ def write(page, text):
     box = only(panel(page).get_by_role("textbox"))
     box.fill(text)
     box.press("Control+Enter")
-    expect(panel(page).get_by_text("Restart.")).to_be_visible()
+    expect(panel(page).get_by_text("Kept.")).to_be_visible()
 
 
 def ended(visitor, title):

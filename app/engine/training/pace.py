@@ -17,7 +17,7 @@ class Pace:
             self._recent.append((now, step))
 
     def note(self, now: float, step: int) -> None:
-        """Note where it is; pieces of a step are no step."""
+        """Note where it is, if it has taken a step."""
         if step == self._recent[-1][1]:
             return
         self._recent.append((now, step))

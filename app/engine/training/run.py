@@ -99,7 +99,8 @@ class Run:
         self.ticket = Ticket()
         self._inbox: deque[Command] = deque()
         self._is_called_off = False  # what it does just now, by a command that waits
-        self._woken = threading.Event()
+        self._woken, self._waking = threading.Event(), threading.Lock()
+        self._again: Callable[[], object] | None = None  # what begins a thread for it, while it has none
         self._views, self._budget, self._pace = Views(), LookBudget(), Pace()
         self._handed_out: bytes | None = None  # and not said yet
         self._message = ""
@@ -156,6 +157,11 @@ class Run:
         return self.wants_steps and not self.crowded_out
 
     @property
+    def is_aside(self) -> bool:
+        """Whether its flow is not in memory, and no page waits for it."""
+        return not (self.admitted or self.present or self.job)
+
+    @property
     def pending(self) -> bool:
         """Whether there is anything to do for it at once."""
         return bool(self._inbox) or self._wait_seconds() == 0.0
@@ -168,12 +174,24 @@ class Run:
 
     def wake(self) -> None:
         """The floor has set something. From any thread."""
-        self._woken.set()
+        with self._waking:
+            self._woken.set()
+            again, self._again = self._again, None
+        if again:
+            again()
 
     def wait(self, seconds: float) -> None:
         """Until it is woken, or so long."""
         self._woken.wait(None if seconds == math.inf else seconds)
         self._woken.clear()
+
+    def sleep(self, again: Callable[[], object]) -> None:
+        """Its thread ends, and `again` is called when it is woken, or at once if it was."""
+        with self._waking:
+            if not self._woken.is_set():
+                self._again = again
+                return
+        again()
 
     # --- its turns ----------------------------------------------------------------------------------------------------
 

@@ -78,12 +78,18 @@ def begin(run: Run, recorder: FlightRecorder, again: Callable[[Run], None]) -> N
 
 
 def live(run: Run, recorder: FlightRecorder, again: Callable[[Run], None]) -> None:
-    """What the thread of a run does until it has ended. Once its steps are long it has a lower priority. That cannot be
-    taken back, so where they have become short this thread ends, and `again` is told to `begin` another one."""
+    """What the thread of a run does until it has ended. Where this thread ends before, `again` is told to `begin`
+    another one: as soon as there is something to do for a run that is aside, since each thread that has computed holds
+    more than a megabyte; and at once where steps were long and have become short, since the lower priority that it has
+    for long ones cannot be taken back."""
     threads.prepare()
     is_lowered = False
     while not run.has_ended:
-        run.wait(run.turn())
+        seconds = run.turn()
+        if run.is_aside and seconds:
+            run.sleep(partial(again, run))
+            return
+        run.wait(seconds)
         is_long = run.ticket.is_long and run.trained > 0
         if is_lowered and not is_long:
             again(run)

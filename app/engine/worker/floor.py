@@ -140,7 +140,7 @@ class Floor:
                 self._set(run, admitted=False)
             if silent > DROP_SECONDS:
                 self._drop(run, "its page did not answer for ten minutes")
-        aside = [run for run in self._runs.values() if not run.admitted and not run.present]
+        aside = [run for run in self._runs.values() if run.is_aside]
         aside.sort(key=lambda run: self._away_since[run.id], reverse=True)
         used = 0
         for others, run in enumerate(aside):
