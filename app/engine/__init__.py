@@ -1,8 +1,9 @@
 """Who runs training. Screens know the `Engine` interface and call `engine.get_engine()`, which tests may replace.
 
 - `training/`: the thread of a run (`run.py`); which run computes next (`gate.py`); what is measured (`measurements/`).
-- `worker/`: the process in which the threads are (`__main__.py`), and who may take part in it (`floor.py`).
-- `remote.py`: the server's end: it sends commands, hears reports, and begins a worker anew that died or hangs.
+- `worker/`: the process in which the threads are (`__main__.py`), and which runs may come in at all (`floor.py`).
+- `remote.py`: the server's end. It sends commands and hears reports. When a worker died or hangs, it begins another,
+  in which each run goes on from its last checkpoint; a run at which workers die again and again is set aside.
 - `comparison.py`: several runs in step. `cluster/`: workers on other machines. `records/`: what is remembered of runs.
 
 `docs/engine.md` says how they work together.

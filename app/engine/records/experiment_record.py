@@ -15,8 +15,8 @@ from app.engine.reports import MOVING, Checkpoint, Report, State
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
 
-# A process may die for many reasons. A run at whose same step it dies so often is set aside; and so is one that gets
-# no further, at whatever step it dies.
+# A process may die for many reasons. A run is set aside where it dies so often at the same step of it, or so often at
+# any of its steps without a new checkpoint.
 MOST_LOSSES, MOST_LOSSES_ANYWHERE = 2, 4
 # After so long without a sign of the training process its pages say so, and after so long it is replaced.
 SILENT_SECONDS, HANGS_SECONDS = 3.0, 20.0
@@ -144,8 +144,8 @@ class ExperimentRecord:
         return [create, *changes]
 
     def lose(self, at: int | None = None) -> None:
-        """Its worker died, while at work on this run `at` a step, or on another one (None). If that happens again, and
-        the run gets no further, it is set aside: no other worker shall die at it."""
+        """Its worker died. `at` is the step of this run that it was at work on; None if it was not at work on this run.
+        If that happens again, and the run gets no further, it is set aside: no other worker shall die at it."""
         self.lost_at += [] if at is None else [at]
         report = self.mailbox.report
         self.mailbox.report = replace(report, state=State.LOADING, restarts=report.restarts + 1)

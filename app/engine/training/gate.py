@@ -3,13 +3,14 @@
 The operating system shares the cores among threads, and would be enough if all steps were alike. But a step at the
 limits takes ten seconds of a core, and one of the flow that a page begins with takes three milliseconds. So:
 
-- A run whose last step took less than `SHORT_SECONDS` goes on without asking: it holds up no other. With three runs
-  at the limits beside it, it steps a few times a second; in line with them it would wait for minutes.
+- A run whose last step took less than `SHORT_SECONDS`, as it notes itself (`run.Run._step`), goes on without asking: it
+  holds up no other. With three runs at the limits beside it, it steps a few times a second; in line with them it would
+  wait for minutes.
 - All other work shares as many places as there are cores. It takes a place for one part, about 50 ms, and between two
   parts who has used the least time has the next place. That time is measured, by the processor's clock of each thread,
   and never estimated: what a step costs depends on who else is there.
-- A run that has not stepped yet counts as long. One that comes, or wakes, has at most `MOST_ARREARS_SECONDS` of arrears
-  before the one that had a place last: others do not stand still until it has caught up.
+- A run that has not stepped yet counts as long. One that comes late, or wakes, is taken to have used what those at work
+  have, less `MOST_ARREARS_SECONDS` at most: others do not stand still until it has caught up.
 
 Threads of long runs have a lower priority too (`threads.lower_priority`), because those without a place compete with
 those that go on without asking for the same cores.
@@ -30,7 +31,7 @@ class Ticket:
     def __init__(self) -> None:
         self.is_long = True
         self.worked = 0.0  # seconds of a processor, in all
-        self.used = 0.0  # as `worked`, moved up by the arrears that it may not catch up
+        self.used = 0.0  # as `worked`, and more where it came late
         self.since: float | None = None  # by the clock of its thread, while it works
         self.turn = threading.Event()
 
@@ -44,7 +45,7 @@ class Gate:
         self._lock = threading.Lock()
         self._holders: set[Ticket] = set()
         self._waiting: list[Ticket] = []
-        self._level = 0.0  # what the run had used that had a place last
+        self._level = 0.0  # the most that a run had used when it was given a place
 
     @contextmanager
     def work(self, ticket: Ticket) -> Iterator[None]:

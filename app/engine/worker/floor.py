@@ -19,8 +19,8 @@ from app.engine.worker.memory import resident_bytes
 DROP_SECONDS = 600.0
 # The flow of a page that is gone leaves the memory so long after it was missed. It is built again if it comes back.
 ASIDE_SECONDS = 10.0
-# Of these the newest are remembered here, up to this number, a class of thirty with four arms each, and this memory. The
-# server remembers more of them, and goes on with one when somebody presses Play.
+# Of these the newest are remembered here, up to this number (a class of thirty with four arms each) and this memory.
+# The server remembers more of them, and goes on with one when somebody presses Play.
 MOST_ASIDE, MOST_ASIDE_BYTES = 128, 256 * 2**20
 # Who runs the server is told this often, while pages wait, what would make room.
 ADVICE_SECONDS = 600.0

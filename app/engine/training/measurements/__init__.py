@@ -1,7 +1,11 @@
-"""What is measured of a run while it trains. A file with a record and its function, and one entry, add a measurement.
+"""What is measured of a run while it trains.
 
-How it is asked for, when it is due, and how two reports of it merge follows from the entry (`measurement.py`);
-`views.py` has it made when it is due, between frames and held-out losses, which are part of every run.
+To add a measurement, write a file here and an entry of `MEASUREMENTS`. The file has the record, which is a frozen
+dataclass with the `step` that it is of; a function (job, request, what is wanted, breathe) -> record; and a
+`Measurement`, which says how often it is made and on what it depends. A page then asks for it by its name in
+`ViewRequest.measured`, and finds the record by its type in `ArmReport.found`.
+
+`views.py` says when each is due. Frames and held-out losses are part of every run, and stand there.
 """
 
 from app.engine.training.measurements import (

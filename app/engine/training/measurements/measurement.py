@@ -18,7 +18,7 @@ class Measurement:
 
     It is made if `ViewRequest.measured` has its name, with a value that is true; that value is what is `wanted`. Its
     newest record is `ArmReport.found` by its type. It is begun anew when what is wanted changes, or a field of the
-    request that it `needs`, or, if it is `of_training`, how training gets the log det.
+    request that it `needs`, or, if it is `of_training`, the settings by which training estimates the log det.
 
     While the flow moves, one begins `every_seconds` after the one before. `pictured`: only arms whose pictures are
     wanted are measured. `at_rest` takes the place of `measure` for a flow that stands still, once its frame is done.
