@@ -86,14 +86,23 @@ def warm(engine: RemoteEngine) -> None:
 
 
 def pace(engine: RemoteEngine, count: int, seconds: float) -> dict[str, float]:
-    """Steps a second of all, and milliseconds of a processor for one."""
+    """Steps a second of all; milliseconds of a processor that the process takes for one, with weights, losses and
+    checkpoints; and those that a step itself takes, by the clock of its thread."""
     runs = [Heard(engine, SMALL, seed) for seed in range(count)]
     moving(engine, runs)
     (pid,) = engine.pids()
+    before = [engine.poll(run.id, PAGE).arms[0] for run in runs]
     began, steps, cpu = time.perf_counter(), sum(run.step for run in runs), _cpu(pid)
     watched(engine, runs, seconds)
+    after = [engine.poll(run.id, PAGE).arms[0] for run in runs]
+    trained = [sum(arm.seconds for arm in arms) for arms in (before, after)]
+    counted = [sum(arm.step for arm in arms) for arms in (before, after)]
     steps, cpu = sum(run.step for run in runs) - steps, _cpu(pid) - cpu
-    return {"steps/s": steps / (time.perf_counter() - began), "ms": 1000 * cpu / steps}
+    return {
+        "steps/s": steps / (time.perf_counter() - began),
+        "ms": 1000 * cpu / steps,
+        "ms of a step": 1000 * (trained[1] - trained[0]) / (counted[1] - counted[0]),
+    }
 
 
 def beside(engine: RemoteEngine, seconds: float) -> dict[str, float]:
