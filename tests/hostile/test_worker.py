@@ -25,7 +25,7 @@ ONE = Experiment((ARM,), 0)
 COMPARISON = Experiment(tuple(Arm(FlowConfig(blocks=4, width=w), TrainConfig(), "moons") for w in (8, 16, 32)), 0)
 DIGIT_FLOW = Arm(FlowConfig(blocks=2, width=32, dim=64), TrainConfig(batch=32, log_det=Roulette()), DIGITS)
 VIEW_REQUEST = ViewRequest(grid=16, points=40)
-KILLS = 10
+KILLS = 20
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_another_process_stands_by_with_all_it_needs():
     wait_for(lambda: not Path(f"/proc/{after}").exists(), "its end")
 
 
-def test_ten_kills_lose_nothing_and_leave_short_gaps(engine):
+def test_twenty_kills_lose_nothing_and_leave_short_gaps(engine):
     """With a comparison and digits in training, a process is killed whenever all move again."""
     ids = started(engine, ONE, COMPARISON, Experiment((DIGIT_FLOW,), 0))
     gaps = []
