@@ -7,7 +7,7 @@ for frames after k blocks, null for those at z. {"point": [x, y]}, in the flow's
 density of that point is made of: {"run": ..., "at": `encode_point`} comes whenever it is new, until null is said.
 
 A page that draws by itself says {"run": its id, "weights": true}. It is sent binary messages in the place of pictures,
-one of each arm (`app.engine.weights`), the newest where it reads too slowly, or pictures where the flow has no
+one of each arm (`app.engine.training.weights`), the newest where it reads too slowly, or pictures where the flow has no
 description. {"plain": true} asks for pictures after all, because the browser is too slow. A page that nobody sees says
 {"hidden": true}, at first or later, and is sent nothing until {"hidden": false}; then it is sent the newest.
 
@@ -29,9 +29,9 @@ from app import engine, web
 from app.components.live.encode import encode_frame, encode_point
 from app.components.live.wishes import FIELDS, OF_READER, asked_bool
 from app.engine.commands import Wish
-from app.engine.measurements.point import AtPoint
 from app.engine.reports import Frame, HandedOut, Report
-from app.engine.weights import addressed
+from app.engine.training.measurements.point import AtPoint
+from app.engine.training.weights import addressed
 
 HELLO_SECONDS = 10.0
 ATTEND_SECONDS = 1.0

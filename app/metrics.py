@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.masses import Masses
 from resflow_core.data import Dataset
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.measure import Mass

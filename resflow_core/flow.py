@@ -3,7 +3,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -29,23 +29,18 @@ class NormalizingFlow(Chain):
     `forward`, `inverse`, `forward_and_log_det` and `forward_and_log_dets` are those of a `Chain`.
     """
 
-    def initialize(self, x: Tensor) -> None:
-        """Initialise each ActNorm on these points, (batch, dim), as they arrive there.
+    @torch.no_grad()
+    def initialize(self, x: Tensor, breathe: Callable[[], None] = lambda: None) -> None:
+        """Initialise each ActNorm on these points, (batch, dim), as they arrive there; `breathe` after each part.
 
         Raises ValueError as `ActNorm.initialize`, and for points that are not finite.
         """
-        for _ in self.initializing(x):
-            pass
-
-    @torch.no_grad()
-    def initializing(self, x: Tensor) -> Iterator[None]:
-        """As `initialize`, one part after the other: yields after each."""
         check_finite(self._checked(x))
         for part in self.parts:
             if isinstance(part, ActNorm):
                 part.initialize(x)
             x = part(x)
-            yield
+            breathe()
 
     def log_prob(self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None) -> Tensor:
         """log p(x) in nats, (batch,), or its estimate if `log_det` is an estimator.

@@ -6,7 +6,7 @@
 dimensions than x, so lambda < 1 gives more weight to the classes. lambda = 0 leaves only the classifier.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Protocol, cast
@@ -105,13 +105,9 @@ class Hybrid(nn.Module):
         class_nll = nn.functional.nll_loss(log_classes, y)
         return class_nll + weight * nll if weight else class_nll, nll
 
-    def initialize(self, x: Tensor) -> None:
+    def initialize(self, x: Tensor, breathe: Callable[[], None] = lambda: None) -> None:
         """As `NormalizingFlow.initialize`."""
-        self.flow.initialize(x)
-
-    def initializing(self, x: Tensor) -> Iterator[None]:
-        """As `NormalizingFlow.initializing`."""
-        return self.flow.initializing(x)
+        self.flow.initialize(x, breathe)
 
 
 @torch.no_grad()

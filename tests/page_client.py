@@ -17,7 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.engine.weights import decode
+from app.engine.training.weights import decode
 from tests.shown_page import ShownPage, Unexpected
 
 ANSWER_SECONDS = 60.0

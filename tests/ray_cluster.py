@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from app.engine import cluster
+from app.engine.cluster import connection as cluster
 
 
 @contextmanager

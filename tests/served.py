@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parents[1]
-WORKS = "resflow-trains"  # `app.engine.worker.WORKS`, which would import torch
+WORKS = "resflow-trains"  # `app.engine.worker.__main__.WORKS`, which would import torch
 DEADLINE_SECONDS = 180  # that a state may take to come on a busy machine
 
 

@@ -17,7 +17,7 @@ from streamlit.proto.NumberInput_pb2 import NumberInput
 from streamlit.proto.Slider_pb2 import Slider
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from app.engine.weights import decode
+from app.engine.training.weights import decode
 
 Path = tuple[int, ...]
 STEP = re.compile(r"step \*\*([\d,]+)\*\*")

@@ -21,7 +21,7 @@ ROOMS = [
     "takeaway", "lessons", "classroom", "session", "ui", "features", "screens", "page", "main",
 ]  # fmt: skip
 # Programs, which begin at the top wherever they stand.
-PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker.py"}
+PROGRAMS = {"app/__main__.py", "app/evidence/__main__.py", "app/lessons/__main__.py", "app/engine/worker/__main__.py"}
 # Place -> top-level packages that nothing in it may import, directly or inside a function.
 FORBIDDEN = {
     "resflow_core": {"streamlit", "app", "pandas", *PLOTTING},
@@ -44,6 +44,7 @@ PAPER = [
 ]  # fmt: skip
 # The packages beside them, which import the paper's files and the packages that stand before them.
 PACKAGES = [
+    "breathe",
     "extras",
     "norms",
     "fast",

@@ -1,4 +1,13 @@
-"""Who runs training. Screens know the `Engine` interface and call `engine.get_engine()`, which tests may replace."""
+"""Who runs training. Screens know the `Engine` interface and call `engine.get_engine()`, which tests may replace.
+
+- `training/`: the thread of a run (`run.py`); which run computes next (`gate.py`); what is measured (`measurements/`).
+- `worker/`: the process in which the threads are (`__main__.py`), and which runs may come in at all (`floor.py`).
+- `remote.py`: the server's end. It sends commands and hears reports. When a worker died or hangs, it begins another,
+  in which each run goes on from its last checkpoint; a run at which workers die again and again is set aside.
+- `comparison.py`: several runs in step. `cluster/`: workers on other machines. `records/`: what is remembered of runs.
+
+`docs/engine.md` says how they work together.
+"""
 
 import os
 import threading
@@ -7,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Experiment
+from app.engine.records.watchers import Heard
 from app.engine.reports import Report
-from app.engine.watchers import Heard
 
 if TYPE_CHECKING:
     from resflow_core.training.trainer import TrainConfig
@@ -22,16 +31,16 @@ class Engine(Protocol):
     A command about an experiment that is not known (any more) does nothing; its poll says `State.EXPIRED`.
     """
 
-    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
+    def create(self, experiment: Experiment, step: int = 0, fingerprints: tuple[str, ...] = ()) -> str:
         """Start an experiment, paused at the step that `stored` says, and return its id."""
         ...
 
-    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
+    def stored(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> int:
         """The largest step up to `step` from which it could go on, 0 if it must begin; only with what was computed by
-        `made_by` (`ArmReport.fingerprint`, of each arm), if that is given."""
+        `fingerprints` (`ArmReport.fingerprint`, of each arm), if that is given."""
         ...
 
-    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
+    def checkpoints(self, experiment: Experiment, step: int, fingerprints: tuple[str, ...] = ()) -> tuple[int, ...]:
         """All steps up to `step`, ascending, from which it could go on, beside the beginning; as in `stored`."""
         ...
 
@@ -109,17 +118,17 @@ def get_engine() -> Engine:
     global _engine
     with _lock:
         if _engine is None:
-            from app.engine import housekeeping
+            from app.engine.worker import housekeeping
 
             workers, address = os.environ.get(WORKERS_VARIABLE, ""), os.environ.get(CLUSTER_VARIABLE, "")
             if address:
-                from app.engine.cluster import connect
+                from app.engine.cluster.connection import connect
 
                 housekeeping.start()
                 _engine = connect(address, workers)
             else:
-                from app.engine.process import Spare
                 from app.engine.remote import RemoteEngine
+                from app.engine.worker.process import Spare
 
                 count = worker_count(workers or "1")
                 housekeeping.start()

@@ -22,13 +22,13 @@ class ViewRequest:
     frames: bool = True
     # The weights that a browser draws from; of arms that have none (`Job.has_weights`) frames in their place.
     weights: bool = False
-    pictured: tuple[int, ...] | None = None  # arms of which frames, weights, derivatives are wanted; None: of all
+    pictured: tuple[int, ...] | None = None  # arms whose pictures are wanted; None: of all
     ways: bool = True  # with frames comes a stage of the way of points and grid through the flow
     samples: bool = True  # and samples
     frame_seconds: float = 1 / 8  # between two of them, or between weights, at least, while the flow moves
     edited: Edited | None = None  # in all that is looked at; training is not
     depth: int | None = None  # residual blocks after which points and grid are drawn, 0: at x; None: at z
-    # What else is to be measured: of entries of `app.engine.measurements.MEASUREMENTS`, what is wanted of them.
+    # What else is to be measured: of entries of `training.measurements.MEASUREMENTS`, what is wanted of them.
     measured: Mapping[str, Any] = field(default_factory=dict)
 
 

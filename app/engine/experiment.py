@@ -5,7 +5,7 @@ Unpickling skips `__post_init__`, so whoever builds a flow from a received confi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,10 +44,18 @@ class Experiment:
     arms: tuple[Arm, ...]
     seed: int
     device: str = "auto"  # a key of `resflow_core.training.device.DEVICES`
-    # Of a part of a comparison, whose other arms train elsewhere: all arms, and which of them these are.
+    # Of an arm of a comparison, which is a run of its own (`parts_of`): all arms, without weights; and its index there.
     whole: tuple[Arm, ...] = ()
     numbers: tuple[int, ...] = ()
 
     def __post_init__(self):
         if not self.arms:
             raise ValueError("arms = (): an experiment needs at least one arm.")
+
+
+def parts_of(experiment: Experiment) -> tuple[Experiment, ...]:
+    """Each arm as an experiment that knows of the others; itself, if it has only one."""
+    if len(experiment.arms) == 1:
+        return (experiment,)
+    whole = tuple(replace(arm, weights=None) for arm in experiment.arms)  # which would be sent with each arm
+    return tuple(replace(experiment, arms=(arm,), whole=whole, numbers=(k,)) for k, arm in enumerate(experiment.arms))

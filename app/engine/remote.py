@@ -1,29 +1,29 @@
-"""The engine that trains in worker processes. A poll never waits for one: it returns the newest that is known."""
+"""The engine that trains in worker processes, of this machine or a cluster: what it tells them, hears of them, and does
+when one dies or hangs. A poll never waits for one: it returns the newest that is known."""
 
 import atexit
 import itertools
 import logging
 import threading
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol
 
 from app.engine.buttons import Buttons
 from app.engine.clocks import Pulse
-from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step, ViewRequest, Wish
-from app.engine.divided import Divided, Where
-from app.engine.division import Numbers, division, part_of
-from app.engine.dropped import Dropped
-from app.engine.experiment import Experiment
-from app.engine.experiment_record import HANGS_SECONDS, ExperimentRecord, Kept
-from app.engine.flight_recorder import Entry
-from app.engine.latest_report import LatestReport
-from app.engine.process import WorkerProcess
-from app.engine.reports import UNKNOWN, Checkpoint, Exported, HandedOut, Report, State
-from app.engine.stored import Stored
-from app.engine.watchers import Heard, Watchers
+from app.engine.commands import Attend, Beat, Close, Command, Export, Look, Play, Poll, Reset, Step
+from app.engine.comparison import places
+from app.engine.experiment import Arm, Experiment
+from app.engine.records.dropped import Dropped
+from app.engine.records.experiment_record import HANGS_SECONDS, NOWHERE, ExperimentRecord, Restart, Where
+from app.engine.records.flight_recorder import Entry
+from app.engine.records.heartbeats import Heartbeats
+from app.engine.records.latest_report import LatestReport
+from app.engine.records.stored import Stored
+from app.engine.records.watchers import Heard, Watchers
+from app.engine.reports import Checkpoint, Exported, HandedOut, Report, State
+from app.engine.worker.process import WorkerProcess
 
 # Between the end of a process and the next one. It grows only while processes end before they did anything.
 FIRST_DELAY_SECONDS = 0.05
@@ -53,8 +53,8 @@ class Worker(Protocol):
         """What it says next, reports and the like, as soon as there is something. Raises EOFError once it has ended."""
         ...
 
-    def last(self) -> Entry:
-        """Its newest piece of work that is known here."""
+    def entries(self) -> list[Entry]:
+        """What its runs do, as far as is known here."""
         ...
 
     def kill(self) -> None: ...
@@ -63,14 +63,13 @@ class Worker(Protocol):
         """Let it end by itself, once it was told all."""
         ...
 
-    def bury(self) -> Entry:
-        """Let go of all that belongs to it, which has ended or is ended by that, and return its last piece of work."""
+    def bury(self) -> list[Entry]:
+        """Let go of all that belongs to it, which has ended or is ended by that, and return what its runs did last."""
         ...
 
 
 class RemoteEngine(Buttons):
-    """The interface is `Engine`'s. Each experiment lives in the worker that had the least to do when it was created;
-    the arms of a comparison are divided over all.
+    """The interface is `Engine`'s. Each run lives in the worker that had the least to do when it was created.
 
     `keep` is told of each run what would restart it, whenever that is news; None once it is over."""
 
@@ -78,88 +77,38 @@ class RemoteEngine(Buttons):
         self,
         workers: int = 1,
         start: Callable[[], Worker] = WorkerProcess,
-        keep: Callable[[str, Kept | None], None] = lambda id, kept: None,
+        keep: Callable[[str, Restart | None], None] = lambda id, restart: None,
     ):
         super().__init__()
-        self._divided: dict[str, Divided] = {}
         self._links: list[WorkerClient] = []
         self._pulse = Pulse(lambda: [link.each_second() for link in self._links])
-        self._new_link = lambda: WorkerClient(self._pulse, self._stored, start, keep)
-        self._links += [self._new_link() for _ in range(workers)]
+        self._links += [WorkerClient(self._pulse, self._stored, start, keep) for _ in range(workers)]
         atexit.register(self.close_all)
-
-    def create(self, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> str:
-        if len(parts := self._division(experiment)) == 1:
-            return super().create(experiment, step, made_by)
-        id, step = uuid.uuid4().hex, self.stored(experiment, step, made_by)
-        links = dict(zip(parts, sorted(self._links, key=lambda link: link.load), strict=False))
-        self._divided[id] = Divided(id, links, step)
-        for numbers, link in links.items():
-            part = part_of(experiment, numbers)
-            link.create(id, part, self._found(id, part, step, _of(made_by, numbers)))
-        return id
-
-    def stored(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> int:
-        return max(self.checkpoints(experiment, step, made_by), default=0)
-
-    def checkpoints(self, experiment: Experiment, step: int, made_by: tuple[str, ...] = ()) -> tuple[int, ...]:
-        """Of a comparison that is divided: each step at which one part was saved, and the others before it."""
-        steps = [
-            self._stored.steps(part_of(experiment, numbers), step, _of(made_by, numbers))
-            for numbers in self._division(experiment)
-        ]
-        if not all(steps):
-            return ()
-        return tuple(sorted(step for step in set().union(*steps) if step >= max(map(min, steps))))
-
-    def preserve(self, id: str) -> int:
-        if not (divided := self._divided.get(id)):
-            return super().preserve(id)
-        newest = divided.newest()
-        steps = [checkpoint.step for checkpoint in newest if checkpoint and self._stored.put(checkpoint)]
-        return max(steps) if len(steps) == len(newest) else 0
-
-    def poll(self, id: str, request: ViewRequest) -> Report:
-        link = self._link(id)
-        report = link.poll(Poll(id, request)) if link else None
-        return report or Report(id, State.EXPIRED, message=UNKNOWN)
-
-    def attend(self, id: str) -> None:
-        if link := self._link(id):
-            link.attend(id)
-
-    def look(self, id: str, wish: Wish) -> None:
-        if link := self._link(id):
-            link.look(Look(id, wish))
-
-    def watch(self, id: str, heard: Heard) -> Callable[[], None]:
-        link = self._link(id)
-        return link.watch(id, heard) if link else lambda: None
-
-    def export(self, id: str, arm_index: int) -> bytes | None:
-        link = self._link(id)
-        return link.export(id, arm_index) if link else None
 
     def pids(self) -> list[int]:
         """The process ids of the workers that run now."""
         return [pid for link in self._links if (pid := link.pid)]
 
-    def restore(self, runs: Mapping[str, Kept]) -> None:
+    def restore(self, runs: Mapping[str, Restart]) -> None:
         """Have these runs of another server, by the names that `keep` was told."""
-        parts: dict[str, dict[Numbers, Kept]] = {}
-        for name, kept in runs.items():
-            if kept.checkpoint:
-                self._stored.put(kept.checkpoint)
-            parts.setdefault(name.partition(".")[0], {})[kept.experiment.numbers] = kept
-        for id, of_run in parts.items():
-            while len(self._links) < len(of_run):
-                self._links.append(self._new_link())
-            links = dict(zip(of_run, sorted(self._links, key=lambda link: link.load), strict=False))
-            if any(of_run):
-                goal = max(kept.checkpoint.step if kept.checkpoint else 0 for kept in of_run.values())
-                self._divided[id] = Divided(id, links, goal)
-            for numbers, link in links.items():
-                link.restore(id, of_run[numbers])
+        experiments: dict[str, dict[int, Restart]] = {}
+        for name, restart in runs.items():
+            if restart.checkpoint:
+                self._stored.put(restart.checkpoint)
+            id, _, index = name.partition(".")
+            experiments.setdefault(id, {})[int(index or 0)] = restart
+        for id, found in experiments.items():
+            arms = [found[k] for k in sorted(found)]
+            if any(
+                len(restart.experiment.arms) > 1 or max(1, len(restart.experiment.whole)) != len(arms)
+                for restart in arms
+            ):
+                log.warning("The record of run %s is not whole; the run is lost", id)
+                continue
+            goal = max(restart.checkpoint.step if restart.checkpoint else 0 for restart in arms)
+            links = self._links_for([restart.experiment.arms[0] for restart in arms])
+            for name, link, restart in zip(self._names(id, links, goal), links, arms, strict=True):
+                link.restore(name, restart)
 
     def close_all(self) -> None:
         """End the workers."""
@@ -168,38 +117,17 @@ class RemoteEngine(Buttons):
         for link in self._links:
             link.close()
 
-    def _begin(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
-        self._least_loaded().create(id, experiment, checkpoint)
+    def _links_for(self, arms: Sequence[Arm]) -> "list[WorkerClient]":
+        return [self._links[k] for k in places(arms, [link.load for link in self._links])]
 
-    def _least_loaded(self) -> "WorkerClient":
-        return min(self._links, key=lambda link: link.load)
-
-    def _newest(self, id: str) -> Checkpoint | None:
-        link = next((link for link in self._links if id in link), None)
-        return link.newest(id) if link else None
-
-    def _division(self, experiment: Experiment) -> tuple[Numbers, ...]:
-        return division(experiment, len(self._links))
-
-    def _link(self, id: str) -> "WorkerClient | Divided | None":
-        return self._divided.get(id) or next((link for link in self._links if id in link), None)
-
-    def _send(self, command: Command) -> None:
-        if link := self._link(command.id):
-            link.send(command)
-        if isinstance(command, Close) and (divided := self._divided.pop(command.id, None)):
-            divided.close()
-
-
-def _of(made_by: tuple[str, ...], numbers: Numbers) -> tuple[str, ...]:
-    """What computed these arms, of what computed all."""
-    return tuple(made_by[number] for number in numbers) if made_by else ()
+    def _home(self, id: str) -> "WorkerClient | None":
+        return next((link for link in self._links if id in link), None)
 
 
 class WorkerClient:
-    """One worker process at a time, and the memos from which the next one continues.
+    """One worker process at a time, and the records from which the next one continues.
 
-    A thread reads reports and restarts the worker. While no worker runs, commands change the memos only; the next
+    A thread reads reports and restarts the worker. While no worker runs, commands change the records only; the next
     worker learns everything from those. `each_second`, called so by the pulse, passes on the time and ends a worker
     that hangs.
     """
@@ -209,17 +137,18 @@ class WorkerClient:
         pulse: Pulse,
         stored: Stored,
         start: Callable[[], Worker],
-        keep: Callable[[str, Kept | None], None],
+        keep: Callable[[str, Restart | None], None],
     ) -> None:
         self._pulse, self._stored, self._start, self._keep = pulse, stored, start, keep
-        self._memos: dict[str, ExperimentRecord] = {}
+        self._records: dict[str, ExperimentRecord] = {}
         self._dropped = Dropped()
         self._watchers = Watchers()
         self._exports: dict[int, Future[bytes | None]] = {}  # by their tickets, while somebody waits for them
         self._tickets = itertools.count()
-        self._lock = threading.Lock()  # guards the memos, and that the worker is told the same in the same order
+        self._lock = threading.Lock()  # guards the records, and that the worker is told the same in the same order
         self._worker: Worker | None = None  # while one runs
-        self._signs, self._sign_at = 0, pulse()  # pieces of work of the present worker, and when there was a new one
+        self._heartbeats = Heartbeats(pulse())  # of the present worker
+        self._hung: frozenset[str] = frozenset()  # runs that it was ended for
         self._closing = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="training", daemon=True)
         self._supervisor.start()
@@ -231,76 +160,66 @@ class WorkerClient:
         return worker.pid if worker else None
 
     @property
-    def held(self) -> int:
-        """The number of its experiments."""
-        return len(self._memos)
-
-    @property
     def load(self) -> tuple[int, int]:
         """The number of flows that train in it, and that of its experiments."""
         with self._lock:
-            moving = (len(memo.experiment.arms) for memo in self._memos.values() if memo.moves)
-            return sum(moving), self.held
+            moving = (len(record.experiment.arms) for record in self._records.values() if record.moves)
+            return sum(moving), len(self._records)
 
     def __contains__(self, id: str) -> bool:
-        return id in self._memos or id in self._dropped
+        return id in self._records or id in self._dropped
 
     def create(self, id: str, experiment: Experiment, checkpoint: Checkpoint | None) -> None:
         with self._lock:
-            memo = self._memos[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
-            self._put(*memo.start())
-            self._keep(memo.name, memo.kept())
+            record = self._records[id] = ExperimentRecord(experiment, LatestReport(id), checkpoint, clock=self._pulse)
+            self._put(*record.start())
+            self._keep(id, record.restart())
 
-    def restore(self, id: str, kept: Kept) -> None:
+    def restore(self, id: str, restart: Restart) -> None:
         with self._lock:
-            memo = ExperimentRecord.again(id, kept, self._pulse)
-            if kept.dropped:
-                memo.drop("The server was restarted.")
-                self._dropped.put(id, memo)
+            record = ExperimentRecord.again(id, restart, self._pulse)
+            if restart.dropped:
+                record.drop("The server was restarted.")
+                self._dropped.put(id, record)
             else:
-                self._memos[id] = memo
-                self._put(*memo.start())
+                self._records[id] = record
+                self._put(*record.start())
 
     def newest(self, id: str) -> Checkpoint | None:
         """The newest checkpoint of a run."""
         with self._lock:
-            memo = self._memos.get(id) or self._dropped.get(id)
-            return memo.checkpoint if memo else None
+            record = self._records.get(id) or self._dropped.get(id)
+            return record.checkpoint if record else None
 
     def watch(self, id: str, heard: Heard) -> Callable[[], None]:
         return self._watchers.add(id, heard)
 
-    def where(self, id: str) -> "Where":
-        """How far a run is, and what it is to do, as far as is known here."""
+    def where(self, id: str) -> Where:
         with self._lock:
-            if memo := self._memos.get(id) or self._dropped.get(id):
-                report, step = memo.mailbox.report, max(memo.step, memo.saved_step if id in self._dropped else 0)
-                seconds = sum(arm.seconds / arm.step for arm in report.arms if arm.step)
-                return Where(report.state, step, memo.goal or step, report.handled >= memo.sent, seconds)
-            return Where(State.EXPIRED, 0, 0, True, 0.0)
+            record = self._records.get(id) or self._dropped.get(id)
+            return record.where if record else NOWHERE
 
     def send(self, command: Command) -> None:
         with self._lock:
             if isinstance(command, Close):
-                memo = self._dropped.pop(command.id) or self._memos.pop(command.id, None)
-                if memo:
-                    self._keep(memo.name, None)
-            elif memo := self._taken_up(command):
-                memo.note(command)
-                self._keep(memo.name, memo.kept())
+                record = self._dropped.pop(command.id) or self._records.pop(command.id, None)
+                if record:
+                    self._keep(command.id, None)
+            elif record := self._taken_up(command):
+                record.note(command)
+                self._keep(command.id, record.restart())
             self._put(command)
 
     def poll(self, poll: Poll) -> Report | None:
         with self._lock:
             self._put(poll)
-            memo = self._memos.get(poll.id) or self._dropped.get(poll.id)
-            silence = self._pulse() - self._sign_at if self._signs else 0.0
-            return memo.answer(silence) if memo else None
+            record = self._records.get(poll.id) or self._dropped.get(poll.id)
+            return record.answer(self._heartbeats.silence(poll.id, self._pulse())) if record else None
 
     def attend(self, id: str) -> None:
         with self._lock:
-            if memo := self._memos.get(id):
-                memo.seen = self._pulse()
+            if record := self._records.get(id):
+                record.seen = self._pulse()
                 self._put(Attend(id))
 
     def look(self, look: Look) -> None:
@@ -313,13 +232,12 @@ class WorkerClient:
             if not self._worker:
                 return
             self._put(Beat(1.0))
-            if (signs := self._worker.last().number) != self._signs:
-                self._signs, self._sign_at = signs, self._pulse()
-            silence = self._pulse() - self._sign_at
-            if silence > (HANGS_SECONDS if signs else STARTS_SECONDS):
-                log.warning("The training process gave no sign for %.0f s; it is ended", silence)
+            self._heartbeats.hear(self._worker.entries(), now := self._pulse())
+            silent = self._heartbeats.longer_than(HANGS_SECONDS, STARTS_SECONDS, now)
+            if silent and not self._hung:
+                log.warning("Runs %s gave no sign for %.0f s; their process is ended", sorted(silent), HANGS_SECONDS)
+                self._hung = silent
                 self._worker.kill()
-                self._sign_at = self._pulse()
 
     def export(self, id: str, arm_index: int) -> bytes | None:
         """Waits without the lock, so that polls do not."""
@@ -349,14 +267,14 @@ class WorkerClient:
         self._supervisor.join(GRACE_SECONDS)
 
     def _taken_up(self, command: Command) -> ExperimentRecord | None:
-        """The memo that a command is about; one that was dropped or set aside goes on where it is to do something."""
-        memo = self._memos.get(command.id)
+        """The record that a command is about; one that was dropped or set aside goes on where it is to do something."""
+        record = self._records.get(command.id)
         if isinstance(command, Play | Step | Reset):
             if dropped := self._dropped.pop(command.id):
-                memo = self._memos[command.id] = dropped
-            if memo and (dropped or memo.set_aside):
-                self._put(*memo.take_up())
-        return memo
+                record = self._records[command.id] = dropped
+            if record and (dropped or record.set_aside):
+                self._put(*record.take_up())
+        return record
 
     def _put(self, *commands: Command | Beat) -> None:
         if self._worker:
@@ -372,7 +290,7 @@ class WorkerClient:
                 log.exception("The training process could not be run")
             if self._closing.is_set():
                 return
-            delay = FIRST_DELAY_SECONDS if self._signs else min(2 * delay, LONGEST_DELAY_SECONDS)
+            delay = FIRST_DELAY_SECONDS if self._heartbeats else min(2 * delay, LONGEST_DELAY_SECONDS)
             log.warning("The training process ended; it is started again in %.1f s", delay)
             self._closing.wait(delay)
 
@@ -381,10 +299,10 @@ class WorkerClient:
         worker = self._start()
         with self._lock:
             self._worker = worker
-            self._signs, self._sign_at = 0, self._pulse()
-            for memo in self._memos.values():
-                if not memo.set_aside:
-                    self._put(*memo.start())
+            self._heartbeats, self._hung = Heartbeats(self._pulse()), frozenset()
+            for record in self._records.values():
+                if not record.set_aside:
+                    self._put(*record.start())
             if self._closing.is_set():
                 worker.end()
         try:
@@ -394,13 +312,14 @@ class WorkerClient:
         except EOFError:
             pass
         finally:
-            last = worker.bury()
+            entries = worker.bury()
             with self._lock:
                 self._worker = None
-                self._signs = last.number
-                for id, memo in self._memos.items():
-                    if not memo.set_aside:
-                        memo.lose(last.step if id == last.run else None)
+                self._heartbeats.hear(entries, self._pulse())
+                at = {one.run: one.step for one in entries if one.works and (not self._hung or one.run in self._hung)}
+                for id, record in self._records.items():
+                    if not record.set_aside:
+                        record.lose(at.get(id))
                 for answer in self._exports.values():
                     answer.set_result(None)
                 self._exports.clear()
@@ -414,18 +333,18 @@ class WorkerClient:
                 if answer := self._exports.pop(message.ticket, None):
                     answer.set_result(message.data)
             elif isinstance(message, Report) and message.state is State.EXPIRED:
-                if memo := self._memos.pop(message.id, None):
-                    memo.drop(message.message)
-                    self._dropped.put(message.id, memo)
-                    self._keep(memo.name, memo.kept(dropped=True))
-            elif memo := self._memos.get(message.id):
+                if record := self._records.pop(message.id, None):
+                    record.drop(message.message)
+                    self._dropped.put(message.id, record)
+                    self._keep(message.id, record.restart(dropped=True))
+            elif record := self._records.get(message.id):
                 if isinstance(message, HandedOut):
-                    memo.mailbox.hand(message)
+                    record.mailbox.hand(message)
                 else:
-                    memo.receive(message)
+                    record.receive(message)
                 if isinstance(message, Report | HandedOut):
-                    message = replace(message, rewinds=memo.mailbox.report.rewinds)
+                    message = replace(message, rewinds=record.mailbox.report.rewinds)
                 elif not passes:
-                    self._keep(memo.name, memo.kept())
+                    self._keep(message.id, record.restart())
         if isinstance(message, Report | HandedOut):
             self._watchers.tell(message)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from app.engine.origin import Origin
-    from app.engine.results import ImageFrame
-    from app.engine.schedule import Schedule
-    from app.engine.step_picture import StepPicture
+    from app.engine.records.origin import Origin
+    from app.engine.records.train_schedule import TrainSchedule
+    from app.engine.training.job_records import ImageFrame
+    from app.engine.training.step_picture import StepPicture
     from resflow_core.measure import BlockTable, Classification
     from resflow_core.training.trainer import TrainConfig
 
@@ -33,7 +33,7 @@ class State(StrEnum):
     STEPPING = "stepping"  # advances by the number of steps asked for, then pauses
     DIVERGED = "diverged"  # stopped at its last good state; Play tries on
     FAILED = "failed"  # could not be built or run; Reset builds it anew
-    SET_ASIDE = "set aside"  # the training process died twice at it; Play tries on
+    SET_ASIDE = "set aside"  # the training process died at it again and again; Play tries on
     EXPIRED = "expired"  # dropped, or never known; see Report.resumes_at
 
 
@@ -107,7 +107,7 @@ class ArmReport:
     changes: tuple[tuple[int, TrainConfig], ...] = ()  # so far: the steps that were done when each took over
 
     def found(self, record: type[Record]) -> Record | None:
-        """The newest such record (`app.engine.measurements`); None until there is one."""
+        """The newest such record (`app.engine.training.measurements`); None until there is one."""
         return self.measured.get(record)
 
 
@@ -122,7 +122,7 @@ class Report:
     queue_place: int = 0  # 1: the next to be admitted; 0: not queued
     device: str = ""
     device_reason: str = ""  # why that device, as words that follow its name
-    frame_share: float = 0.0  # of the process's time that training waited for pictures lately
+    frame_share: float = 0.0  # of the run's time that training waited for pictures lately
     steps_left: int = 0
     step_seconds: float = 0.0  # CPU time of a piece of a step of the dearest arm, measured or estimated
     resumes_at: int | None = None  # where Play goes on with a run that was dropped; None: nothing of it is left
@@ -187,10 +187,10 @@ class Checkpoint:
     id: str
     step: int
     data: bytes
-    schedules: tuple[Schedule, ...]  # of all arms, with the changes made while it ran
+    schedules: tuple[TrainSchedule, ...]  # of all arms, with the changes made while it ran
     handled: int  # as in the `Report`
     origin: Origin | None = None  # where it began, if that can be compared
-    made_by: tuple[str, ...] = ()  # what computed each arm (`ArmReport.fingerprint`)
+    fingerprints: tuple[str, ...] = ()  # what computed each arm (`ArmReport.fingerprint`)
     is_passing: bool = False  # whether it is only for a process that ends before the next one: nobody goes back to it
 
 

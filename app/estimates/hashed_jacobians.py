@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import torch
 
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from resflow_core.estimators.moments import spectral_radius
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.engine.backends import NUMBA, TORCH, Backends
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.reports import ArmReport, LossCurves, State
+from app.engine.training.backends import NUMBA, TORCH, Backends
 from resflow_core.training import compilation
 
 DEVICE = "cpu"

@@ -23,7 +23,7 @@ def each(work: Callable[..., Any], calls: Sequence[tuple[Any, ...]], workers: in
 
 
 def _on_cluster(work: Callable[..., Any], calls: Sequence[tuple[Any, ...]], address: str) -> Iterator[Any]:
-    from app.engine.cluster import join
+    from app.engine.cluster.connection import join
 
     ray = join(address)
     try:

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,7 +18,6 @@ from resflow_core.api import flow_file
 from resflow_core.data.digits import DIGITS, DIM
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Roulette
-from resflow_core.measure import Estimate
 from resflow_core.settings import told
 from resflow_core.training.trainer import TrainConfig, Trainer
 
@@ -55,7 +53,7 @@ def build(steps: int = STEPS, every: int = EVERY, flow: FlowConfig = FLOW, train
     trainer, seconds, curve = Trainer(flow, train, DIGITS, SEED, exact_losses=False), 0.0, []
     for step in range(steps + 1):
         if step in (10, 20, steps) or step % every == 0:
-            bits = last(measure.held_out_bits(trainer.evaluated, DIGITS))
+            bits = measure.held_out_bits(trainer.evaluated, DIGITS)
             curve.append((step, round(seconds, 3), round(bits.value, 5), round(bits.standard_error, 5)))
             print(f"step {step:,}: {bits.value:.4f} ± {bits.standard_error:.4f} bits per dimension, {seconds:.0f} s")
         if step < steps:
@@ -65,12 +63,6 @@ def build(steps: int = STEPS, every: int = EVERY, flow: FlowConfig = FLOW, train
     return flow_file.to_bytes(
         trainer.evaluated, {"steps": steps, "seconds": round(seconds, 1), "seed": SEED, "curve": curve}
     )
-
-
-def last(pieces: Any) -> Estimate:
-    """The result of a measurement in pieces."""
-    *_, found = pieces
-    return found
 
 
 def read(data: bytes) -> Stored:

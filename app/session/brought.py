@@ -6,6 +6,7 @@ from app import engine
 from app.engine.reports import Report, State
 from app.session.address import step
 from app.session.page import current
+from resflow_core.training.step_work import USUAL_SECONDS, step_work
 
 STEPS_BY_ITSELF, SECONDS_BY_ITSELF = 2_000, 20.0
 """The run is brought there at once where it is no further off, by either; else somebody is asked."""
@@ -52,5 +53,7 @@ def bring_along(report: Report) -> None:
 
 
 def _seconds_left() -> float:
+    """By the last step's time; before the first, by what one takes on a usual machine."""
     page = current()
-    return max(0, page.wanted - step()) * page.report.step_seconds
+    seconds = page.report.step_seconds or USUAL_SECONDS * step_work(page.setup.flow, page.setup.train).total
+    return max(0, page.wanted - step()) * seconds

@@ -1,6 +1,6 @@
 """The throws of the estimator's bench, what a class has thrown with coins, and the Jacobians that it looks at."""
 
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.sample import Sample, thrown_settings
 from app.session.benches import bench
 from app.session.page import current

@@ -57,7 +57,7 @@ def undo() -> None:
     if not then.goes_on:
         start(setup)
         return
-    at = start(setup, then.steps, then.made_by)
+    at = start(setup, then.steps, then.fingerprints)
     page.continues = Continues(then.timeline, at)
     if at == then.steps:
         page.link = replace(page.link, setup=replace(setup, changes=then.planned))
@@ -87,7 +87,7 @@ def _stored(steps: int) -> Past | None:
     page = current()
     if not steps or engine.get_engine().preserve(page.run) != steps:
         return None
-    made_by = tuple(arm.fingerprint for arm in page.report.arms)
+    fingerprints = tuple(arm.fingerprint for arm in page.report.arms)
     planned = page.link.setup.changes
     return Past(
         shareable(),
@@ -96,7 +96,7 @@ def _stored(steps: int) -> Past | None:
         page.link.csv,
         goes_on=True,
         planned=planned,
-        made_by=made_by,
+        fingerprints=fingerprints,
         timeline=page.report.timeline,
     )
 

@@ -44,7 +44,7 @@ def checkpoints() -> tuple[int, ...]:
     report = current().report
     if not report.arms:
         return (0,)
-    return (0, *engine.get_engine().checkpoints(shareable().experiment(), report.arms[0].step, _made_by(report)))
+    return (0, *engine.get_engine().checkpoints(shareable().experiment(), report.arms[0].step, _fingerprints(report)))
 
 
 def _as_it_was(step: int) -> Setup:
@@ -65,11 +65,11 @@ def branch(at: Moment, steps: int = 0) -> None:
     """
     page = current()
     remember()
-    timeline, began, made_by = page.report.timeline, _as_it_was(at.step), _made_by(page.report)
+    timeline, began, fingerprints = page.report.timeline, _as_it_was(at.step), _fingerprints(page.report)
     if (change := _untried(page.report)) is not None:
         began = changed(began, at.step, change)
     page.plays = False
-    since = start(began, at.step, made_by)
+    since = start(began, at.step, fingerprints)
     page.wanted, page.brings, page.notice = 0, False, ""
     page.continues = Continues(timeline, since)
     if steps:
@@ -90,5 +90,5 @@ def continues() -> Continues | None:
     return current().continues
 
 
-def _made_by(report: Report) -> tuple[str, ...]:
+def _fingerprints(report: Report) -> tuple[str, ...]:
     return tuple(arm.fingerprint for arm in report.arms)

@@ -11,8 +11,8 @@ from app.clockwork import Clock
 from app.csv_file import CsvFile
 from app.drawing import Drawing
 from app.engine.experiment import Experiment
-from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import Picture, Report, State
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.sample import Sample
 from app.lessons.progress import Progress
 from app.link import DRAWING, OWN_DATA, Link
@@ -54,7 +54,7 @@ class Past:
     needed: CsvChoice | None  # the file that the link still asked for
     goes_on: bool = False
     planned: Changes = ()  # by the link; those of `setup` are all that changed or shall change
-    made_by: tuple[str, ...] = ()  # what computed it
+    fingerprints: tuple[str, ...] = ()  # what computed it
     timeline: str = ""  # of its run (`Report.timeline`)
 
 

@@ -10,8 +10,8 @@ import streamlit as st
 from app import engine
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Experiment
-from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import MOVING, Report, State, adds_nothing
+from app.engine.training.measurements.jacobians import Jacobians
 from app.link import prefix_of
 from app.session.address import write_address
 from app.session.benches import benches, show_bench
@@ -284,13 +284,13 @@ def _have(of: str | None) -> None:
         start_over(of)
 
 
-def launch(training: Training, experiment: Experiment, step: int = 0, made_by: tuple[str, ...] = ()) -> None:
+def launch(training: Training, experiment: Experiment, step: int = 0, fingerprints: tuple[str, ...] = ()) -> None:
     """A run of `experiment`, paused, in the place of the one before; from the largest step up to `step` that the engine
     has stored (`Engine.stored`). It rests until it is looked at."""
     page, before = current(), training.run
     if before:
         engine.get_engine().close(before)
-    training.run, training.heard = engine.get_engine().create(experiment, step, made_by), time.monotonic()
+    training.run, training.heard = engine.get_engine().create(experiment, step, fingerprints), time.monotonic()
     training.report = Report(training.run, State.LOADING, resumes_at=step or None)
     training.plain = False  # the browser may well draw these
     presence()
@@ -313,18 +313,18 @@ def flow_saver() -> Callable[[], bytes]:
     return contents
 
 
-def start(began: Setup, step: int = 0, made_by: tuple[str, ...] = ()) -> int:
+def start(began: Setup, step: int = 0, fingerprints: tuple[str, ...] = ()) -> int:
     """A run that begins with `began`, and plays if the one before it does. It goes on from the largest step up to
-    `step` that is stored, which is returned, and is brought to `step`, where it rests. `made_by` is as in
+    `step` that is stored, which is returned, and is brought to `step`, where it rests. `fingerprints` is as in
     `Engine.stored`."""
     page, experiment = current(), began.experiment()
-    at = engine.get_engine().stored(experiment, step, made_by) if step else 0
+    at = engine.get_engine().stored(experiment, step, fingerprints) if step else 0
     now = replace(began, train=in_force(began, at), changes=())
     # Else the widgets would send what they showed before, as somebody's own change.
     for new, shown in ((now.flow, page.setup.flow), (now.train, page.setup.train)):
         if new != shown:
             show(new)
-    launch(page, experiment, at, made_by)
+    launch(page, experiment, at, fingerprints)
     page.continues = None
     page.link, page.setup = replace(page.link, setup=began), now
     page.wanted, page.brings = step if at < step else 0, False

@@ -7,8 +7,8 @@ import streamlit as st
 
 from app import engine, examples
 from app.components.browser import COOKIE
-from app.engine.job import checked
 from app.engine.reports import State
+from app.engine.training.job import checked
 from app.link import names, read_link
 from app.session.address import PLACE, new_entry, write_address
 from app.session.benches import show_bench

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from app.engine.arms import differ
 from app.engine.experiment import Arm
-from app.engine.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
+from app.engine.training.backends import differ
 from app.takeaway.of_run import has_truth
 from app.takeaway.source import Source, literal, mapped, program
 from app.takeaway.training import POINTS, Run, arithmetic, backend, changed, data_lines, files
@@ -52,7 +52,7 @@ def files_of(arms: Mapping[str, Arm]) -> dict[str, bytes]:
 
 def _settings(source: Source, arms: Mapping[str, Arm], joint: bool) -> str:
     pairs = {
-        literal(label): f"({source.value(arm.flow)}, {source.value(Schedule.of(arm).at(0))})"
+        literal(label): f"({source.value(arm.flow)}, {source.value(TrainSchedule.of(arm).at(0))})"
         for label, arm in arms.items()
     }
     first = next(iter(arms.values()))
@@ -92,7 +92,7 @@ def _measures(source: Source, arms: Mapping[str, Arm], data: Any, joint: bool) -
             '    found["-log p(y|x)"] = scores.nll.value',
             '    found["calibration error (ECE)"] = scores.reliability.ece',
             "    # On a circle around the data with a radius of 2.5 half windows: how sure, and how likely.",
-            "    *_, away = far(trainer.evaluated_model, data.window, x)",
+            "    away = far(trainer.evaluated_model, data.window, x)",
             "    at = abs(away.distance - 2.5).argmin()",
             '    found["confidence far away, %"] = 100 * away.confidence[at]',
             '    found["log p(x) far away"] = away.log_prob[at]',
@@ -102,7 +102,9 @@ def _measures(source: Source, arms: Mapping[str, Arm], data: Any, joint: bool) -
 
 def _training(source: Source, arms: Mapping[str, Arm], seeds: Sequence[int], run: Run) -> str:
     arguments = ", ".join(["flow", "train", "data", "seed", *backend(source, run)])
-    changes = {label: dict(found) for label, arm in arms.items() if (found := Schedule.of(arm).changes(run.step - 1))}
+    changes = {
+        label: dict(found) for label, arm in arms.items() if (found := TrainSchedule.of(arm).changes(run.step - 1))
+    }
     lines = ["# Every flow from every seed."]
     if changes:
         pairs = {literal(label): changed(source, of_arm) for label, of_arm in changes.items()}

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from app.engine.measurements.activity import POINTS
-from app.engine.measurements.inversion import InversionRequest
+from app.engine.training.measurements.activity import POINTS
+from app.engine.training.measurements.inversion import InversionRequest
 from app.estimates.maps import TERMS
 from app.estimates.settings import Bench
 from app.takeaway.of_matrix import exact
@@ -147,7 +147,7 @@ def of_inverse(run: Run, wanted: InversionRequest) -> str:
     block = "None" if wanted.block is None else str(min(wanted.block, blocks - 1))
     lines += [
         f"points = data.held_out()[:{INVERSE_POINTS}]",
-        f'*_, found = inversion(flow, points, {block}, s, z, "{wanted.method}"{altered})',
+        f'found = inversion(flow, points, {block}, s, z, "{wanted.method}"{altered})',
         'print(f"Block {found.block + 1}, certified bound s L: {found.lipschitz:.5g}")',
         'print(f"Smallest det(I + s A): {found.det.min():.5g}")',
         'print(f"It folds at s = {found.breaking[found.block]:.5g}")',
@@ -185,14 +185,14 @@ def of_units(run: Run) -> str:
         "# The units of all layers at held-out points.",
         looked_at(source, run),
         f"x = data.held_out()[:{POINTS:_}]",
-        "*_, found = saturation(flow, x)",
+        "found = saturation(flow, x)",
         'print(f"Saturated: {100 * found.overall:.4f} % of all units")',
         "for k, share in enumerate(found.by_block, 1):",
         '    print(f"Block {k}: {100 * share:.4f} %")',
     ]
     gradients = [
         "# The gradient of the mean log p(x) in its two parts: of the log det, and of log N(z; 0, I).",
-        "*_, split = gradient_split(flow, x)",
+        "split = gradient_split(flow, x)",
         "both = split.residual  # of all blocks together",
         'print(f"Norm of the gradient of the log det: {float(both.log_det):.5g}")',
         'print(f"Norm of the gradient of log N(z): {float(both.base):.5g}")',

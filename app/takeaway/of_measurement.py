@@ -75,7 +75,7 @@ def of_memory(plan: SurveyPlan, drawn: str = "peak", alone: bool = True) -> str:
         "for name in GRADIENTS:",
         "    log_det = rf.Truncated(plan.terms, gradient=name)",
         f"    needed = footprint(flow, x, log_det, draws()).{drawn}{' - base' * alone}",
-        "    *_, found = cost(flow, x, log_det, draws(), plan.draws)",
+        "    found = cost(flow, x, log_det, draws(), plan.draws)",
         "    title, noise = GRADIENTS[name].title, found.variance",
         '    print(f"{title}: {needed:,} bytes")',
         '    print(f"{title}, CPU time of a pass: {1e3 * found.seconds:.1f} ms")',
@@ -102,7 +102,7 @@ def of_digits(arm: Arm, seed: int, step: int, fingerprint: str = "", device: str
     source.use("held_out_bits", "gaussian_bits", of="resflow_core.measure")
     lines = [
         "# Bits per dimension of held-out images, with the standard error over images, and those of the best Gaussian.",
-        "*_, bits = held_out_bits(trainer.evaluated, data)",
+        "bits = held_out_bits(trainer.evaluated, data)",
         'print(f"Flow: {bits.value:.4f} ± {bits.standard_error:.4f} bits per dimension")',
         "best = gaussian_bits(data)",
         'print(f"Gaussian: {best.value:.4f} ± {best.standard_error:.4f} bits per dimension")',

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from app.engine.measurements.masses import CELLS
+from app.engine.training.measurements.masses import CELLS
 from app.metrics import Readout
 from app.setup import Changes, Setup
 from app.takeaway.source import Source, comment, program
@@ -86,7 +86,7 @@ def mass_lines(source: Source, run: Run, log_det: LogDet) -> list[str]:
     names = "exact, believed" if believes else "exact,"
     beliefs = f"Beliefs(flow, {source.value(log_det if believes else Exact())})"
     lines = [
-        f"*_, ({names}) = masses({beliefs}, data.window, {CELLS['fine']})",
+        f"({names}) = masses({beliefs}, data.window, {CELLS['fine']})",
         'print(f"Mass of the density: {exact.value:.4f} ± {exact.error:.4f}")',
     ]
     if believes:

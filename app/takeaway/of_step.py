@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from app.engine.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
 from app.takeaway.source import Source, program
 from app.takeaway.training import Run, trained
 
@@ -24,7 +24,7 @@ def of_step(run: Run) -> str:
     source, before = Source(), replace(run, step=run.step - 1)
     source.use("step_in_parts", of="resflow_core.training.step_parts")
     source.use("grid_points", of="resflow_core.measure")
-    train, last = Schedule.of(run.arm), before.step
+    train, last = TrainSchedule.of(run.arm), before.step
     lines = [f"# Step {run.step:,} with all that it does, and the density before and after it on a grid."]
     if last and train.at(last) != train.at(last - 1):
         lines.append(f"trainer.configure({source.value(train.at(last))})")

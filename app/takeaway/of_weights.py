@@ -1,6 +1,6 @@
 """The program of a block whose weights are changed by hand: what the constraint leaves of it, and what follows."""
 
-from app.engine.measurements.edits import GRID
+from app.engine.training.measurements.edits import GRID
 from app.takeaway.of_flow import INVERSE_POINTS
 from app.takeaway.of_run import mass_lines
 from app.takeaway.source import Source, program

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.backends import NUMBA
 from app.engine.experiment import Arm
-from app.engine.results import DIGITS
-from app.engine.schedule import Schedule
+from app.engine.records.train_schedule import TrainSchedule
+from app.engine.training.backends import NUMBA
+from app.engine.training.job_records import DIGITS
 from app.setup import Changes, Setup
 from app.takeaway.source import Source, call, comment, literal, mapped
 from resflow_core.data import DATASETS, Table
@@ -57,7 +57,7 @@ class Run:
     @property
     def train(self) -> TrainConfig:
         """How it trains when all steps are done."""
-        return Schedule.of(self.arm).at(self.step)
+        return TrainSchedule.of(self.arm).at(self.step)
 
 
 def files(run: Run) -> dict[str, bytes]:
@@ -117,7 +117,7 @@ def settings(source: Source, run: Run) -> str:
     lines = [
         "# The flow, how it is trained, and the data. What is not named has the library's default.",
         f"config = {source.value(run.arm.flow)}",
-        f"train = {source.value(Schedule.of(run.arm).at(0))}",
+        f"train = {source.value(TrainSchedule.of(run.arm).at(0))}",
         *data_lines(source, run.arm.data, labelled=isinstance(run.arm.flow, HybridConfig)),
     ]
     return "\n".join(lines)
@@ -145,7 +145,7 @@ def training(source: Source, run: Run) -> str:
             f'start = rf.from_bytes(open("{START}", "rb").read(), {run.arm.flow.dim})',
             "trainer.flow.load_state_dict(start.state_dict())",
         ]
-    changes = dict(Schedule.of(run.arm).changes(run.step - 1))
+    changes = dict(TrainSchedule.of(run.arm).changes(run.step - 1))
     if changes:
         lines.append(f"changes = {changed(source, changes)}  # steps done: the settings from there on")
     lines.append(f"for {'step' if changes else '_'} in range({run.step}):")

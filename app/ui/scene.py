@@ -16,8 +16,8 @@ from app.components.live.encode import (
     encode_weights,
 )
 from app.drawing import CLASSES
-from app.engine.measurements.point import AtPoint
 from app.engine.reports import FRAME_WINDOW, MOVING, ArmReport, Frame, Report
+from app.engine.training.measurements.point import AtPoint
 from app.metrics import Readout, gap_to_truth, held_out_nll, is_standardised, readouts, with_error
 from app.setup import Setup
 from app.ui.step_parts import parts_of

@@ -13,8 +13,8 @@ from app import session
 from app.components.planes import Chart, Density, Heat, Pane, Path, planes
 from app.components.planes.panes import DASHES, Dash
 from app.engine.experiment import Arm
-from app.engine.measurements.masses import Masses
 from app.engine.reports import MOVING, ArmReport, Frame, Picture, Report
+from app.engine.training.measurements.masses import Masses
 from app.metrics import gap_to_truth, held_out_nll, with_error
 from app.text import markdown_table, signed
 from app.ui import opening, takeaway, transport

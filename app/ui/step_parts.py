@@ -7,7 +7,7 @@ import numpy as np
 
 from app.components.live.encode_step import Part, encode_step
 from app.engine.reports import MOVING, Report
-from app.engine.step_picture import Mean, StepNumbers, StepPicture
+from app.engine.training.step_picture import Mean, StepNumbers, StepPicture
 from app.metrics import with_error
 from app.setup import Setup
 from resflow_core.log_det import Exact

@@ -12,8 +12,8 @@ from app import metrics, session
 from app.components import take
 from app.components.take import File
 from app.engine.experiment import Arm
-from app.engine.measurements.point import AtPoint
 from app.engine.reports import MOVING, ArmReport, Report
+from app.engine.training.measurements.point import AtPoint
 from app.takeaway import training
 from app.takeaway.notebook import notebook
 from app.takeaway.of_run import of_trained

@@ -7,12 +7,13 @@ import streamlit as st
 
 from app import session
 from app.engine.reports import MOVING, STOPPED, ArmReport, Report
-from app.engine.step_time import LONGEST_STEP_SECONDS
 from app.link import MOST_IN_FINGERPRINT
 from app.metrics import with_two_digits
 from app.text import escaped
 from app.ui import share, takeaway
 
+LONG_STEP_SECONDS = 0.5
+"""Of which the line of numbers says so."""
 Here = Callable[[], session.Moment | None]
 """Says which earlier moment of the run the page shows; None: the newest."""
 
@@ -172,9 +173,7 @@ def _whole(seconds: float) -> str:
 def _status(report: Report) -> str:
     """Step, speed, device and time, in one line. All arms take the same steps, one after the other. Beside a lesson the
     line is short, so that it never breaks and moves what stands below."""
-    long_step = (
-        f"about **{report.step_seconds:.2g} s** for a step" if report.step_seconds > LONGEST_STEP_SECONDS else ""
-    )
+    long_step = f"about **{report.step_seconds:.2g} s** for a step" if report.step_seconds > LONG_STEP_SECONDS else ""
     if not report.arms:
         return " &nbsp;·&nbsp; ".join(filter(None, (f":gray[{report.state.value} …]", long_step)))
     arm: ArmReport = report.arms[0]

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from resflow_core.fast import compiled
 from resflow_core.fast.fused_flow import PLANE
-from resflow_core.fast.pieces import finished
 from resflow_core.log_det import LogDet, drawn
 from resflow_core.training import compilation
 from resflow_core.training.flat_parameters import FlatParameters
+from resflow_core.training.step_work import points_a_part
 
 
 class ByKernels:
@@ -21,13 +21,14 @@ class ByKernels:
         """Of a flow that can be `trained`."""
         self._flow, self._weights = flow.flow, FlatParameters(flow.flow)
         self._nll = compiled.CompiledNLL(self._flow, *self._weights.stacked())
-        self._flow.values = compiled.CompiledValues(self._flow, self._weights.stacked()[0])
+        stacked, most = self._weights.stacked()[0], points_a_part(self._flow.config)
+        self._flow.values = compiled.CompiledValues(self._flow, stacked, most)
         self.parameters = [self._weights.matrices, self._weights.others]
 
     def gradients(self, rows: Tensor, log_det: LogDet, generator: torch.Generator) -> tuple[float, list[Tensor]]:
         """The NLL of standardised points in nats, without their units, and its gradient in `parameters`."""
         how = drawn(log_det, len(self._flow.blocks), rows, generator)
-        loss, _ = finished(self._nll.pieces([rows], [how]))
+        loss, _ = self._nll.of_parts([rows], [how])
         return loss, [*self._weights.gradient.split([len(part) for part in self.parameters])]
 
     def release(self) -> None:

@@ -26,11 +26,11 @@ from typing import Any, NamedTuple, TypeGuard
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.fast import capped, fused_flow
 from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.folding import Folded, FoldedBranch, folded
 from resflow_core.fast.forward_mode import FoldedWeights
-from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.fast.plane import log_abs_det, log_abs_det_backward
 from resflow_core.lipschitz import SpectralNorm
 from resflow_core.log_det import Exact, LogDet
@@ -103,18 +103,18 @@ class ExactNLL:
 
     def __call__(self, x: Tensor) -> float:
         """The loss of points (batch, d). Its gradient takes the place of what `gradients` hold."""
-        return finished(self.pieces([x]))[0]
+        return self.of_parts([x])[0]
 
     def takes(self, log_det: LogDet) -> bool:
         """Whether it has the gradient by this log det."""
         return isinstance(log_det, Exact)
 
     @torch.no_grad()
-    def pieces(self, parts: Sequence[Tensor], log_dets: Sequence[LogDet] = ()) -> Pieces[tuple[float, float]]:
+    def of_parts(
+        self, parts: Sequence[Tensor], log_dets: Sequence[LogDet] = (), breathe: Breathe = without
+    ) -> tuple[float, float]:
         """The same for a batch in several parts, twice: the loss, and the exact NLL. The weights are folded once."""
-        triples = []
-        for raw in self._raws():
-            triples.append((yield from capped.triples_in_pieces(raw)))
+        triples = [capped.triples_of(raw, breathe) for raw in self._raws()]
         made, batch = self._fold(triples), sum(map(len, parts))
         weights, log_scale = made.folded.weights, self._parameters.get("log_scale")
         if log_scale is None:
@@ -126,7 +126,7 @@ class ExactNLL:
         if len(parts) > 1:
             found = found.plus(len(parts[0]) / batch - 1, found)  # its share of the mean
         for x in parts[1:]:
-            yield
+            breathe()
             found = found.plus(len(x) / batch, _through(self._activation, x, scales, shifts, weights))
         self._unfold(made, found.entry_scales, found.layers)
         if log_scale is None:

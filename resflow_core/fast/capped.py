@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.fast import second_order
-from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import MOST_GROWTH, Constraint, Norm, Soft, SpectralNorm
 from resflow_core.norms.constraints import Hard
 from resflow_core.spectral_norm import CACHED_NUMBERS, SLACK, top_singular_triples
@@ -38,12 +38,12 @@ def in_cache(weights: Tensor) -> tuple[Tensor, ...]:
     return weights.split(max(1, CACHED_NUMBERS // weights[0].numel()))
 
 
-def triples_in_pieces(weights: Tensor) -> Pieces[Triples]:
+def triples_of(weights: Tensor, breathe: Breathe = without) -> Triples:
     """`top_singular_triples` of a few matrices at a time, with s = NaN for those that are not finite."""
     found: list[Triples] = []
     for some in in_cache(weights):
         if found:
-            yield
+            breathe()
         found.append(_triples_if_finite(some))
     if len(found) == 1:
         return found[0]
@@ -54,7 +54,7 @@ def triples_in_pieces(weights: Tensor) -> Pieces[Triples]:
 def forward(weights: Tensor, cap: float, exactly: bool, triples: Triples | None = None) -> tuple[Tensor, Kept]:
     """Y = r W with r = c / ||W||_2 if ||W||_2 > c, or in any case with `exactly`; else Y = W. `triples` are those of
     W, where they are known."""
-    s, u, v = (part.to(weights) for part in triples or finished(triples_in_pieces(weights)))
+    s, u, v = (part.to(weights) for part in triples or triples_of(weights))
     scale = torch.where(s == 0, 1.0, cap * (1 - SLACK) / (1 + SLACK) / s)
     scale = scale.clamp(max=MOST_GROWTH if exactly else 1)
     return weights * scale, Kept(weights, scale, s, u, v)
@@ -104,9 +104,11 @@ def weights(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tens
 
 
 @torch.no_grad()
-def weights_in_pieces(constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tensor) -> Pieces[Tensor]:
+def plain_weights(
+    constraint: Constraint, raw: Tensor, cap: float, norm: Norm, v: Tensor, breathe: Breathe = without
+) -> Tensor:
     """W as by `weights`, without gradients."""
     if isinstance(norm, SpectralNorm) and type(constraint) in BY_HAND:
-        triples = yield from triples_in_pieces(raw)
+        triples = triples_of(raw, breathe)
         return forward(raw, cap, BY_HAND[type(constraint)], triples)[0]
     return constraint.weights(raw, cap, norm, v)[0]

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.extras import extra
 from resflow_core.fast import by_hand, capped, fused_flow, second_order
-from resflow_core.fast.capped import triples_in_pieces
+from resflow_core.fast.capped import triples_of
 from resflow_core.fast.closed_forms import ClosedForm
 from resflow_core.fast.folding import FoldedBranch
 from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.fast.fused_flow import FusedFlow
-from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import MOST_GROWTH, SpectralNorm
 from resflow_core.log_det import Cut, Drawn, Exact, LogDet, Roulette, Truncated, from_jacobians, law_series
@@ -34,6 +34,8 @@ FARTHEST = 1_000.0
 """Points with a coordinate beyond are left to torch."""
 TOLERANCE = 1e-6
 """Of the inverse of a block, as `fixed_point` has it."""
+INVERSE_PASSES = 4
+"""An inverse usually takes as long as this many passes with the density."""
 
 
 @functools.cache
@@ -148,11 +150,11 @@ class _Fold:
             self._raw = _raw(self._parameters, self.layers)
         return self._raw
 
-    def pieces(self) -> Pieces[Any]:
+    def arrays(self, breathe: Breathe = without) -> Any:
         """`Arrays`, which the next call overwrites, and `log_scales`, the sum of ActNorm's. The norms of square layers
         take long."""
         for i in range(1, self.layers - 1):
-            s, u, v = yield from triples_in_pieces(self._parameters[f"branch.linears.{i}.raw"])
+            s, u, v = triples_of(self._parameters[f"branch.linears.{i}.raw"], breathe)
             self.triples.s[:, i] = s[:, 0, 0].numpy()
             self.triples.u[:, i], self.triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
         self.log_scales = _kernel().entries.ENTRIES.fold(self.raw, self.triples, self.limits, self.folded)
@@ -192,25 +194,27 @@ class CompiledNLL(_Compiled):
         self._d_of = type(self._fold.folded)(*map(np.empty_like, self._fold.folded))
 
     def __call__(self, x: Tensor) -> float:
-        return finished(self.pieces([x]))[0]
+        return self.of_parts([x])[0]
 
     def takes(self, log_det: LogDet) -> bool:
         """As `by_hand.ExactNLL.takes`."""
         return takes(log_det)
 
     @torch.no_grad()
-    def pieces(self, parts: Sequence[Tensor], log_dets: Sequence[LogDet] = ()) -> Pieces[tuple[float, float]]:
+    def of_parts(
+        self, parts: Sequence[Tensor], log_dets: Sequence[LogDet] = (), breathe: Breathe = without
+    ) -> tuple[float, float]:
         """The loss by a log det for each part (default: exact), whose gradient takes the place of what `gradients`
         hold, and the exact NLL."""
         fold, d_of, gradient, batch = self._fold, self._d_of, self._gradient, sum(map(len, parts))
-        of = yield from fold.pieces()
+        of = fold.arrays(breathe)
         for part in d_of:
             part.fill(0.0)
         none = np.empty((0, 2), np.float32), np.empty(0, np.float32)
         found = np.full(2, math.log(2 * math.pi) - fold.log_scales)
         for k, (x, log_det) in enumerate(zip_longest(parts, log_dets)):
             if k:
-                yield
+                breathe()
             room, series = self._room(len(x), len(of.beta)), _series(log_det)
             points = x.contiguous().numpy()
             found += self._entries.gradients(self._kind, points, 1 / batch, *none, of, series, d_of, none[0], room)
@@ -247,10 +251,11 @@ def _table(law: Law | Cut, exact_traces: int) -> tuple[np.ndarray, np.ndarray, n
 class CompiledValues(_Compiled):
     """The `fused_flow.Values` of a flow. Points are (batch, 2)."""
 
-    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor] | None = None):
+    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor] | None = None, points_a_part: int = 2**16):
         """Of a flow that it `evaluates`. `parameters` are its own, stacked, where they are at hand: in small flows it
-        takes as long to stack them as to compute a picture."""
+        takes as long to stack them as to compute a picture. One call of a kernel passes about `points_a_part`."""
         super().__init__(flow)
+        self._points = points_a_part
         # The norms of square layers take long, and what is made of them is remembered (`folding`).
         has_none = flow.config.hidden_layers == 1
         self._fold = _Fold(flow, parameters) if parameters and has_none and supports(flow) else None
@@ -258,7 +263,7 @@ class CompiledValues(_Compiled):
     def folded(self, flow: FusedFlow) -> tuple[np.ndarray, np.ndarray, FoldedWeights] | None:
         if not (self._fold and self._fold.is_of(flow)):
             return None
-        of = finished(self._fold.pieces())
+        of = self._fold.arrays()
         return of.scales, of.shifts, FoldedWeights(of.beta, [of.first, of.last], [of.first_b, of.last_b])
 
     def takes(self, flow: FusedFlow, x: Tensor) -> bool:
@@ -289,28 +294,42 @@ class CompiledValues(_Compiled):
 
     def _forward(self, flow: FusedFlow, x: Tensor, jacobians: int = 0, stages: int = 0) -> tuple[Tensor, ...]:
         """z, log dets, the Jacobians of so many points, and the points after so many blocks: all of them, or none."""
-        blocks = flow.config.blocks
-        shapes = (len(x), 2), (len(x),), (jacobians, blocks, 2, 2), (stages, len(x), 2)
-        found = [np.empty(shape, np.float32) for shape in shapes]
-        self._entries.forward(
-            self._kind, x.contiguous().numpy(), self._arrays(flow), _series(None), *found, self._room(len(x))
-        )
-        return tuple(map(torch.from_numpy, found))
+        of, blocks, found = self._arrays(flow), flow.config.blocks, list[list[np.ndarray]]()
+        room = self._room(len(x))
+        for part in _whole_tiles(x, room, self._points):
+            n = len(part)
+            shapes = (n, 2), (n,), (n * bool(jacobians), blocks, 2, 2), (stages, n, 2)
+            found.append([np.empty(shape, np.float32) for shape in shapes])
+            self._entries.forward(self._kind, part.contiguous().numpy(), of, _series(None), *found[-1], room)
+        if len(found) == 1:
+            return tuple(map(torch.from_numpy, found[0]))
+        joined = map(np.concatenate, zip(*found, strict=True), (0, 0, 0, 1))
+        return tuple(map(torch.from_numpy, joined))
 
     def _arrays(self, flow: FusedFlow) -> Any:
         if self._fold and self._fold.is_of(flow):
-            return finished(self._fold.pieces())
+            return self._fold.arrays()
         return self._folded(*flow.folded())
 
     def inverse(self, flow: FusedFlow, z: Tensor, bounds: list[float]) -> Tensor | None:
         """x, or None unless every point is certified, in the 2-norm."""
         if not all(isinstance(norm, SpectralNorm) for norm in flow.branches[0].norms):
             return None
-        x, limits = np.empty((len(z), 2), np.float32), np.array(bounds, np.float32)
-        of = self._arrays(flow)
-        points, room = z.contiguous().numpy(), self._room(len(z))
-        failed = self._entries.inverse(self._kind, points, of, limits, np.float32(TOLERANCE), x, room)
-        return None if failed else torch.from_numpy(x)
+        of, limits, found = self._arrays(flow), np.array(bounds, np.float32), list[Tensor]()
+        room = self._room(len(z))
+        for part in _whole_tiles(z, room, self._points // INVERSE_PASSES):
+            x, points = np.empty((len(part), 2), np.float32), part.contiguous().numpy()
+            if self._entries.inverse(self._kind, points, of, limits, np.float32(TOLERANCE), x, room):
+                return None
+            found.append(torch.from_numpy(x))
+        return torch.cat(found) if len(found) > 1 else found[0]
+
+
+def _whole_tiles(x: Tensor, room: Any, points: int) -> Sequence[Tensor]:
+    """x, (batch, 2), in parts of about so many points. Their tiles are those of the whole batch: the rounding of a
+    point depends on its tile."""
+    size = room.p.shape[1]
+    return x.split(max(1, points // size) * size)
 
 
 class _Differentiable(torch.autograd.Function):

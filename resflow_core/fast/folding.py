@@ -18,10 +18,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.fast import capped, second_order
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.forward_mode import FoldedWeights, pullback, value, value_and_jacobian, value_and_trace
-from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.lipschitz import LipschitzLinear, Norm, Order, SpectralNorm
 from resflow_core.residual import Branch, scale_factor
 
@@ -120,14 +120,13 @@ def fold(branches: Sequence[Branch]) -> FoldedWeights:
 
 
 @torch.no_grad()
-def constrained_in_pieces(branches: Sequence[Branch]) -> Pieces[None]:
-    """The constrained weights of all layers, some at a time: the next `fold` has them at hand. Small ones are one
-    piece."""
+def constrain(branches: Sequence[Branch], breathe: Breathe = without) -> None:
+    """Compute the constrained weights of all layers, some at a time: the next `fold` has them at hand."""
     layers = zip(*(branch.linears for branch in branches), strict=True)
     for layer, norm in zip(layers, _norms(branches), strict=True):
-        weights = yield from _remembered(layer, norm)
+        weights = _remembered(layer, norm, breathe)
         if len(capped.in_cache(weights)) > 1:
-            yield
+            breathe()
 
 
 class Folded(NamedTuple):
@@ -169,27 +168,22 @@ def folded_together(branches: Sequence[Foldable]) -> Iterator[None]:
             branch._at_hand = None
 
 
-def layer_norms(branches: Sequence[Branch]) -> Tensor:
+@torch.no_grad()
+def layer_norms(branches: Sequence[Branch], breathe: Breathe = without) -> Tensor:
     """Certified upper bounds of every layer's present norm, (branches, layers), float64; NaN for W with NaN.
 
     The bound of the last layer includes the branch's scale, so that the product over the layers bounds Lip(g).
     """
-    return finished(layer_norms_in_pieces(branches))
-
-
-@torch.no_grad()
-def layer_norms_in_pieces(branches: Sequence[Branch]) -> Pieces[Tensor]:
-    """`layer_norms`, for branches that are large."""
     norms = []
     for layer, norm in zip(zip(*(branch.linears for branch in branches), strict=True), _norms(branches), strict=True):
-        weights = yield from _remembered(layer, norm)
+        weights = _remembered(layer, norm, breathe)
         # Other norms may have an order for every matrix of the stack.
         parts = capped.in_cache(weights) if isinstance(norm, SpectralNorm) else [weights]
         found = []
         for part in parts:
             found.append(norm(part))
             if len(parts) > 1:
-                yield
+                breathe()
         norms.append(torch.cat(found))
     norms[-1] = norms[-1] * norms[-1].new_tensor([branch.scale for branch in branches])
     return torch.stack(norms, 1)
@@ -223,10 +217,10 @@ def constrained_weights(layers: Sequence[LipschitzLinear], norm: Norm = Spectral
             for layer, row in zip(layers, ahead, strict=True):
                 layer.next_v = row
         return weights
-    return finished(_remembered(layers, norm))
+    return _remembered(layers, norm)
 
 
-def _remembered(layers: Sequence[LipschitzLinear], norm: Norm) -> Pieces[Tensor]:
+def _remembered(layers: Sequence[LipschitzLinear], norm: Norm, breathe: Breathe = without) -> Tensor:
     """The same without gradients. Plots evaluate one W on many chunks of points."""
     first, raw, v = layers[0], *_stacked(layers)
     # The comparison is by value, because fused optimisers and writes to `.data` do not change the version counter of a
@@ -234,7 +228,7 @@ def _remembered(layers: Sequence[LipschitzLinear], norm: Norm) -> Pieces[Tensor]
     key = (raw, v, *(torch.as_tensor(order) for order in (norm.p, norm.q)))
     known = _KNOWN.get(first)
     if known is None or not all(map(_same, known[0], key)):
-        weights = yield from capped.weights_in_pieces(first.constraint, raw, first.cap, norm, v)
+        weights = capped.plain_weights(first.constraint, raw, first.cap, norm, v, breathe)
         known = _KNOWN[first] = (key, weights)
     return known[1]
 

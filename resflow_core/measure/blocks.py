@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.estimators.moments import spectral_radius
-from resflow_core.fast.folding import layer_bounds, layer_norms_in_pieces, lipschitz_bounds
-from resflow_core.fast.pieces import Pieces, finished
+from resflow_core.fast.folding import layer_bounds, layer_norms, lipschitz_bounds
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
@@ -36,15 +36,10 @@ class BlockTable:
     beyond: np.ndarray | None = None  # share of points with rho(A)^2 > q: infinite variance of the roulette
 
 
-def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> BlockTable:
+def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet, breathe: Breathe = without) -> BlockTable:
     """The `BlockTable` of a flow in the plane, evaluated at some points, that trains by `log_det`."""
-    return finished(block_table_in_pieces(flow, evaluation, log_det))
-
-
-def block_table_in_pieces(flow: Flow, evaluation: Evaluation, log_det: LogDet) -> Pieces[BlockTable]:
-    """`block_table`, of a flow whose norms take long."""
     radius, branches = spectral_radius(evaluation.jacobians), flow.branches
-    norms = yield from layer_norms_in_pieces(branches)
+    norms = layer_norms(branches, breathe)
     orders = [branch.orders[:-1] for branch in branches]
     norms_2, outer = norm_of_2x2(evaluation.jacobians, 2.0), [first for first, *_ in orders]
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None

@@ -1,12 +1,12 @@
 """The knowledge of a hybrid's classifier on data, on a grid, and far from all data."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.data import Labels, Window
 from resflow_core.hybrid import Hybrid
 from resflow_core.measure.estimate import Estimate, estimate_mean
@@ -82,17 +82,17 @@ def circles(window: Window) -> Tensor:
     return middle + half * torch.from_numpy(DISTANCES).float()[:, None, None] * directions
 
 
-def far(hybrid: Hybrid, window: Window, held_out: Tensor) -> Iterator[Far | None]:
-    """Confidence and log density (nats) from the data outwards, in pieces: yields None twice, then the `Far`.
+def far(hybrid: Hybrid, window: Window, held_out: Tensor, breathe: Breathe = without) -> Far:
+    """Confidence and log density (nats) from the data outwards.
 
     `held_out` are held-out points, (n, 2).
     """
     x = circles(window).flatten(0, 1)
     confidence = log_class_probs(hybrid, x).amax(1).exp()
-    yield None
-    log_probs = log_prob(hybrid.flow, x)
-    yield None
-    yield summary(confidence, log_probs, log_prob(hybrid.flow, held_out))
+    breathe()
+    log_probs = log_prob(hybrid.flow, x, breathe)
+    breathe()
+    return summary(confidence, log_probs, log_prob(hybrid.flow, held_out, breathe))
 
 
 def summary(confidence: Tensor, log_prob: Tensor, held_out_log_prob: Tensor) -> Far:

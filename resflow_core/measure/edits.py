@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.activations import activation_named
+from resflow_core.breathe import Breathe, without
 from resflow_core.data import Window
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.lipschitz import LipschitzLinear, Norm
@@ -158,7 +159,7 @@ class EditedBlock:
 
 
 @torch.no_grad()
-def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor) -> EditedBlock:
+def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor, breathe: Breathe = without) -> EditedBlock:
     """What `edited` makes of one block (from 0) of a flow in the plane with data x, (m, 2); None, or an edit of another
     block, leaves it as it is. Planes are those of `inversion`. Raises IndexError if the flow has no such block, and
     ValueError as `Edited.of`."""
@@ -175,8 +176,7 @@ def edited_block(flow: Flow, edited: Edited | None, block: int, x: Tensor) -> Ed
     value, jacobian = changed.value_and_jacobian(points)
     before, after = ((points + g).view(FOLD_GRID, FOLD_GRID, 2).numpy() for g in (trained(points), value))
     det, places = residual_det(jacobian), grid_points(window, PLACES_GRID).double()
-    taken = steps_taken(ITERATIONS["banach"], changed, places, GOAL, MOST_STEPS, order)
-    counts = next(found for found in taken if found is not None)
+    counts = steps_taken(ITERATIONS["banach"], changed, places, GOAL, MOST_STEPS, order, breathe)
     late = counts > MOST_STEPS
     return EditedBlock(
         block=block,

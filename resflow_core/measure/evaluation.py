@@ -1,14 +1,17 @@
 """One pass of points through a flow. Densities and tables follow from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from resflow_core.fast.pieces import Pieces
+from resflow_core.breathe import Breathe, without
 from resflow_core.flow import Flow, NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import residual_log_det
-from resflow_core.training.step_cost import points_a_piece
+from resflow_core.training.step_work import MOST_POINTS, points_a_part
 
 
 @dataclass(frozen=True)
@@ -20,33 +23,44 @@ class Evaluation:
     jacobians: Tensor  # A = dg/dx of every block, (batch, blocks, dim, dim)
 
 
-@torch.no_grad()
-def evaluate(flow: Flow, x: Tensor) -> Evaluation:
-    """The `Evaluation` of points, (batch, dim). They may also be a list or a NumPy array, of any number type.
+def by_parts(
+    function: Callable[[Tensor], Any], x: Tensor, flow: NormalizingFlow, breathe: Breathe = without, passes: int = 1
+) -> list[Any]:
+    """The results of a function at some points of x, (batch, dim), at a time, so that none takes long. It takes as long
+    as so many passes of points through the flow."""
+    config, found = getattr(flow, "config", None), list[Any]()  # a flow that only standardises has none
+    most = points_a_part(config) if config else MOST_POINTS
+    for part in x.split(max(1, most // passes)):
+        if found:
+            breathe()
+        found.append(function(part))
+    return found
+
+
+def evaluate(flow: Flow, x: Tensor, breathe: Breathe = without) -> Evaluation:
+    """The `Evaluation` of points, (batch, dim), some at a time. They may also be a list or a NumPy array, of any number
+    type.
 
     Raises ValueError for points of another shape.
     """
-    z, jacobians = flow.forward_and_jacobians(torch.as_tensor(x).to(next(flow.parameters())))
-    log_dets = residual_log_det(jacobians)
-    log_prob = standard_normal_log_prob(z) + log_dets.sum(1) + flow.actnorm_log_det
-    return Evaluation(*(part.cpu() for part in (log_prob, log_dets, jacobians)))
-
-
-def evaluate_in_pieces(flow: Flow, x: Tensor) -> Pieces[Evaluation]:
-    """`evaluate`, some points at a time where all take long."""
-    found: list[Evaluation] = []
-    for part in x.split(points_a_piece(flow.config)):
-        if found:
-            yield
-        found.append(evaluate(flow, part))
+    points = torch.as_tensor(x).to(next(flow.parameters()))
+    found = by_parts(partial(_evaluated, flow), points, flow, breathe)
     if len(found) == 1:
         return found[0]
     return Evaluation(*(torch.cat([getattr(part, field.name) for part in found]) for field in fields(Evaluation)))
 
 
 @torch.no_grad()
-def log_prob(flow: NormalizingFlow, x: Tensor) -> Tensor:
-    """log p(x) in nats by the exact log det, (batch, dim) -> (batch,). Raises ValueError for points of another
-    shape.
+def _evaluated(flow: Flow, x: Tensor) -> Evaluation:
+    z, jacobians = flow.forward_and_jacobians(x)
+    log_dets = residual_log_det(jacobians)
+    log_prob = standard_normal_log_prob(z) + log_dets.sum(1) + flow.actnorm_log_det
+    return Evaluation(*(part.cpu() for part in (log_prob, log_dets, jacobians)))
+
+
+@torch.no_grad()
+def log_prob(flow: NormalizingFlow, x: Tensor, breathe: Breathe = without) -> Tensor:
+    """log p(x) in nats by the exact log det, (batch, dim) -> (batch,), some points at a time. Raises ValueError for
+    points of another shape.
     """
-    return flow.log_prob(x.to(next(flow.parameters()))).cpu()
+    return torch.cat(by_parts(flow.log_prob, x.to(next(flow.parameters())), flow, breathe)).cpu()

@@ -7,17 +7,17 @@ When training has converged, the two parts cancel.
 """
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.flow import Flow, standard_normal_log_prob
 from resflow_core.log_det import residual_log_det
 
-# Points between two yields.
+# Points of a part.
 CHUNK = 500
 
 
@@ -65,11 +65,11 @@ class GradientSplit:
     residual: Parts  # (), all blocks together
 
 
-def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
+def gradient_split(flow: Flow, x: Tensor, breathe: Breathe = without) -> GradientSplit:
     """The `GradientSplit` of a flow at points, (batch, dim), by the exact log det.
 
-    Yields None after each chunk of points, and the split at the end. It differentiates a copy: the flow's gradients and
-    the vectors that its constraints carry stay unchanged, and the flow may be trained meanwhile. Learned orders do not
+    It differentiates a copy: the flow's gradients and the vectors that its constraints carry stay unchanged, and the
+    flow may be trained meanwhile. Learned orders do not
     enter the log density, so their gradient is 0. Raises ValueError for points of another shape.
     """
     flow = copy.deepcopy(flow)
@@ -83,13 +83,13 @@ def gradient_split(flow: Flow, x: Tensor) -> Iterator[GradientSplit | None]:
         # The forward pass changes carried vectors. Every chunk must see the same weights.
         for buffer, before in zip(flow.buffers(), carried, strict=True):
             buffer.copy_(before)
-        yield None
+        breathe()
     log_det, base = (gradient / len(x) for gradient in sums)
     sizes = [sum(p.numel() for p in group) for group in groups]
     of_groups, n = list(zip(log_det.split(sizes), base.split(sizes), strict=True)), len(flow.blocks)
     of_blocks = sum(sizes[:n])
     residual = _parts([(log_det[:of_blocks], base[:of_blocks])])
-    yield GradientSplit(
+    return GradientSplit(
         blocks=_parts(of_groups[:n]),
         actnorms=_parts(of_groups[n:]),
         residual=Parts(residual.log_det[0], residual.base[0], residual.inner[0]),

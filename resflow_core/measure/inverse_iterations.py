@@ -17,6 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.norms.induced import vector_norm
 
 # A walk this many times farther out than its start will not come back within the steps that are taken.
@@ -119,12 +120,11 @@ def trace(iteration: Iteration, g: Map, z: Tensor, steps: int, order: float = 2.
 
 @torch.no_grad()
 def steps_taken(
-    iteration: Iteration, g: Map, z: Tensor, goal: float, most: int, order: float = 2.0
-) -> Iterator[Tensor | None]:
+    iteration: Iteration, g: Map, z: Tensor, goal: float, most: int, order: float = 2.0, breathe: Breathe = without
+) -> Tensor:
     """The first n with ||r_n|| <= goal for every z, (batch,) int64, or `most` + 1 if no n up to `most` reaches it.
 
-    Yields None after each step and the counts at the end, so a caller does not wait long. Raises ValueError if `order`
-    is below 1.
+    It calls `breathe` after each step. Raises ValueError if `order` is below 1.
     """
     counts = torch.full((len(z),), most + 1, device=z.device)
     for n, x in zip(range(most + 1), iteration(g, z), strict=False):
@@ -132,8 +132,8 @@ def steps_taken(
         counts = torch.where(arrived, counts.clamp(max=n), counts)
         if bool((counts <= n).all()):
             break
-        yield None
-    yield counts
+        breathe()
+    return counts
 
 
 def fate(walk: Tensor, residual: Tensor, goal: float) -> str:

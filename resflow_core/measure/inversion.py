@@ -1,13 +1,13 @@
 """The inverse of one block as a picture: the number of iterations, the folds of the map, and the walk to one x."""
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.data import Window
 from resflow_core.extras import extra
 from resflow_core.fixed_point import NotConverged
@@ -15,7 +15,6 @@ from resflow_core.flow import Flow, Uncertified
 from resflow_core.measure.inverse_iterations import ITERATIONS, Trace, fate, steps_taken, trace
 from resflow_core.measure.invertibility import Regime, breaking_scales, preimages, regime, residual_det
 from resflow_core.measure.pictures import grid_points
-from resflow_core.measure.pieces import awaited
 from resflow_core.norms.induced import vector_norm
 from resflow_core.residual import Branch, ResidualBlock
 
@@ -76,14 +75,15 @@ def inversion(
     z: tuple[float, float] | None,
     method: str,
     altered: Flow | None = None,
-) -> Iterator[Inversion | None]:
+    breathe: Breathe = without,
+) -> Inversion:
     """The `Inversion` of a flow in the plane with data x, (m, 2), with the branch of one block multiplied by `scale`.
 
     `altered`: the same flow with other weights in that block, whose inverse is then drawn. The windows stay those of
     `flow`, so that the pictures of both can be compared. Without `block`, it is the block that folds at the smallest s.
-    Without `z`, it is the image of the point with the smallest det(I + s A). Yields None after each piece of work, and
-    the picture at the end. Raises KeyError if `ITERATIONS` has no such method, IndexError if the flow has no such
-    block, and ModuleNotFoundError without contourpy (the extra "measure").
+    Without `z`, it is the image of the point with the smallest det(I + s A). Raises KeyError if `ITERATIONS` has no
+    such method, IndexError if the flow has no such block, and ModuleNotFoundError without contourpy (the extra
+    "measure").
     """
     windows = block_windows(flow, x)
     breaking = []
@@ -91,7 +91,7 @@ def inversion(
     for other, window in zip(flow.blocks, windows, strict=True):
         jacobian = in_double(other.branch).value_and_jacobian(grid_points(window, FOLD_GRID).double())[1]
         breaking.append(float(breaking_scales(jacobian).min()))
-        yield None
+        breathe()
     if block is None:
         block = int(np.argmin(breaking))
     flow, window = flow.scaled(block, scale), windows[block]
@@ -103,15 +103,15 @@ def inversion(
     least = int(det.argmin())
     target = (nodes + value)[least] if z is None else torch.tensor(z, dtype=torch.float64)
     fold = zero_curves(det.view(FOLD_GRID, FOLD_GRID).numpy(), window)
-    yield None
+    breathe()
     starts = torch.cat([grid_points(window, STARTS).double(), torch.stack([nodes[least], target])])
-    found = yield from awaited(preimages(g, target, starts))
+    found = preimages(g, target, starts, breathe=breathe)
     walks = {name: trace(iteration, g, target[None], WALK_STEPS, order) for name, iteration in ITERATIONS.items()}
-    yield None
+    breathe()
     places = grid_points(window, STEPS_GRID).double()
-    counts = yield from awaited(steps_taken(ITERATIONS[method], g, places, GOAL, MOST_STEPS, order))
+    counts = steps_taken(ITERATIONS[method], g, places, GOAL, MOST_STEPS, order, breathe)
     steps = torch.where(counts > MOST_STEPS, torch.nan, counts.double())
-    yield Inversion(
+    return Inversion(
         block=block,
         scale=scale,
         lipschitz=lipschitz,

@@ -5,12 +5,12 @@ bijection. This ends when a real eigenvalue of s A reaches -1. For larger s, f_s
 several x.
 """
 
-from collections.abc import Iterator
 from enum import StrEnum
 
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.measure.inverse_iterations import Map, residual_solve
 
 # Newton's method tries HALVINGS lengths of a step, each half the one before. If none reduces the residual, the start
@@ -67,11 +67,11 @@ def residual_det(jacobian: Tensor, scale: float = 1.0) -> Tensor:
 
 @torch.no_grad()
 def preimages(
-    g: Map, z: Tensor, starts: Tensor, tolerance: float = 1e-9, apart: float = 1e-4
-) -> Iterator[Tensor | None]:
-    """The different x with x + g(x) = z for one z, (d,), found from `starts`, (m, d): yields (k, d) at the end.
+    g: Map, z: Tensor, starts: Tensor, tolerance: float = 1e-9, apart: float = 1e-4, breathe: Breathe = without
+) -> Tensor:
+    """The different x with x + g(x) = z for one z, (d,), found from `starts`, (m, d): (k, d).
 
-    It uses Newton's method with halved steps, and yields None after each step. Each x has a residual of at most
+    It uses Newton's method with halved steps, and calls `breathe` after each step. Each x has a residual of at most
     `tolerance` (1 + ||z||). Its next step would be at most a tenth of `apart`. It is more than `apart` away from the
     others. Some x may be missed. Use float64.
     """
@@ -83,14 +83,14 @@ def preimages(
         x, r, jacobian, moved = _damped(g, target, x, r, jacobian, step)
         if not bool(moved.any()):
             break
-        yield None
+        breathe()
     last = residual_solve(jacobian, r).norm(dim=1)
     found = x[(r.norm(dim=1) <= tolerance * (1 + z.norm())) & (last <= apart / 10)]
     distinct: list[Tensor] = []
     for candidate in found:
         if all((candidate - other).norm() > apart for other in distinct):
             distinct.append(candidate)
-    yield torch.stack(distinct) if distinct else x[:0]
+    return torch.stack(distinct) if distinct else x[:0]
 
 
 def _damped(

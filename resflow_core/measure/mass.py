@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.data import Window
 
-# Points between two yields: few, so that a caller does not wait long.
+# Points of a part: few, so that others do not wait long.
 CHUNK = 1_000
 LEAST_DOUBLINGS, MOST_DOUBLINGS = 2, 6
 # The last ring is one that adds less than this share. Stated errors are not smaller: rounding alone may reach it.
@@ -41,17 +42,19 @@ def mass(log_density: Callable[[Tensor], Tensor], window: Window, n: int) -> Mas
 
     Raises ValueError if n is not a positive multiple of 8.
     """
-    *_, (result,) = masses(lambda x: log_density(x)[None], window, n)
+    (result,) = masses(lambda x: log_density(x)[None], window, n)
     return result
 
 
-def masses(log_densities: Callable[[Tensor], Tensor], window: Window, n: int) -> Iterator[tuple[Mass, ...] | None]:
+def masses(
+    log_densities: Callable[[Tensor], Tensor], window: Window, n: int, breathe: Breathe = without
+) -> tuple[Mass, ...]:
     """The integrals of exp(log_densities), (batch, 2) -> (densities, batch) in nats, at the same points, float64.
 
-    n is the number of cells on a side of the window. Yields None after each chunk of points, and the result at the end.
-    The error is the sum of three parts: the largest distance of a rule from the mean of the four, the mass of the last
-    ring, and `NEGLIGIBLE` times the value. The mass beyond the last ring equals that of the ring if the tail halves
-    with each doubling. Raises ValueError if n is not a positive multiple of 8.
+    n is the number of cells on a side of the window. The error is the sum of three parts: the largest distance of a
+    rule from the mean of the four, the mass of the last ring, and `NEGLIGIBLE` times the value. The mass beyond the
+    last ring equals that of the ring if the tail halves with each doubling. Raises ValueError if n is not a positive
+    multiple of 8.
     """
     if n < 8 or n % 8:
         raise ValueError(f"n = {n}: use a multiple of 8.")
@@ -64,7 +67,7 @@ def masses(log_densities: Callable[[Tensor], Tensor], window: Window, n: int) ->
             # A weight may be 0, and 0 times infinity is NaN.
             bounded = torch.where(infinite, 0.0, density) @ weights
             added = added + torch.where(infinite.any(1, keepdim=True), torch.inf, bounded)
-            yield None
+            breathe()
         rules, ring = rules + added, added.mean(1)
         value = rules.mean(1)
         if doublings == 0:
@@ -74,7 +77,7 @@ def masses(log_densities: Callable[[Tensor], Tensor], window: Window, n: int) ->
             break
     spread = (rules - value[:, None]).abs().amax(1)
     error = torch.where(torch.isposinf(value), torch.inf, spread + ring + NEGLIGIBLE * value)
-    yield tuple(map(Mass, value.tolist(), error.tolist(), within.tolist()))
+    return tuple(map(Mass, value.tolist(), error.tolist(), within.tolist()))
 
 
 def _nodes(window: Window, n: int, doublings: int) -> Iterator[tuple[Tensor, Tensor]]:

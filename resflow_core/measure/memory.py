@@ -12,15 +12,15 @@ is not taken here, because it is not what the orders are about.
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.fast.folding import layer_norms
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import LogDet, Work
 from resflow_core.measure.estimate import Estimate
@@ -30,6 +30,7 @@ from resflow_core.measure.ledger import Ledger
 LEAST_DRAWS = 3
 # An operation that returns this many numbers takes twice as long as one that returns a few.
 DOUBLING_NUMBERS = 11_000
+NO_CONTEXT = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -86,29 +87,22 @@ def subject(config: FlowConfig, batch: int, generator: torch.Generator) -> tuple
     return flow, x
 
 
-def footprint(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Footprint:
+def footprint(
+    flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator, breathe: Breathe = without
+) -> Footprint:
     """The `Footprint` of the loss of a flow at points, (batch, dim), on the processor.
 
-    The same call gives the same bytes for all draws, unless `log_det` draws its number of terms.
-    """
-    *_, found = footprint_pieces(flow, x, log_det, generator)
-    return found
-
-
-def footprint_pieces(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> Iterator[Footprint | None]:
-    """As `footprint`, in pieces: None after each part of the flow, and the footprint after the backward pass.
-
-    Other computations between two pieces do not count. One thread must run all pieces: otherwise PyTorch takes the
-    backward pass in another order, which changes the peak a little.
+    The same call gives the same bytes for all draws, unless `log_det` draws its number of terms. What `breathe`
+    computes, which is called after each part of the flow, does not count.
     """
     parameters = list(flow.parameters())
     ledger = Ledger([x, *parameters, *flow.buffers()])
-    loss = yield from _within(ledger, loss_in_pieces(flow, x, log_det, generator))
+    loss = loss_by_parts(flow, x, log_det, generator, breathe, ledger)
     kept = ledger.alive
-    yield None
+    breathe()
     with ledger:
         torch.autograd.grad(loss, parameters, materialize_grads=True)
-    yield Footprint(kept, ledger.peak, sum(p.numel() * p.element_size() for p in parameters))
+    return Footprint(kept, ledger.peak, sum(p.numel() * p.element_size() for p in parameters))
 
 
 def work(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> float:
@@ -117,7 +111,7 @@ def work(flow: Flow, x: Tensor, log_det: LogDet, generator: torch.Generator) -> 
     Each operation counts 1, and 1 more for every `DOUBLING_NUMBERS` numbers that it returns.
     """
     with Ledger() as ledger:
-        loss = finished(loss_in_pieces(flow, x, log_det, generator))
+        loss = loss_by_parts(flow, x, log_det, generator)
         torch.autograd.grad(loss, list(flow.parameters()), materialize_grads=True)
     return ledger.operations + ledger.numbers / DOUBLING_NUMBERS
 
@@ -129,26 +123,27 @@ def cost(
     generator: torch.Generator,
     draws: int,
     clock: Callable[[], float] = time.thread_time,
-) -> Iterator[Cost | None]:
+    breathe: Breathe = without,
+) -> Cost:
     """The `Cost` of the loss of a flow at points, (batch, dim), over `draws` passes.
 
-    Yields None after each part of a pass, and the cost at the end. By default `clock` is that of the thread, which does
-    not count other threads. Raises ValueError for fewer than `LEAST_DRAWS` draws.
+    By default `clock` is that of the thread, which does not count other threads. The time of `breathe`, which is called
+    after each part of a pass, does not count. Raises ValueError for fewer than `LEAST_DRAWS` draws.
     """
     if draws < LEAST_DRAWS:
         raise ValueError(f"{draws} draws have no standard error: use {LEAST_DRAWS} or more.")
     parameters, seconds, gradients = list(flow.parameters()), [], []
     for _ in range(draws):
         watch = _Stopwatch(clock)
-        loss = yield from _within(watch, loss_in_pieces(flow, x, log_det, generator))
-        yield None
+        loss = loss_by_parts(flow, x, log_det, generator, breathe, watch)
+        breathe()
         with watch:
             found = torch.autograd.grad(loss, parameters, materialize_grads=True)
         seconds.append(watch.seconds)
         gradients.append(torch.cat([part.flatten() for part in found]))
-        yield None
+        breathe()
     middle = torch.tensor(seconds, dtype=torch.float64).quantile(0.5)
-    yield Cost(float(middle), relative_variance(torch.stack(gradients)))
+    return Cost(float(middle), relative_variance(torch.stack(gradients)))
 
 
 def relative_variance(gradients: Tensor) -> Estimate:
@@ -173,17 +168,25 @@ def relative_variance(gradients: Tensor) -> Estimate:
     return Estimate(ratio(everyone), float(((len(everyone) - 1) * spread).sqrt()))
 
 
-def loss_in_pieces(
-    flow: NormalizingFlow, x: Tensor, log_det: LogDet, generator: torch.Generator | None
-) -> Generator[None, None, Tensor]:
-    """-mean log p(x), equal to that of `flow.log_prob`, in pieces: yields after each part of the flow. Part by part the
-    log det is made of vector-Jacobian products, in the plane too."""
+def loss_by_parts(
+    flow: NormalizingFlow,
+    x: Tensor,
+    log_det: LogDet,
+    generator: torch.Generator | None,
+    breathe: Breathe = without,
+    within: AbstractContextManager = NO_CONTEXT,
+) -> Tensor:
+    """-mean log p(x), equal to that of `flow.log_prob`. Part by part of the flow, the log det is made of
+    vector-Jacobian products, in the plane too. All is computed in the context `within`, and `breathe`, after each part,
+    is called outside."""
     log_dets = []
     for part in flow.parts:
-        x, log_det_of_part = part.forward_and_log_det(x, log_det, generator)
-        log_dets.append(log_det_of_part)
-        yield
-    return -(standard_normal_log_prob(x) + torch.stack(log_dets, 1).sum(1)).mean()
+        with within:
+            x, log_det_of_part = part.forward_and_log_det(x, log_det, generator)
+            log_dets.append(log_det_of_part)
+        breathe()
+    with within:
+        return -(standard_normal_log_prob(x) + torch.stack(log_dets, 1).sum(1)).mean()
 
 
 class _Stopwatch:
@@ -197,14 +200,3 @@ class _Stopwatch:
 
     def __exit__(self, *_):
         self.seconds += self._clock() - self._began
-
-
-def _within(context: AbstractContextManager, pieces: Generator[None, None, Tensor]) -> Generator[None, None, Tensor]:
-    """Pieces, each computed inside the context."""
-    while True:
-        try:
-            with context:
-                next(pieces)
-        except StopIteration as end:
-            return end.value
-        yield None

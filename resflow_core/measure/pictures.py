@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.data import Window
 from resflow_core.flow import Flow, NormalizingFlow
 from resflow_core.measure.evaluation import log_prob
@@ -15,9 +16,10 @@ def grid_points(window: Window, n: int) -> Tensor:
     return torch.cartesian_prod(y, x).flip(1)
 
 
-def density_grid(flow: NormalizingFlow, window: Window, n: int) -> np.ndarray:
+def density_grid(flow: NormalizingFlow, window: Window, n: int, breathe: Breathe = without) -> np.ndarray:
     """p(x) per unit area at `grid_points`, (n, n): row = y ascending, column = x ascending."""
-    return log_prob(flow, grid_points(window, n)).exp().view(n, n).numpy()
+    log_probs = log_prob(flow, grid_points(window, n), breathe)
+    return log_probs.exp().view(n, n).numpy()
 
 
 def grid_lines(window: Window, lines: int, points: int) -> Tensor:

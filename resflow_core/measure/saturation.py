@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.branches.dense import DenseBranch
+from resflow_core.breathe import Breathe, without
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.fast.folding import fold
 from resflow_core.fast.forward_mode import FoldedWeights
@@ -40,7 +41,7 @@ Layer = tuple[Tensor, tuple[Tensor, Tensor]]
 EPSILON = 0.01
 BINS = 81  # odd, so that one bin is centred at 0
 QUANTILES = (0.005, 0.25, 0.5, 0.75, 0.995)
-# Points between two yields of a map: few, so that a caller does not wait long.
+# Points of a part of a map: few, so that others do not wait long.
 CHUNK = 2_000
 
 
@@ -66,14 +67,19 @@ class Saturation:
 
 @torch.no_grad()
 def saturation(
-    flow: Flow, x: Tensor, delta: float = DELTA, epsilon: float = EPSILON, reach: float | None = None
-) -> Iterator[Saturation | None]:
+    flow: Flow,
+    x: Tensor,
+    delta: float = DELTA,
+    epsilon: float = EPSILON,
+    reach: float | None = None,
+    breathe: Breathe = without,
+) -> Saturation:
     """The `Saturation` of a flow at points, (batch, dim).
 
-    Yields None after each block, twice, and the record at the end. A histogram goes from -reach to reach. By default,
-    reach is the next of 1, 2, 5, 10, ... that contains 99 % of its layer.
+    A histogram goes from -reach to reach. By default, reach is the next of 1, 2, 5, 10, ... that contains 99 % of its
+    layer.
     """
-    flow = copy.deepcopy(flow)  # it may be trained between two pieces
+    flow = copy.deepcopy(flow)  # it may be trained between two parts
     blocks, quantiles, shares, straight, scales, constants = [], [], [], [], [], []
     for branch, layers in _passed(flow, x):
         blocks.append([t for t, _ in layers])
@@ -83,17 +89,17 @@ def saturation(
         scales.append(branch.scales.cpu().numpy())
         orders = branch.orders[1:-1] if isinstance(branch, DenseBranch) else branch.orders[:-1]
         constants.append([closed_form(branch.activation).lipschitz(p) for p in orders])
-        yield None
+        breathe()
     reaches = [[_round(np.abs(q).max()) if reach is None else reach for q in of_block] for of_block in quantiles]
     counts = []
     for layers, of_block in zip(blocks, reaches, strict=True):
         pairs = zip(layers, of_block, strict=True)
         counts.append([torch.histc(t.clamp(-far, far), BINS, -far, far).numpy() for t, far in pairs])
-        yield None
+        breathe()
     units = np.array([len(t) for t in blocks[0]])
     share = np.array(shares)
     by_block = share @ units / units.sum()
-    yield Saturation(
+    return Saturation(
         edges=np.array(reaches)[:, :, None] * np.linspace(-1, 1, BINS + 1),
         counts=np.array(counts).astype(int),
         quantiles=np.array(quantiles),
@@ -110,22 +116,24 @@ def saturation(
 
 @torch.no_grad()
 def saturation_map(
-    flow: Flow, x: Tensor, block: int | None = None, delta: float = DELTA, epsilon: float = EPSILON
-) -> Iterator[np.ndarray | None]:
-    """The share of saturated units at each point, (batch, dim) -> (batch,): of all layers, or of one block (from 0).
-
-    Yields None after each block of a chunk of points, and the shares at the end.
-    """
-    flow, shares = copy.deepcopy(flow), []  # it may be trained between two pieces
+    flow: Flow,
+    x: Tensor,
+    block: int | None = None,
+    delta: float = DELTA,
+    epsilon: float = EPSILON,
+    breathe: Breathe = without,
+) -> np.ndarray:
+    """The share of saturated units at each point, (batch, dim) -> (batch,): of all layers, or of one block (from 0)."""
+    flow, shares = copy.deepcopy(flow), []  # it may be trained between two parts
     for part in x.split(CHUNK):
         saturated, units = torch.zeros(len(part)), 0
         for k, (_, layers) in enumerate(_passed(flow, part, until=block)):
             if block in (None, k):
                 saturated += sum(_saturated(*layer, delta, epsilon).sum(0) for _, layer in layers)
                 units += sum(len(t) for t, _ in layers)
-            yield None
+            breathe()
         shares.append(saturated / units)
-    yield torch.cat(shares).numpy()
+    return torch.cat(shares).numpy()
 
 
 def _saturated(slope: Tensor, curvature: Tensor, delta: float, epsilon: float) -> Tensor:

@@ -26,13 +26,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.data.copies import Copies
 from resflow_core.data.curves import MOONS
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.measure.estimate import Estimate
-from resflow_core.measure.memory import loss_in_pieces
+from resflow_core.measure.memory import loss_by_parts
 from resflow_core.training.trainer import TrainConfig, Trainer
 
 DIMS = (2, 4, 8, 16, 32, 64, 128)
@@ -87,12 +87,21 @@ class Piece:
 class Subject:
     """The flow of one dimension after a few training steps, and a fixed batch."""
 
-    def __init__(self, plan: Plan, dim: int, seed: int, clock: Callable[[], float] = time.thread_time):
+    def __init__(
+        self,
+        plan: Plan,
+        dim: int,
+        seed: int,
+        clock: Callable[[], float] = time.thread_time,
+        breathe: Breathe = without,
+    ):
         self._plan, self._dim, self._seed, self._clock = plan, dim, seed, clock
         self.dataset = Copies(MOONS, dim)
-        trainer = Trainer(replace(plan.flow, dim=dim), plan.train, self.dataset, seed, exact_losses=False)
+        config = replace(plan.flow, dim=dim)
+        trainer = Trainer(config, plan.train, self.dataset, seed, exact_losses=False, breathe=breathe)
         for _ in range(WARM_STEPS):
-            trainer.step()
+            trainer.step(breathe=breathe)
+            breathe()
         self.flow = trainer.flow
         self._last: Tensor | None = None
         self.gradient(self._batch(0), Exact(), None)  # the first call takes longer
@@ -124,10 +133,8 @@ class Subject:
         """
         parameters = list(self.flow.parameters())
         start = self._clock()
-        if log_det == Exact():
-            loss = -self.flow.log_prob(x).mean()
-        else:
-            loss = finished(loss_in_pieces(self.flow, x, log_det, generator))
+        is_exact = log_det == Exact()
+        loss = -self.flow.log_prob(x).mean() if is_exact else loss_by_parts(self.flow, x, log_det, generator)
         gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
         seconds = self._clock() - start
         return torch.cat([g.flatten() for g in gradients]), seconds

@@ -4,7 +4,6 @@ A plan is a list of pieces. Each gives one result, in short parts. All pieces ha
 so the plan determines all results except the times.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
@@ -13,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Truncated
-from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint_pieces, subject, work
+from resflow_core.measure.memory import LEAST_DRAWS, Cost, Footprint, NoLogDet, cost, footprint, subject, work
 from resflow_core.training.parameter_count import parameter_count
 from resflow_core.training.trainer import TrainConfig, bytes_of_products
 
@@ -145,22 +145,18 @@ class Subjects:
         self._plan = plan
         self._built: dict[int, tuple[Flow, Tensor]] = {}
 
-    def piece(self, k: int) -> Iterator[Result | None]:
-        """The piece of this number in parts: yields None after each part, and the result at the end.
-
-        Raises IndexError if the plan has no such piece.
-        """
+    def piece(self, k: int, breathe: Breathe = without) -> Result:
+        """The result of the piece of this number, from 0. Raises IndexError if the plan has no such piece."""
         sized, timed = self._plan.sized, self._plan.timed
         place = (*sized, *timed)[k]
         if place.m not in self._built:
             config = replace(self._plan.flow, blocks=place.m)
             self._built[place.m] = subject(config, self._plan.batch, _seeded(WEIGHTS_SEED))
-            yield None
+            breathe()
         flow, x = self._built[place.m]
         if k < len(sized):
-            yield from footprint_pieces(flow, x, place.log_det, _seeded(DRAWS_SEED))
-        else:
-            yield from cost(flow, x, place.log_det, _seeded(DRAWS_SEED), self._plan.draws)
+            return footprint(flow, x, place.log_det, _seeded(DRAWS_SEED), breathe)
+        return cost(flow, x, place.log_det, _seeded(DRAWS_SEED), self._plan.draws, breathe=breathe)
 
 
 @dataclass(frozen=True)

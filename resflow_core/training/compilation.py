@@ -23,7 +23,6 @@ from torch import Tensor
 from resflow_core.extras import extra
 from resflow_core.fast import compiled
 from resflow_core.fast.fused_flow import FusedFlow
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette, Truncated, drawn
@@ -87,7 +86,7 @@ def _agreement(config: FlowConfig) -> Agreement:
         loss = -flow.log_prob(x, log_det, generator).mean()
         weights.differentiate(loss)
         expected = weights.gradient.clone()
-        losses.append(abs(finished(nll.pieces([x], [log_det]))[0] - loss.item()))
+        losses.append(abs(nll.of_parts([x], [log_det])[0] - loss.item()))
         gradients.append(float((weights.gradient - expected).norm() / expected.norm()))
     values = compiled.CompiledValues(flow)
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """One training step in its parts: the step that the trainer takes, and beside it what it did, as numbers.
 
-The step itself is `Trainer.pieces`, so it has the same batch, draws and arithmetic as any other. All that is recorded
+The step itself is `Trainer.step`, so it has the same batch, draws and arithmetic as any other. All that is recorded
 is computed on copies of the model before and after it, with copies of the generators' states.
 
     batch x -> z, log det -> loss l_i = -log p(x_i) -> gradient G = dL/dtheta -> update dtheta -> W = constrained(raw)
@@ -22,15 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.breathe import Breathe, without
 from resflow_core.fast.fused_flow import FusedFlow
-from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow, NormalizingFlow, standard_normal_log_prob
 from resflow_core.hybrid import Hybrid
 from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import Exact, LogDet, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.training.flat_parameters import FlatParameters
-from resflow_core.training.step_cost import MOST_POINTS, points_a_piece
+from resflow_core.training.step_work import MOST_POINTS, points_a_part
 from resflow_core.training.trainer import (
     Differentiated,
     HybridTrainConfig,
@@ -102,37 +102,39 @@ class _Points:
     gradient: Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class TakenStep:
+    """A step that is taken, with copies of the models before and after it."""
+
+    nll: float  # what `Trainer.step` returned
+    step: int  # steps taken when it was done
+    config: TrainConfig
+    rate: float  # the learning rate
+    at: Differentiated
+    models: tuple[Model, Model]
+    averages: tuple[Model, Model]
+
+
 def step_in_parts(trainer: Trainer, nodes: Tensor, n_places: int) -> StepParts:
     """Take one step of a trainer, and say what it did: the densities at `nodes`, (m, d), and the way of the first
     `n_places` points of the batch. Raises as `Trainer.step`."""
-    return finished(step_in_pieces(trainer, nodes, n_places))[1]
+    return recorded(take_step(trainer), nodes, n_places)
 
 
-def step_in_pieces(trainer: Trainer, nodes: Tensor, n_places: int) -> Pieces[tuple[float, StepParts]]:
-    """The same in pieces, with what `Trainer.step` returns. The step is taken before anything is computed beside it."""
+def take_step(trainer: Trainer, breathe: Breathe = without) -> TakenStep:
+    """Take one step of a trainer, to be `recorded`. Raises as `Trainer.step`."""
     before, average_before = copy.deepcopy((trainer.model, trainer.evaluated_model))
     config, seen = trainer.train_config, list[Differentiated]()
     rate = config.rate(trainer.step_count)
-    nll = yield from trainer.pieces(seen.append)
+    nll = trainer.step(seen.append, breathe)
     after, average_after = copy.deepcopy((trainer.model, trainer.evaluated_model))
-    yield
-    parts = yield from _recorded(
-        trainer.step_count, config, rate, seen[0], (before, after), (average_before, average_after), nodes, n_places
-    )
-    return nll, parts
+    return TakenStep(nll, trainer.step_count, config, rate, seen[0], (before, after), (average_before, average_after))
 
 
-def _recorded(
-    step: int,
-    config: TrainConfig,
-    rate: float,
-    at: Differentiated,
-    models: tuple[Model, Model],
-    averages: tuple[Model, Model],
-    nodes: Tensor,
-    n_places: int,
-) -> Pieces[StepParts]:
-    before, after = models
+def recorded(taken: TakenStep, nodes: Tensor, n_places: int, breathe: Breathe = without) -> StepParts:
+    """What a step did, with the arguments of `step_in_parts`. Other steps may be taken meanwhile."""
+    config, at, averages = taken.config, taken.at, taken.averages
+    before, after = taken.models
     flow, model_config = _flow(before), cast(Any, before.config)
     parts = parts_of_batch(model_config, config, len(at.x))
     blocks = len(flow.blocks) if isinstance(flow, Flow) else 0
@@ -142,30 +144,27 @@ def _recorded(
     if len(parts) > 1:
         log_dets = split(config.log_det, blocks, at.x, parts, probes)
     if config.log_det == Exact():
-        trained = yield from _valued(before, at, config, parts)
+        trained = _valued(before, at, config, parts, breathe)
     else:
-        trained = yield from _differentiated(before, at, config, log_dets, parts, probes)
+        trained = _differentiated(before, at, config, log_dets, parts, probes, breathe)
     exact_before, exact_after = _exactly(before), _exactly(after)
     exact_at = _of(at, torch.float64)
-    shorter = _pieces(before, len(at.x))
-    true = yield from _differentiated(exact_before, exact_at, config, [Exact()] * len(shorter), shorter)
+    shorter = _parts(before, len(at.x))
+    true = _differentiated(exact_before, exact_at, config, [Exact()] * len(shorter), shorter, breathe=breathe)
     assert true.pull is not None and true.gradient is not None
-    true_after = yield from _valued(exact_after, exact_at, config, shorter)
+    true_after = _valued(exact_after, exact_at, config, shorter, breathe)
     places = _places(before, at.x[:n_places])
-    yield
-    density = yield from _density(exact_before, nodes)
-    density_after = yield from _density(exact_after, nodes)
+    breathe()
+    density, density_after = (_density(model, nodes, breathe) for model in (exact_before, exact_after))
     change = average_change = density_after - density
     if config.average or averages[0] is not before:
-        of_averages = []
-        for model in averages:
-            of_averages.append((yield from _density(model, nodes)))
-        average_change = of_averages[1] - of_averages[0]
-    layers = yield from _layer_norms(_flow(before), _flow(after))
-    weights, weights_after = (_vector(model) for model in models)
+        average_before, average_after = (_density(model, nodes, breathe) for model in averages)
+        average_change = average_after - average_before
+    layers = _layer_norms(_flow(before), _flow(after), breathe)
+    weights, weights_after = map(_vector, taken.models)
     update, gradient = (weights_after - weights), at.gradient.double().cpu()
     return StepParts(
-        step=step,
+        step=taken.step,
         x=_numpy(at.x),
         y=None if at.y is None else _numpy(at.y),
         places=places,
@@ -183,7 +182,7 @@ def _recorded(
         true_gradient_norm=float(true.gradient.norm()),
         gradient_cosine=_cosine(gradient, true.gradient),
         clip=config.clip,
-        learning_rate=rate,
+        learning_rate=taken.rate,
         update_norm=float(update.norm()),
         weights_norm=float(weights.norm()),
         update_cosine=_cosine(update, -gradient),
@@ -201,14 +200,15 @@ def _differentiated(
     log_dets: list[LogDet],
     parts: list[slice],
     probes: torch.Generator | None = None,
-) -> Pieces[_Points]:
+    breathe: Breathe = without,
+) -> _Points:
     """Of the whole batch, part by part as the step goes through it."""
     parameters = FlatParameters(model).parameters
     found: list[tuple[Tensor, ...]] = []
     gradient = torch.zeros(())
     for k, (part, log_det) in enumerate(zip(parts, log_dets, strict=True)):
         if k:
-            yield
+            breathe()
         x, y = at.x[part].detach().requires_grad_(), None if at.y is None else at.y[part]
         flow = _flow(model)
         with flow.folding(log_det) if isinstance(flow, FusedFlow) else nullcontext():
@@ -241,29 +241,29 @@ def _of_points(
     return z, log_dets, class_nll + weight * nll if weight else class_nll
 
 
-def _valued(model: Model, at: Differentiated, config: TrainConfig, parts: list[slice]) -> Pieces[_Points]:
+def _valued(model: Model, at: Differentiated, config: TrainConfig, parts: list[slice], breathe: Breathe) -> _Points:
     """By the exact log det, without gradients."""
     found = []
     for part in parts:
         with torch.no_grad():
             found.append(_of_points(model, at.x[part], None if at.y is None else at.y[part], config, Exact()))
-        yield
+        breathe()
     return _Points(*(torch.cat(some) for some in zip(*found, strict=True)))
 
 
-def _density(model: Model, nodes: Tensor) -> Pieces[np.ndarray]:
+def _density(model: Model, nodes: Tensor, breathe: Breathe) -> np.ndarray:
     found = []
-    for part in _pieces(model, len(nodes)):
+    for part in _parts(model, len(nodes)):
         with torch.no_grad():
             found.append(_flow(model).log_prob(nodes[part].to(_parameter(model))).exp().double())
-        yield
+        breathe()
     return _numpy(torch.cat(found))
 
 
-def _pieces(model: Model, points: int) -> list[slice]:
-    """So many points in parts that nobody has to wait for."""
+def _parts(model: Model, points: int) -> list[slice]:
+    """The points in parts that are short enough for other work in between."""
     config = getattr(_flow(model), "config", None)  # a classifier alone has no flow of its own
-    most = max(1, (points_a_piece(config) if config else MOST_POINTS) // EXACT_PASSES)
+    most = max(1, (points_a_part(config) if config else MOST_POINTS) // EXACT_PASSES)
     return [slice(start, min(points, start + most)) for start in range(0, points, most)]
 
 
@@ -273,13 +273,13 @@ def _places(model: Model, x: Tensor) -> np.ndarray:
     return _numpy(torch.stack(flow.stages(x) if isinstance(flow, Flow) else [x, flow(x)]))
 
 
-def _layer_norms(before: NormalizingFlow, after: NormalizingFlow) -> Pieces[LayerNorms | None]:
+def _layer_norms(before: NormalizingFlow, after: NormalizingFlow, breathe: Breathe) -> LayerNorms | None:
     if not isinstance(before, Flow) or not isinstance(after, Flow):
         return None
     rows = []
     for pair in zip(before.branches, after.branches, strict=True):
         rows.append(_norms_of_layers(*pair))
-        yield
+        breathe()
     raw_before, weight_before, _, raw, weight, touched = (np.array(column) for column in zip(*rows, strict=True))
     linears = [cast("list[LipschitzLinear]", list(branch.linears)) for branch in after.branches]
     caps = np.array([[linear.cap for linear in of_block] for of_block in linears])

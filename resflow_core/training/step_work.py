@@ -1,8 +1,8 @@
-"""The work of a training step by formula, good to a factor of about two, and the pieces of a long one."""
+"""The work of a training step by formula, good to a factor of about two, and the parts of a long one."""
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig
@@ -25,9 +25,10 @@ BESIDE_TERMS = 7
 MATRIX_TERM = 1000
 USUAL_SECONDS = 2e-11
 """Per multiply-add, on a usual machine with one thread."""
-PIECE_SECONDS = 0.05
-"""A step that takes longer on a usual machine is taken in pieces of this length, so that nothing waits for it. Not the
-machine at hand: a run has the same pieces, and so the same rounding, on all."""
+PART_SECONDS = 0.05
+"""A step that takes longer on a usual machine is taken in parts of this length, so that nothing waits for it. Not the
+machine at hand: a run has the same parts, and so the same rounding, on all."""
+MOST_POINTS = 2**16
 
 
 class Work(NamedTuple):
@@ -50,27 +51,23 @@ def affords_exact_losses(flow: "AnyConfig") -> bool:
 
 
 @lru_cache(maxsize=256)
-def piece_count(flow: "AnyConfig", train: "TrainConfig") -> int:
-    """In how many pieces a step is taken: parts of the batch, at least a point each. What is done once is done in each
-    of them, but for the exact log det of a residual flow, so pieces are not much shorter than that."""
-    work, least = step_work(flow, train), PIECE_SECONDS / USUAL_SECONDS
-    if _is_exact(flow, train):
-        pieces = max(math.ceil(work.rows / least), 1 + (work.once > least))  # of several, norms come apart too
+def part_count(flow: "AnyConfig", train: "TrainConfig") -> int:
+    """In how many parts a step goes through its batch, at least a point each. Work that is done once is done in each
+    of them, except for the exact log det of a residual flow, so parts are not much shorter than that."""
+    work, least = step_work(flow, train), PART_SECONDS / USUAL_SECONDS
+    if isinstance(flow, FlowConfig) and train.log_det == Exact():
+        parts = max(math.ceil(work.rows / least), 1 + (work.once > least))  # of several, norms come apart too
     else:
-        pieces = math.ceil(work.rows / max(least, work.once))
-    return max(1, min(train.batch, pieces))
+        parts = math.ceil(work.rows / max(least, work.once))
+    return max(1, min(train.batch, parts))
 
 
-def piece_share(flow: "AnyConfig", train: "TrainConfig") -> float:
-    """The share of a step's work that its longest piece has."""
-    work, pieces = step_work(flow, train), piece_count(flow, train)
-    once = 0.0 if _is_exact(flow, train) and pieces > 1 else work.once  # which comes in pieces of its own
-    return min(1.0, (work.rows / pieces + once) / work.total)
-
-
-def _is_exact(flow: "AnyConfig", train: "TrainConfig") -> bool:
-    """Whether the norms of a step are computed once, and not for each of its parts."""
-    return isinstance(flow, FlowConfig) and train.log_det == Exact()
+@lru_cache(maxsize=256)
+def points_a_part(flow: "AnyConfig") -> int:
+    """At how many points the density of a flow is computed in `PART_SECONDS` on a usual machine: from 1 to
+    `MOST_POINTS`."""
+    of_point = _pass_work(flow, Exact(), 2).rows / (2 * 3)  # the backward pass is twice as much
+    return max(1, min(MOST_POINTS, int(PART_SECONDS / USUAL_SECONDS / of_point)))
 
 
 def step_work(flow: "AnyConfig", train: "TrainConfig") -> Work:
@@ -79,17 +76,22 @@ def step_work(flow: "AnyConfig", train: "TrainConfig") -> Work:
     With P weights and u units in a block, and r rows that pass c times:  blocks (r c (P + `UNIT` u) + `PARAMETER` P).
     For the exact log det, values and d tangents pass, and the backward pass is twice as much: c = 3 (1 + d).
     """
+    return _pass_work(flow, train.log_det, train.batch)
+
+
+def _pass_work(flow: "AnyConfig", log_det: LogDet, batch: int) -> Work:
     if isinstance(flow, HybridConfig):
-        head = _work(train.batch * 3, sum(flow.head_widths), parameter_count(flow) - _parameters_within(flow))
-        inner = step_work(flow.flow, train) if flow.flow else Work(0.0, 0.0)
+        head = _work(batch * 3, sum(flow.head_widths), parameter_count(flow) - _parameters_within(flow))
+        density: Any = flow.flow
+        inner = _pass_work(density, log_det, batch) if density else Work(0.0, 0.0)
         return Work(head.rows + inner.rows, head.once + inner.once)
     if isinstance(flow, BaselineConfig | CouplingConfig):
         moving = flow.dim * (7 * flow.outputs + 8)
         units = flow.transforms * (flow.width * flow.hidden_layers + moving)
-        return _work(train.batch * 3, units, parameter_count(flow))
+        return _work(batch * 3, units, parameter_count(flow))
     units = flow.blocks * units_of_block(flow)
-    through = _work(_rows_times_passes(train.log_det, train.batch, flow), units, parameter_count(flow))
-    return through._replace(rows=through.rows + _matrix_terms(train.log_det, train.batch, flow) * MATRIX_TERM)
+    through = _work(_rows_times_passes(log_det, batch, flow), units, parameter_count(flow))
+    return through._replace(rows=through.rows + _matrix_terms(log_det, batch, flow) * MATRIX_TERM)
 
 
 def _work(rows_times_passes: float, units: int, weights: int) -> Work:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,11 +14,11 @@ from torch import Tensor
 from resflow_core.activations import activation_named
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig, refuse_estimates
+from resflow_core.breathe import Breathe, without
 from resflow_core.data import Dataset, Source
 from resflow_core.fast import compiled
 from resflow_core.fast.by_hand import ExactNLL, supports
 from resflow_core.fast.fused_flow import FusedFlow, forms_jacobians
-from resflow_core.fast.pieces import Pieces, finished
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
 from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.lipschitz import LipschitzLinear
@@ -29,7 +28,7 @@ from resflow_core.settings import check, setting, told
 from resflow_core.training.adam import Adam
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.parameter_count import parameter_count, units_of_block
-from resflow_core.training.step_work import piece_count
+from resflow_core.training.step_work import part_count, points_a_part
 
 # A run draws from three generators. Their seeds differ and are all below the fixed seeds of held-out data.
 MOST_SEED = 10**9
@@ -254,6 +253,7 @@ class Trainer:
         device: str = "cpu",
         exact_losses: bool = True,
         backend: str = "torch",
+        breathe: Breathe = without,
     ):
         """With `exact_losses` False, `step` does not compute the exact log det of a flow that trains by an estimate. In
         high dimensions it takes longer than the step.
@@ -266,25 +266,6 @@ class Trainer:
         settings do not fit together, or if the data set draws points that are not finite, not float32, or not of the
         flow's dimension. It checks the first `INITIAL_POINTS` points.
         """
-        finished(self._begin(flow_config, train_config, dataset, seed, device, exact_losses, backend))
-
-    @classmethod
-    def building(cls, *args: Any, **kwargs: Any) -> "Pieces[Trainer]":
-        """A trainer of these arguments, in pieces: a large flow takes seconds."""
-        trainer = cls.__new__(cls)
-        yield from trainer._begin(*args, **kwargs)
-        return trainer
-
-    def _begin(
-        self,
-        flow_config: AnyConfig,
-        train_config: TrainConfig,
-        dataset: Source,
-        seed: int,
-        device: str = "cpu",
-        exact_losses: bool = True,
-        backend: str = "torch",
-    ) -> Pieces[None]:
         if backend not in BACKENDS:
             raise ValueError(f"backend = {backend!r}: use one of {', '.join(BACKENDS)}.")
         check_source(dataset)
@@ -294,8 +275,8 @@ class Trainer:
         weights, self._data, self._probes = (torch.Generator().manual_seed(3 * seed + i) for i in range(3))
         # Built and initialised on the CPU, so that every device starts from the same weights.
         self.model = flow_config.build(weights)
-        yield
-        yield from self.model.initializing(dataset.sample(INITIAL_POINTS, self._data))
+        breathe()
+        self.model.initialize(dataset.sample(INITIAL_POINTS, self._data), breathe)
         self.model.to(device)
         self._weights = FlatParameters(self.model)
         self._evaluates = backend == "numba" and compiled.evaluates(self.flow)
@@ -310,7 +291,6 @@ class Trainer:
         self._carries = any(layer.constraint.carries for layer in self._layers)
         self._adam = Adam(self._weights.vector)
         self.step_count = 0
-        self._before: tuple[Tensor, Tensor] | None = None  # the generators' states before a step that is under way
 
     @property
     def device(self) -> torch.device:
@@ -337,30 +317,25 @@ class Trainer:
         check_pair(self.model.config, train_config)
         self.train_config = train_config
 
-    def step(self) -> float:
+    def step(self, seen: Callable[[Differentiated], None] | None = None, breathe: Breathe = without) -> float:
         """Take one step, and return the batch's mean NLL in nats.
 
         The NLL has the exact log det for any training loss. With `exact_losses` False, a flow's NLL has the log det of
         its training loss, which may be an estimate.
 
-        Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite.
-        """
-        return finished(self.pieces())
+        A step that takes long (`step_work.PART_SECONDS`) goes through the batch part by part, adds up the same gradient
+        and calls `breathe` between two parts. Settings that change meanwhile act from the next step on. `seen` is
+        called once with the gradient, before the update, and must not change it.
 
-    def pieces(self, seen: Callable[[Differentiated], None] | None = None) -> Pieces[float]:
-        """One step, in pieces; returns and raises as `step`. `seen` is told of it once, and changes nothing of it.
-
-        A step that takes long (`step_work.PIECE_SECONDS`) goes through the batch part by part, and adds up the same
-        gradient. Settings that change meanwhile act from the next step on. A state that is saved meanwhile is that
-        before the step.
+        Raises `Diverged`, and changes no weight, if the loss or its gradient is not finite. If `breathe` raises, the
+        step ends there and the weights are those before it. The generators of batches and probes have moved on by then:
+        throw the trainer away, or give it a saved state.
         """
-        config = self.train_config
-        self._before = self._data.get_state(), self._probes.get_state()
+        config, probes = self.train_config, self._probes.get_state()
         x, y = self._batch(config)
-        loss, nll = yield from self._differentiated(x, y, config)
+        loss, nll = self._differentiated(x, y, config, breathe)
         norm = self._weights.clip(config.clip)
         if not math.isfinite(loss + norm):
-            self._before = None
             if not bool(x.isfinite().all()):
                 raise Diverged(
                     f"The batch of step {self.step_count + 1} has points that are not finite, and so has its loss. "
@@ -371,29 +346,22 @@ class Trainer:
                 f"{config.learning_rate:g}) and train again."
             )
         if seen:
-            seen(Differentiated(x, y, self._before[1], loss, self._weights.gradient.clone(), norm))
+            seen(Differentiated(x, y, probes, loss, self._weights.gradient.clone(), norm))
         self._update(config.rate(self.step_count), config.weight_decay)
         if self._carries:
             for layer in self._layers:
                 layer.advance()
         self.step_count += 1
         self._average(config.average)
-        self._before = None
         return nll
-
-    def abandon(self) -> None:
-        """Give up a step that is under way in `pieces`: the next one is the same step, from its beginning."""
-        if self._before:
-            self._data.set_state(self._before[0])
-            self._probes.set_state(self._before[1])
-            self._before = None
 
     def _evaluate(self, weights: FlatParameters) -> FlatParameters:
         """These weights, whose flow computes its values by kernels where they can."""
         flow = _flow_of(weights.model)
         if self._evaluates and isinstance(flow, FusedFlow):
             # A classifier has parameters of its own, and the names of a flow's are others in it.
-            flow.values = compiled.CompiledValues(flow, weights.stacked()[0] if flow is weights.model else None)
+            stacked = weights.stacked()[0] if flow is weights.model else None
+            flow.values = compiled.CompiledValues(flow, stacked, points_a_part(flow.config))
         return weights
 
     @torch.no_grad()
@@ -410,19 +378,21 @@ class Trainer:
         x, y = self.dataset.sample_labelled(config.batch, self._data)
         return x.to(self.device), y.to(self.device)
 
-    def _differentiated(self, x: Tensor, y: Tensor | None, config: TrainConfig) -> Pieces[tuple[float, float]]:
+    def _differentiated(
+        self, x: Tensor, y: Tensor | None, config: TrainConfig, breathe: Breathe
+    ) -> tuple[float, float]:
         """The training loss, whose gradient the weights have then, and the mean NLL in nats as `step` returns it."""
         parts = parts_of_batch(self.model.config, config, len(x))
         blocks = len(self._branches)
         if self._by_hand and self._by_hand.takes(config.log_det):
             log_dets = split(config.log_det, blocks, x, parts, self._probes)
-            by_hand, exact = yield from self._by_hand.pieces([x[part] for part in parts], log_dets)
+            by_hand, exact = self._by_hand.of_parts([x[part] for part in parts], log_dets, breathe)
             return by_hand, exact if self.exact_losses else by_hand
         log_dets = [config.log_det] if len(parts) == 1 else split(config.log_det, blocks, x, parts, self._probes)
         loss = nll = 0.0
         for k, (part, log_det) in enumerate(zip(parts, log_dets, strict=True)):
             if k:
-                yield
+                breathe()
             share = (part.stop - part.start) / len(x)
             of_part, nll_of_part = self._losses(x[part], None if y is None else y[part], config, log_det)
             if k == 0:
@@ -470,8 +440,8 @@ class Trainer:
             "model": self._weights.state(),
             "averaged": self._averaged.state() if self._averaged else None,
             "adam": self._adam.state(),
-            "data": self._before[0] if self._before else self._data.get_state(),
-            "probes": self._before[1] if self._before else self._probes.get_state(),
+            "data": self._data.get_state(),
+            "probes": self._probes.get_state(),
             "step": self.step_count,
         }
         torch.save(state, buffer)
@@ -489,7 +459,6 @@ class Trainer:
             self._averaged = self._evaluate(FlatParameters(copy.deepcopy(self.model)))
             self._averaged.load_state(state["averaged"])
         self._adam.load_state(state["adam"])
-        self._before = None
         self._data.set_state(state["data"])
         self._probes.set_state(state["probes"])
         self.step_count = state["step"]
@@ -497,8 +466,8 @@ class Trainer:
 
 def parts_of_batch(flow: AnyConfig, train: TrainConfig, batch: int) -> list[slice]:
     """Those that a step goes through one after the other: about equally many points each."""
-    pieces = piece_count(flow, train)
-    ends = [batch * k // pieces for k in range(pieces + 1)]
+    count = part_count(flow, train)
+    ends = [batch * k // count for k in range(count + 1)]
     return [slice(start, end) for start, end in pairwise(ends)]
 
 

@@ -9,7 +9,7 @@ from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 
 from app import engine, screens  # noqa: F401  # it fills the registries
 from app.engine.local import LocalEngine
-from app.engine.measurements import masses
+from app.engine.training.measurements import masses
 from tests.app.requests import PATIENCE_SECONDS
 
 

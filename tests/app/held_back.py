@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from app.engine.arms import Arms
 from app.engine.reports import Report, State
-from app.engine.run import SLICE_SECONDS
+from app.engine.training.run import SLICE_SECONDS, Run
 
 
 def steps_at_most(engine, monkeypatch, most):
@@ -32,17 +31,17 @@ def answers_at_the_first_step(engine):
     """Polls end as soon as a run is known to have taken a step, like those of a page that comes in between. A step
     takes a whole turn, so that on a fast machine there are no more of them."""
     with pytest.MonkeyPatch.context() as patch:
-        tick, advance = engine._tick, Arms.advance
+        turn, step = engine._here.turn, Run._step
 
-        def slowly(arms):
+        def slowly(run):
             time.sleep(SLICE_SECONDS)
-            return advance(arms)
+            step(run)
 
-        def ticked():
-            tick()
-            if any(engine._step(id) for id in engine._mailboxes):
+        def turned():
+            turn()
+            if any(engine._step(id) for id in engine._here.records):
                 patch.setattr(engine, "_finish_seconds", -1.0)
 
-        patch.setattr(engine, "_tick", ticked)
-        patch.setattr(Arms, "advance", slowly)
+        patch.setattr(engine._here, "turn", turned)
+        patch.setattr(Run, "_step", slowly)
         yield

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
-from app.engine import weights
+from app.engine.training import weights
 from app.lessons.shelf import shelf
 from app.link import VIEW
 from resflow_core.measure import flow_shape, folded_numbers

@@ -4,9 +4,10 @@ import itertools
 import sys
 from dataclasses import replace
 
+from app.engine.clocks import Clocks
 from app.engine.local import LocalEngine
-from app.engine.measurements import MEASUREMENTS
-from app.engine.scheduler import Scheduler
+from app.engine.training.measurements import MEASUREMENTS
+from resflow_core.breathe import without
 
 PATIENCE_SECONDS = 300.0
 LOOK_SECONDS = 1e-3
@@ -15,15 +16,13 @@ LOOK_SECONDS = 1e-3
 def engine_without_time(**settings):
     """The engine in this process, for which time passes only when it looks at its clock: what is done, and after which
     step, does not depend on the machine. A poll ends when all is finished, and pages are not missed."""
-    engine = LocalEngine(PATIENCE_SECONDS, **settings)
     looks = itertools.count()
-    engine._scheduler = Scheduler(
-        lambda: next(looks) * LOOK_SECONDS,
-        attendance=lambda: 0.0,
-        cpu=lambda: 0.0,
-        new_job=engine._scheduler._new_job,
-    )
-    return engine
+
+    def clock():
+        return next(looks) * LOOK_SECONDS
+
+    clocks = Clocks(clock, attendance=lambda: 0.0, cpu=clock)
+    return LocalEngine(PATIENCE_SECONDS, clocks=clocks, **settings)
 
 
 def shorten_inversions(monkeypatch):
@@ -38,9 +37,9 @@ def wanting(request, measured, **others):
     return replace(request, measured={**request.measured, **measured}, **others)
 
 
-def pieces(job, name, request, *, moving=True):
-    """A measurement of a job, in its pieces."""
-    return MEASUREMENTS[name].made(moving)(job, request, request.measured[name])
+def measured(job, name, request, breathe=without, *, moving=True):
+    """A measurement of a job."""
+    return MEASUREMENTS[name].function(moving)(job, request, request.measured[name], breathe)
 
 
 def reported(*records):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from app.engine.measurements import masses
+from app.engine.training.measurements import masses
 from app.lessons import acted as acting
 from app.lessons import reading
 from app.lessons.acted import Acted

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import evidence
 from app.components.planes import Path
-from app.engine.measurements.activity import GRID, POINTS, Activity
 from app.engine.reports import State
+from app.engine.training.measurements.activity import GRID, POINTS, Activity
 from app.features.activations import answers, consequences, inside, pictures, stored, used
 from app.features.activations import evidence as evidence_of
 from app.features.activations.curves import SMOOTH, extent
@@ -86,11 +86,6 @@ def path(pane, label):
 
 def labels(pane):
     return [path["label"] for path in pane["paths"] if path["label"]]
-
-
-def last(pieces):
-    *_, found = pieces
-    return found
 
 
 def trained(flow=FLOW, steps=0, seed=3):
@@ -214,7 +209,7 @@ class TestOpening:
     @pytest.mark.parametrize("name", ["elu", "lipswish"])
     def test_units_are_pooled_and_counted_as_the_core_counts_them(self, name):
         flow = trained(dataclasses.replace(FLOW, activation=name), 20)
-        s = last(measure.saturation(flow, DATA.held_out()[:POINTS]))
+        s = measure.saturation(flow, DATA.held_out()[:POINTS])
         found = used.units(s)
         assert found.shares.sum() + found.beyond == pytest.approx(1) and found.saturated == s.overall
         low, high = (found.shares[half].sum() for half in (slice(0, 48), slice(48, 96)))
@@ -239,7 +234,7 @@ class TestOpening:
         alone = Trainer(dataclasses.replace(setup.flow, activation="elu"), setup.train, setup.dataset, seed=2)
         for _ in range(200):
             alone.step()
-        share = last(measure.saturation(alone.evaluated, setup.dataset.held_out()[:POINTS])).overall
+        share = measure.saturation(alone.evaluated, setup.dataset.held_out()[:POINTS]).overall
         kept = evidence.stored(evidence_of.NAME).found["elu"][2]["saturated"]
         assert share == pytest.approx(kept, abs=0.1)
 
@@ -431,7 +426,7 @@ class TestUseIt:
 class TestInside:
     def agree(self, page, flow, block=0, layer=0):
         x = DATA.held_out()[:POINTS]
-        s, split = last(measure.saturation(flow, x)), last(measure.gradient_split(flow, x))
+        s, split = measure.saturation(flow, x), measure.gradient_split(flow, x)
         found, looked_at = finding(page, Inside), finding(page, Layer)
         assert found.saturated == pytest.approx(s.overall, abs=1e-4)
         assert (found.fullest, found.most) == (s.by_block.argmax(), pytest.approx(s.by_block.max(), abs=1e-4))
@@ -452,7 +447,7 @@ class TestInside:
         np.testing.assert_allclose(bend, beta * np.abs(curvature) / constant, atol=1e-4)
         for drawn, share in zip(curves(shares), s.share.T, strict=True):
             np.testing.assert_allclose(drawn[:, 1], 100 * share, atol=1e-3)
-        map_ = 100 * last(measure.saturation_map(flow, measure.grid_points(DATA.window, GRID)))
+        map_ = 100 * measure.saturation_map(flow, measure.grid_points(DATA.window, GRID))
         level, (low, high) = decode(plane["heat"]["level"]), plane["heat"]["range"]
         assert (low, high) == pytest.approx((map_.min(), max(map_.max(), map_.min() + 1)))
         np.testing.assert_allclose(low + level.ravel() / 254 * (high - low), map_, atol=(high - low) / 254)
@@ -480,7 +475,7 @@ class TestInside:
         trainer = Trainer(dataclasses.replace(FLOW, activation="elu"), TRAIN, DATA, seed=3)
         for k in range(3):
             lines, _ = curves(panes(page)[-1])
-            split = last(measure.gradient_split(trainer.evaluated, DATA.held_out()[:POINTS]))
+            split = measure.gradient_split(trainer.evaluated, DATA.held_out()[:POINTS])
             assert len(lines) % 2 == 0
             first_block = lines[: len(lines) // 2 - 1]  # a gap ends each
             steps = first_block[:, 0].tolist()  # on a slow machine it is also measured between
@@ -522,8 +517,8 @@ class TestInside:
     @pytest.mark.parametrize("activation", ["clipswish", "maxmin", "cpila"])
     def test_units_of_which_several_numbers_are_made(self, activation):
         page = opened("inside", {"activation": activation})
-        s = last(measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
-                                    DATA.held_out()[:POINTS]))  # fmt: skip
+        s = measure.saturation(trained(dataclasses.replace(FLOW, activation=activation)),
+                                    DATA.held_out()[:POINTS])  # fmt: skip
         assert finding(page, Inside).saturated == pytest.approx(s.overall, abs=1e-4)
 
     @pytest.mark.parametrize(("norms", "order"), [("2", 2.0), ("inf", math.inf)])
@@ -561,7 +556,7 @@ class TestConsequences:
             assert kl[0] != kl[1]
             numbers = [number(text) for text in re.split(r" \(| to |\)", rows[label][0])[:3]]
             assert numbers == pytest.approx([np.mean(kl), min(kl), max(kl)], rel=6e-3)
-            log_dets = [last(measure.gradient_split(f, x[:POINTS])).residual.log_det for f in alone]
+            log_dets = [measure.gradient_split(f, x[:POINTS]).residual.log_det for f in alone]
             assert number(rows[label][4].split(" (")[0]) == pytest.approx(np.mean(log_dets), rel=6e-3)
             mean = path(by_steps, label)
             assert mean[-1].tolist() == pytest.approx([100, np.mean(kl)], rel=1e-4)

@@ -4,13 +4,12 @@ import logging
 
 import pytest
 
-from app.engine import backends
-from app.engine.backends import NUMBA, TORCH, CompiledWhenReady
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.job import Job
+from app.engine.training import backends
+from app.engine.training.backends import NUMBA, TORCH, CompiledWhenReady
+from app.engine.training.job import Job
 from resflow_core.baselines.zuko_flows import BaselineConfig
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.training import compilation
@@ -81,7 +80,7 @@ def test_pictures_are_the_same_to_the_eye():
     ours, torchs = (job_with(Always(backend)) for backend in (NUMBA, TORCH))
     for job in (ours, torchs):
         losses(job, 5)
-    a, b = (finished(job.frame(ViewRequest(grid=30, points=60))) for job in (ours, torchs))
+    a, b = (job.frame(ViewRequest(grid=30, points=60)) for job in (ours, torchs))
     assert a.density.max() == pytest.approx(b.density.max(), rel=1e-3)
     for part in ("density", "latent", "grid", "samples"):
         off = getattr(a, part).astype(float) - getattr(b, part).astype(float)
@@ -156,25 +155,6 @@ def test_a_run_of_torch_goes_on_by_kernels_where_somebody_says_so():
     assert after.fingerprint == both
     losses(anew, 1)
     assert anew.fingerprint == compilation.fingerprint(NUMBA)
-
-
-def test_a_step_that_is_under_way_is_taken_by_kernels_from_its_beginning(monkeypatch):
-    monkeypatch.setattr("resflow_core.training.trainer.piece_count", lambda *_: 4)
-    given = Always(TORCH)
-    whole, cut = job_with(given), job_with(given)
-    for job in (whole, cut):
-        while job.step():
-            pass
-    given.now = NUMBA
-    whole.hasten()
-    while whole.step():
-        pass
-    assert cut.step()  # and there are more pieces
-    cut.hasten()
-    assert cut.step_count == 1
-    while cut.step():
-        pass
-    assert cut.curves().batch_nll.tolist() == whole.curves().batch_nll.tolist()
 
 
 @pytest.mark.parametrize("flow", [SINE, PEER], ids=["kernels", "a peer"])

@@ -104,8 +104,7 @@ def _evaluator(monkeypatch, module: ModuleType) -> list[str]:
 
 
 def _engine(monkeypatch, module: ModuleType) -> list[str]:
-    _instead(monkeypatch, module, ENVIRONMENT={})
-    _instead(monkeypatch, module.Engine, steps_per_second=lambda self, seconds: (0.0, 0.0))
+    _instead(monkeypatch, module, taken=lambda *_: {"steps/s": 0.0})
     return ["--runs", "2", "--rounds", "1"]
 
 

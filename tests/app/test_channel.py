@@ -15,10 +15,10 @@ from app import channel, engine, web
 from app.components.live.encode import encode_point
 from app.engine.commands import ViewRequest, Wish
 from app.engine.experiment import Arm, Experiment
-from app.engine.measurements.point import AtPoint
+from app.engine.records.watchers import Watchers
 from app.engine.reports import ArmReport, Frame, HandedOut, Report, State
-from app.engine.watchers import Watchers
-from app.engine.weights import Weights, decode, encode
+from app.engine.training.measurements.point import AtPoint
+from app.engine.training.weights import Weights, decode, encode
 from resflow_core import measure
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Truncated
@@ -401,7 +401,7 @@ def test_an_engine_draws_at_the_depth_that_is_asked_for_at_once():
     for _ in range(50):
         if len(seen) == 3:
             break
-        local._tick()
+        local._here.turn()
     assert [frame.depth for frame in seen] == [1, 1, 1]
 
 
@@ -417,7 +417,7 @@ def test_an_engine_measures_the_point_that_is_asked_for_at_once_and_follows_trai
     local.poll(run, request)
     local.look(run, Wish(point=(0.5, -0.25)))
     for _ in range(50):
-        local._tick()
+        local._here.turn()
     assert [(at.x, at.step) for at in seen] == [((0.5, -0.25), 0)]
     local.step(run, 3)
     local.poll(run, replace(request, measured={"point": (0.5, -0.25)}))
@@ -436,7 +436,7 @@ def test_an_engine_hands_out_what_is_looked_at_to_pages_that_draw():
     local.poll(run, ViewRequest(grid=8, points=5))
     assert seen == []
     local.look(run, Wish(pictures=False, weights=True))
-    local._tick()
+    local._here.turn()
     assert [(one.step, len(one.arms)) for one in seen] == [(0, 1)]
     local.step(run, 3)
     report = local.poll(run, ViewRequest(grid=8, points=5, frames=False, weights=True))
@@ -474,7 +474,7 @@ def test_who_begins_to_look_is_handed_weights_that_a_page_has_had_already():
     local.watch(run, seen.append)
     local.look(run, Wish(pictures=False, weights=True))
     for _ in range(50):
-        local._tick()
+        local._here.turn()
     (handed,) = (news for news in seen if isinstance(news, HandedOut))
     assert (handed.step, handed.arms) == (0, (report.arms[0].weights,))
 

@@ -13,9 +13,9 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine, evidence
-from app.engine.measurements import derivatives
-from app.engine.measurements.derivatives import SPECTRUM_POINTS, Derivatives
 from app.engine.reports import Report, State
+from app.engine.training.measurements import derivatives
+from app.engine.training.measurements.derivatives import SPECTRUM_POINTS, Derivatives
 from app.features.compare import evidence as evidence_of
 from app.features.compare import results
 from app.features.compare.arms import estimator_name
@@ -537,7 +537,7 @@ class TestRunning:
         assert pictured == [True, False, True, False]
         assert [arm.found(Derivatives) is not None for arm in comparison(page).report.arms] == pictured
         assert [pane["title"] for pane in panes(page)[1:4]] == ["Data", *labels(page)]
-        job = engine.get_engine()._scheduler._runs[comparison(page).run].arms.jobs[2]
+        job = engine.get_engine()._here.runs[f"{comparison(page).run}.2"].job
         with torch.no_grad():
             job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
         *_, before = page.main.children.values()

@@ -13,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.measurements.derivatives import Derivatives
-from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, Frame, Report, State
+from app.engine.training.measurements.derivatives import Derivatives
+from app.engine.training.measurements.masses import Masses
 from app.features.compare import charts, pictures, table, words
 from app.features.compare.arms import built, contenders, names
 from app.features.compare.numbers import Sign, bias_at, compared, score

@@ -138,7 +138,7 @@ def test_the_one_that_was_used_the_longest_ago_makes_way(page, local_engine):
         page = run(page.text_input(key="name").set_value(name))
     assert list(own(page).comparisons) == ["depths", "budgets", "seeds"]
     assert comparison(page).report.arms[0].step == FEW
-    assert len(local_engine._mailboxes) == 4
+    assert len(local_engine._here.records) == 1 + 3 * 2
 
 
 def test_what_is_not_looked_at_rests_and_goes_on_afterwards(page, local_engine):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.engine.measurements.edits import Edits
+from app.engine.training.measurements.edits import Edits
 from app.features.compare.arms import contenders
 from app.features.compare.presets import PRESETS
 from app.features.compare.settings import Baseline, Compare, Inside, Residual

@@ -11,7 +11,7 @@ import torch
 
 from app import evidence, session
 from app.engine.reports import ArmReport, State
-from app.engine.results import BitsCurve, ImageFrame, Scaling
+from app.engine.training.job_records import BitsCurve, ImageFrame, Scaling
 from app.examples import digits as example
 from app.features.dimensions import answers, scaling_charts
 from app.features.dimensions import digits as view
@@ -152,11 +152,11 @@ class TestDigits:
     def test_what_comes_and_goes_does_not_move_images_and_charts(self, few, local_engine):
         page = opened()
         before, comparison = places(page), own(page).comparisons["digits"]
-        local_engine._scheduler._runs[comparison.run]._message = SAID
-        local_engine._scheduler._runs[comparison.run]._changed = True
+        local_engine._here.runs[comparison.run]._message = SAID
+        local_engine._here.runs[comparison.run]._changed = True
         page = run(page)
         assert SAID in [info.value for info in page.info] and places(page) == before
-        mailbox = local_engine._mailboxes[comparison.run]
+        mailbox = local_engine._here.records[comparison.run].mailbox
         (arm,) = mailbox.report.arms
         refused = dataclasses.replace(arm, frame=dataclasses.replace(arm.frame, refusal="No inverse."))
         mailbox.report = dataclasses.replace(mailbox.report, arms=(refused,))
@@ -233,8 +233,8 @@ class TestScaling:
         assert own(page).comparisons["scaling"].report.arms[0].found(Scaling).step == 20
         assert places(page) == whole
         id = own(page).comparisons["scaling"].run
-        local_engine._scheduler._runs[id]._message = SAID
-        local_engine._scheduler._runs[id]._changed = True
+        local_engine._here.runs[id]._message = SAID
+        local_engine._here.runs[id]._changed = True
         page = run(page)
         assert [error.value for error in (*page.error, *page.info)] == [SAID]
         assert places(page) == whole
@@ -243,9 +243,9 @@ class TestScaling:
         asked = steps_at_most(local_engine, monkeypatch, 2)
         page = press(opened(**TINY), "scaling.measure")
         pieces = len(own(page).benches[Dimensions].plan.pieces)
-        for end in (lambda run: local_engine.close(run.id), lambda run: run.fail("No memory. Reset starts it anew.")):
+        for end in (lambda run: local_engine.close(run.id), lambda run: run._fail("No memory. Reset starts it anew.")):
             id = own(page).comparisons["scaling"].run
-            end(local_engine._scheduler._runs[id])
+            end(local_engine._here.runs[id])
             page = run(page)
             assert own(page).comparisons["scaling"].report.state in (State.EXPIRED, State.FAILED)
             assert not any(button.key == "scaling.measure" for button in page.button)

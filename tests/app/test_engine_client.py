@@ -8,11 +8,11 @@ import pytest
 from app.engine import remote
 from app.engine.commands import Poll, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import MOST_LOSSES
-from app.engine.flight_recorder import Entry
+from app.engine.records.experiment_record import MOST_LOSSES
+from app.engine.records.flight_recorder import Entry
+from app.engine.records.stored import Stored
 from app.engine.remote import WorkerClient
 from app.engine.reports import State
-from app.engine.stored import Stored
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.served import wait_for
@@ -21,7 +21,8 @@ EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(), "moons"),), 0)
 
 
 class Dying:
-    """A worker that says nothing, and dies as often as `deaths` lets it, at work on the run "guilty" at step 7."""
+    """A worker that says nothing, and dies as often as `deaths` lets it, while the run "guilty" is at work on step 7
+    and "innocent" is not."""
 
     pid = None
 
@@ -35,10 +36,10 @@ class Dying:
         self.deaths.acquire()
         raise EOFError
 
-    def last(self):
-        return Entry(1, "guilty", 7)
+    def entries(self):
+        return [Entry(1, True, "guilty", 7), Entry(1, False, "innocent", 7)]
 
-    bury = last
+    bury = entries
 
     def kill(self):
         self.deaths.release()

@@ -4,22 +4,22 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.engine.crowding import ENOUGH, LOOK_SECONDS, USEFUL_SHARE, Crowding
+from app.engine.worker.crowding import ENOUGH, LOOK_SECONDS, USEFUL_SHARE, Crowding
 
 
 @dataclass
 class Asked:
-    asked_at: float
-    held: bool = False
+    wants_steps_since: float
+    crowded_out: bool = False
 
 
 def rounds(runs, capacity, looks):
     """After so many looks, where all steps together get `capacity` of a processor."""
     crowding = Crowding(0.0)
     for look in range(1, looks + 1):
-        crowding.note(capacity(sum(not run.held for run in runs)) * LOOK_SECONDS)
+        crowding.note(capacity(sum(not run.crowded_out for run in runs)) * LOOK_SECONDS)
         crowding.look(look * LOOK_SECONDS, runs)
-    return [run for run in runs if not run.held]
+    return [run for run in runs if not run.crowded_out]
 
 
 @pytest.mark.parametrize("capacity", [0.9, 0.3, 0.05])
@@ -41,9 +41,9 @@ def test_it_is_measured_and_not_counted():
 def test_one_always_trains():
     runs = [Asked(2.0), Asked(1.0)]
     assert rounds(runs, lambda n: 0.0, 5) == [runs[1]]
-    runs = [Asked(2.0, held=True), Asked(1.0, held=True)]
+    runs = [Asked(2.0, crowded_out=True), Asked(1.0, crowded_out=True)]
     Crowding(0.0).look(0.0, runs)
-    assert [run.held for run in runs] == [True, False]
+    assert [run.crowded_out for run in runs] == [True, False]
     Crowding(0.0).look(100.0, [])
 
 

@@ -9,8 +9,8 @@ from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.reports import State
-from app.engine.views import Views
-from app.engine.weights import Weights, decode
+from app.engine.training.views import Views
+from app.engine.training.weights import Weights, decode
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.baselines.zuko_flows import BaselineConfig
@@ -95,12 +95,12 @@ class Standing:
 
 
 def test_weights_come_as_often_as_the_page_asks_for():
-    views, job = Views(1), Standing()
-    views.begin((True,))
+    views, job = Views(), Standing()
+    views.begin(True)
     for now, seconds in ((100.0, 1.0), (200.0, 2.0)):
         job.step_count += 1
         views.want(ViewRequest(frames=False, weights=True, frame_seconds=seconds))
-        (message,) = views.hand_out([job], now, between=0.125)
+        message = views.hand_out(job, now, between=0.125)
         assert decode(message)[0]["step"] == job.step_count
         next_step = job.step_count + 1
         assert not views.weights_are_due(next_step, now + seconds - 0.01, between=0.125)
@@ -111,4 +111,4 @@ def test_weights_come_as_often_as_the_page_asks_for():
         for soon in (0.01, 0.02):
             job.step_count += 1
             assert views.weights_are_due(job.step_count, now + soon, between=0.0)
-            views.hand_out([job], now + soon, between=0.125)
+            views.hand_out(job, now + soon, between=0.125)

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine import views
-from app.engine.measurements import edits
-from app.engine.measurements.edits import EditsRequest
-from app.engine.measurements.inversion import InversionRequest
+from app.engine.training import views
+from app.engine.training.measurements import edits
+from app.engine.training.measurements.edits import EditsRequest
+from app.engine.training.measurements.inversion import InversionRequest
 from app.quantise import top_of
 from resflow_core import measure
 from resflow_core.data import DATASETS
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Change, Edited
 from resflow_core.measure.invertibility import Regime
 from resflow_core.norms.constraints import Off
-from tests.app.requests import pieces, shorten_inversions, wanting
+from tests.app.requests import measured, shorten_inversions, wanting
 from tests.app.test_engine_job import ARM, VIEW_REQUEST, job_after
 from tests.core.oracles import jacobians_of_rows
 
@@ -50,7 +49,7 @@ def test_changed_weights_change_all_that_is_looked_at_and_nothing_that_trains():
     job = job_after(5)
     kept = {name: tensor.clone() for name, tensor in job.flow.state_dict().items()}
     flow, data = changed_by_hand(job.flow), DATASETS["moons"]
-    *_, found = pieces(job, "edits", OPENED)
+    found = measured(job, "edits", OPENED)
     x = measure.grid_points(data.window, GRID).double()
     jacobian = jacobians_of_rows(flow.double(), x)
     with torch.no_grad():
@@ -60,13 +59,13 @@ def test_changed_weights_change_all_that_is_looked_at_and_nothing_that_trains():
     np.testing.assert_allclose(found.trained, measure.density_grid(job.flow, data.window, GRID), rtol=1e-5)
     assert np.abs(found.density - found.trained).max() > 1e-3
     assert (found.step, found.edited, found.found.block) == (5, EDITED, 1)
-    frame = finished(job.frame(OPENED))
+    frame = job.frame(OPENED)
     drawn = measure.density_grid(changed_by_hand(job.flow), data.window, 16)
     np.testing.assert_array_equal(frame.density, drawn)
     assert len(frame.samples) == 10  # the constraint keeps the block invertible, whatever is asked for
-    table = finished(job.measure_held_out(OPENED))
+    table = job.measure_held_out(OPENED)
     assert table.layer_norms[1].prod() <= 0.99 * (1 + 1e-5)
-    *_, inversion = pieces(job, "inversion", wanting(OPENED, {"inversion": InversionRequest(1)}))
+    inversion = measured(job, "inversion", wanting(OPENED, {"inversion": InversionRequest(1)}))
     np.testing.assert_allclose(inversion.found.image, found.found.after, atol=1e-9)
     assert all(torch.equal(tensor, kept[name]) for name, tensor in job.flow.state_dict().items())
 
@@ -75,10 +74,10 @@ def test_changed_weights_change_all_that_is_looked_at_and_nothing_that_trains():
 def test_an_edit_of_what_is_not_there_changes_nothing(edited):
     job = job_after(1)
     demand = dataclasses.replace(OPENED, edited=edited)
-    *_, found = pieces(job, "edits", demand)
+    found = measured(job, "edits", demand)
     np.testing.assert_array_equal(found.density, found.trained)
     assert found.edited == edited
-    *_, inversion = pieces(job, "inversion", wanting(demand, {"inversion": InversionRequest(1)}))
+    inversion = measured(job, "inversion", wanting(demand, {"inversion": InversionRequest(1)}))
     # How arrays lie in memory decides how the last bit is rounded, on some processors.
     np.testing.assert_allclose(inversion.found.image, found.found.before, rtol=1e-14, atol=1e-15)
 
@@ -93,17 +92,17 @@ def test_no_weight_breaks_the_picture(activation):
         Change("weight", layer, row, 100.0, column) for layer in range(5) for row in range(2) for column in (0, 1)
     ]
     demand = dataclasses.replace(OPENED, edited=Edited(1, 20.0, tuple(changes)))
-    *_, found = pieces(job, "edits", demand)
+    found = measured(job, "edits", demand)
     assert found.density.shape == (GRID, GRID) and np.isfinite(found.trained).all()
-    frame = finished(job.frame(demand))
+    frame = job.frame(demand)
     assert math.isfinite(top_of(frame.density)) and frame.refusal
-    *_, inversion = pieces(job, "inversion", wanting(demand, {"inversion": InversionRequest(1)}))
+    inversion = measured(job, "inversion", wanting(demand, {"inversion": InversionRequest(1)}))
     assert inversion.found.regime is not Regime.CERTIFIED
-    finished(job.measure_held_out(demand))
+    job.measure_held_out(demand)
 
 
 def test_what_is_pulled_is_answered_before_anything_else():
-    assert min(views.ASKED).name == "edits"
-    assert views.ASKED[min(views.ASKED)](OPENED) != views.ASKED[min(views.ASKED)](
+    assert min(views.DEPENDS).name == "edits"
+    assert views.DEPENDS[min(views.DEPENDS)](OPENED) != views.DEPENDS[min(views.DEPENDS)](
         dataclasses.replace(OPENED, edited=None)
     )

@@ -5,6 +5,7 @@ import gc
 import itertools
 import math
 import pickle
+import time
 import weakref
 
 import numpy as np
@@ -13,28 +14,31 @@ import torch
 
 from app.engine.commands import Attend, Close, Create, Leave, Play, Poll, Reset, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.history import MOST, History
-from app.engine.job import Job
-from app.engine.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
-from app.engine.measurements.inversion import InversionRequest, Inversions
-from app.engine.measurements.jacobians import Jacobians
-from app.engine.measurements.masses import Masses
 from app.engine.reports import Report, State
-from app.engine.scheduler import ASIDE_SECONDS, DROP_SECONDS, Scheduler
+from app.engine.training.history import MOST, History
+from app.engine.training.job import Job
+from app.engine.training.job_kinds import job_of
+from app.engine.training.measurements.activity import GRADIENT_POINTS, GRID, POINTS, Activity
+from app.engine.training.measurements.edits import EditsRequest
+from app.engine.training.measurements.inversion import InversionRequest, Inversions
+from app.engine.training.measurements.jacobians import Jacobians
+from app.engine.training.measurements.masses import Masses
+from app.engine.worker.floor import ASIDE_SECONDS, DROP_SECONDS
 from app.quantise import to_shares, to_u16, top_of
 from resflow_core import measure
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import Edited
 from resflow_core.norms.constraints import Off
-from resflow_core.training import step_cost
+from resflow_core.training import step_work
 from resflow_core.training.device import choose
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.engine_bench import Bench
 from tests.app.pages import named
-from tests.app.requests import engine_without_time, pieces, shorten_inversions, wanting
+from tests.app.requests import engine_without_time, measured, shorten_inversions, wanting
+from tests.core.breathing import Breaths
 from tests.core.oracles import jacobians_of_rows
 
 SMALL = FlowConfig(blocks=2, width=8)
@@ -75,12 +79,12 @@ def test_quantising_is_accurate_to_half_a_level_and_clips():
 def test_frame_shows_the_flow_in_its_shapes():
     job = Job(ARM, 0, "cpu", no_time)
     job.step()
-    frame = finished(job.frame(VIEW_REQUEST))
+    frame = job.frame(VIEW_REQUEST)
     arrays = frame.density, frame.latent, frame.grid, frame.samples
     assert (frame.step, {array.dtype for array in arrays}) == (1, {np.dtype(np.float32)})
     assert [array.shape for array in arrays] == [(16, 16), (40, 2), (26, 41, 2), (40, 2)]
     np.testing.assert_allclose(frame.density, measure.density_grid(job.flow, DATASETS["moons"].window, 16), rtol=1e-5)
-    assert finished(job.frame(dataclasses.replace(VIEW_REQUEST, samples=False))).samples is None
+    assert job.frame(dataclasses.replace(VIEW_REQUEST, samples=False)).samples is None
 
 
 @pytest.mark.parametrize("broken", [np.inf, np.nan])
@@ -97,18 +101,13 @@ def test_a_density_that_is_no_number_somewhere_leaves_colours_to_the_rest(broken
 def test_a_picture_that_takes_long_is_of_one_moment_whatever_is_trained_meanwhile(samples, monkeypatch):
     whole, cut = job_after(3), job_after(3)
     request = dataclasses.replace(VIEW_REQUEST, samples=samples)
-    expected = finished(whole.frame(request))
-    monkeypatch.setattr(step_cost, "MOST_POINTS", 37)
-    under_way, pieces = cut.frame(request), 0
-    while True:
-        try:
-            next(under_way)
-        except StopIteration as end:
-            found = end.value
-            break
-        pieces += 1
-        cut.step()
-    assert pieces >= sum(math.ceil(points / 37) - 1 for points in (16**2, 40 + 26 * 41))
+    expected = whole.frame(request)
+    step_work.points_a_part.cache_clear()
+    monkeypatch.setattr(step_work, "MOST_POINTS", 37)
+    breathe = Breaths(cut.step)
+    found = cut.frame(request, breathe)
+    step_work.points_a_part.cache_clear()
+    assert breathe.count >= sum(math.ceil(points / 37) - 1 for points in (16**2, 40 + 26 * 41))
     assert (found.step, found.refusal) == (expected.step, expected.refusal)
     for part in ("density", "latent", "grid") + ("samples",) * samples:
         off = getattr(found, part) - getattr(expected, part)
@@ -121,8 +120,8 @@ def test_looking_does_not_change_training_and_a_saved_job_goes_on_the_same():
     seen, unseen = (Job(ARM, 7, "cpu", no_time) for _ in range(2))
     for _ in range(4):
         seen.step()
-        finished(seen.frame(VIEW_REQUEST))
-        finished(seen.measure_held_out(VIEW_REQUEST))
+        seen.frame(VIEW_REQUEST)
+        seen.measure_held_out(VIEW_REQUEST)
         unseen.step()
     again = Job(ARM, 7, "cpu", no_time)
     again.restore(unseen.save())
@@ -154,7 +153,7 @@ def test_reset_gives_the_same_first_steps_and_a_new_timeline():
     assert engine.poll(id, PICTURES).arms[1].step == 0
     engine.step(id, 4)
     second = engine.poll(id, PICTURES)
-    assert second.rewinds == first.rewinds + 1
+    assert second.rewinds > first.rewinds
     for a, b in zip(first.arms, second.arms, strict=True):
         np.testing.assert_array_equal(a.loss.batch_nll, b.loss.batch_nll)
         np.testing.assert_array_equal(a.frame.density, b.frame.density)
@@ -227,7 +226,7 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     id = engine.create(Experiment((ARM,), 0))
     engine.step(id, 5)
     engine.poll(id, PICTURES)
-    (job,) = engine._scheduler._runs[id].arms.jobs
+    job = engine._here.runs[id].job
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     engine.play(id)
@@ -240,52 +239,53 @@ def test_a_flow_that_diverges_goes_back_and_can_try_on():
     assert np.isfinite(report.arms[0].loss.batch_nll).all()
 
 
+def real_bench(attendance):
+    return Bench(time.monotonic, attendance, job_of)
+
+
 @pytest.mark.parametrize("end", [Close, Reset, Leave, None], ids=["closed", "begun anew", "left", "dropped"])
 def test_flows_of_a_run_that_ended_or_was_left_leave_the_memory(end):
     """Beside another run that goes on, after steps, pictures and measurements."""
     now = 0.0
-    scheduler = Scheduler(attendance=lambda: now)
+    bench = real_bench(lambda: now)
     looked = wanting(VIEW_REQUEST, {"activity": "all"})
     for id in "ab":
-        scheduler.handle(Create(id, Experiment((ARM, ARM), 0)))
-        scheduler.handle(Play(id))
-        scheduler.handle(Poll(id, looked))
-    while min(run.step for run in scheduler._runs.values()) < 20:
-        scheduler.tick()
-    flows = weakref.WeakSet(job.flow for job in scheduler._runs["a"].arms.jobs)
-    assert len(flows) == 2
+        bench.do(Create(id, Experiment((ARM,), 0)), Play(id), Poll(id, looked))
+    while min(run.step for run in bench.runs.values()) < 20:
+        bench.tick()
+    flow = weakref.ref(bench.job_of("a").flow)
     if end:
-        scheduler.handle(end("a"))
+        bench.do(end("a"))
     now = ASIDE_SECONDS + 1 if end else DROP_SECONDS + 1
-    scheduler.handle(Poll("b", looked))
-    before = scheduler._runs["b"].step
-    while scheduler._runs["b"].step < before + 20:
-        scheduler.tick()
+    bench.do(Poll("b", looked))
+    before = bench.runs["b"].step
+    while bench.runs["b"].step < before + 20:
+        bench.tick()
+    bench.said.clear()
     gc.collect()
-    assert not flows
+    assert flow() is None
 
 
 def test_a_run_that_was_left_comes_back_as_it_was():
     now = 0.0
-    scheduler = Scheduler(attendance=lambda: now)
-    scheduler.handle(Create("a", Experiment((ARM,), 0)))
-    scheduler.handle(Play("a"))
-    scheduler.handle(Poll("a", LOSSES))
-    while scheduler._runs["a"].step < 20:
-        scheduler.tick()
-    scheduler.handle(Leave("a"))
-    scheduler.tick()
-    now = ASIDE_SECONDS + 1
-    told = [message for _ in range(5) for message in scheduler.tick()]
-    run, step = scheduler._runs["a"], scheduler._runs["a"].step
-    assert not run.arms.jobs and step >= 20
-    assert not scheduler.is_busy()
-    assert not any(isinstance(message, Report) and message.state is State.QUEUED for message in told)
+    bench = real_bench(lambda: now)
+    bench.do(Create("a", Experiment((ARM,), 0)), Play("a"), Poll("a", LOSSES))
+    while bench.runs["a"].step < 20:
+        bench.tick()
+    bench.do(Leave("a"))
+    bench.tick()
+    now, seen = ASIDE_SECONDS + 1, len(bench.said)
+    while bench.tick():
+        pass
+    run, step = bench.runs["a"], bench.runs["a"].step
+    assert not run.job and step >= 20
+    assert not bench.is_busy
+    assert not any(isinstance(message, Report) and message.state is State.QUEUED for message in bench.said[seen:])
 
-    scheduler.handle(Poll("a", LOSSES))
-    reports = []
+    bench.do(Poll("a", LOSSES))
     while run.step < step + 20:
-        reports += [message for message in scheduler.tick() if isinstance(message, Report)]
+        bench.tick()
+    reports = [message for message in bench.said if isinstance(message, Report)]
     curves = reports[-1].arms[0].loss or next(r.arms[0].loss for r in reversed(reports) if r.arms and r.arms[0].loss)
     assert reports[-1].state is State.PLAYING
     assert curves.step.tolist() == list(range(1, len(curves.step) + 1))
@@ -293,20 +293,19 @@ def test_a_run_that_was_left_comes_back_as_it_was():
 
 def test_a_run_whose_page_looks_at_another_is_kept_though_not_in_memory():
     now = 0.0
-    scheduler = Scheduler(attendance=lambda: now)
-    scheduler.handle(Create("a", Experiment((ARM,), 0)))
-    scheduler.handle(Poll("a", LOSSES))
-    for _ in range(10):
-        scheduler.tick()
-    scheduler.handle(Leave("a"))
+    bench = real_bench(lambda: now)
+    bench.do(Create("a", Experiment((ARM,), 0)), Poll("a", LOSSES))
+    while bench.tick():
+        pass
+    bench.do(Leave("a"))
     for _ in range(10):
         now += 0.4 * DROP_SECONDS
-        scheduler.handle(Attend("a"))
-        scheduler.tick()
-    assert "a" in scheduler._runs and not scheduler._runs["a"].arms.jobs
-    now += DROP_SECONDS + 1
-    (told,) = scheduler.tick()
-    assert told.state is State.EXPIRED
+        bench.do(Attend("a"))
+        bench.tick()
+    assert "a" in bench.runs and not bench.job_of("a")
+    now, seen = now + DROP_SECONDS + 1, len(bench.said)
+    bench.tick()
+    assert [told.state for told in bench.said[seen:]] == [State.EXPIRED]
 
 
 def run_to(engine, id, step, demand=LOSSES):
@@ -344,7 +343,7 @@ def test_what_is_exported_is_the_flow_that_is_looked_at():
     id = engine.create(Experiment((dataclasses.replace(ARM, train=AVERAGED), ARM), 0))
     run_to(engine, id, 3)
     averaged, plain = (flow_file.from_bytes(engine.export(id, i)) for i in range(2))
-    jobs = engine._scheduler._runs[id].arms.jobs
+    jobs = [engine._here.runs[f"{id}.{k}"].job for k in range(2)]
 
     def same(a, b):
         return all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
@@ -400,7 +399,7 @@ def test_a_change_is_still_in_force_after_a_divergence_behind_it():
     id = engine.create(Experiment((ARM,), 0))
     run_to(engine, id, 5)
     engine.change(id, 0, FAST)
-    (job,) = engine._scheduler._runs[id].arms.jobs
+    job = engine._here.runs[id].job
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     engine.play(id)
@@ -423,7 +422,7 @@ def test_points_and_grid_are_drawn_at_the_depth_that_is_asked_for():
     for depth in (None, 0, 1, 2, 7):
         engine.step(id, 1)
         arm = engine.poll(id, dataclasses.replace(PICTURES, depth=depth)).arms[0]
-        flow = engine._scheduler._runs[id].arms.jobs[0]._trainer.evaluated
+        flow = engine._here.runs[id].job._trainer.evaluated
         stage = -1 if depth is None else min(depth, SMALL.blocks)
         with torch.no_grad():
             expected = flow.stages(DATASETS["moons"].held_out()[:40])[stage].numpy()
@@ -446,7 +445,7 @@ def test_the_held_out_kl_is_measured_where_the_truth_is_known():
     ids = [engine.create(Experiment((dataclasses.replace(ARM, data=data),), 0)) for data in ("checkerboard", "wine")]
     board, wine = (run_to(engine, id, 3).arms[0].loss for id in ids)
     assert board.held_step.tolist() == [0, 3]
-    data, job = DATASETS["checkerboard"], engine._scheduler._runs[ids[0]].arms.jobs[0]
+    data, job = DATASETS["checkerboard"], engine._here.runs[ids[0]].job
     log_prob = measure.log_prob(job._trainer.evaluated, data.held_out())
     kl = measure.kl(data.truth.log_prob(data.held_out()), log_prob)
     assert (board.held_kl[-1], board.held_kl_se[-1]) == pytest.approx((kl.value, kl.standard_error))
@@ -477,23 +476,35 @@ def test_an_unknown_belief_is_said_to_be_unknown():
     assert arm.loss.held_bias.tolist() == [0]
 
 
-def test_the_masses_of_a_flow_that_moves_are_of_one_moment():
-    job = Job(ARM, 0, "cpu", no_time)
-    *_, expected = pieces(job, "masses", VIEW_REQUEST)
-    parts = pieces(job, "masses", VIEW_REQUEST)
-    assert next(parts) is None
-    for _ in range(3):
-        job.step()
-    *_, masses = parts
-    assert masses == expected
-    assert masses.step == 0
+WANTED = {
+    "bounds": True,
+    "derivatives": True,
+    "edits": EditsRequest(1),
+    "inversion": InversionRequest(1, (0.3, -0.2), "newton"),
+    "jacobians": 12,
+    "masses": True,
+}
+
+
+@pytest.mark.parametrize("name", WANTED)
+def test_what_is_measured_in_parts_is_of_one_moment_whatever_is_trained_meanwhile(name, monkeypatch):
+    step_work.points_a_part.cache_clear()
+    monkeypatch.setattr(step_work, "MOST_POINTS", 37)
+    job, still = job_after(2), job_after(2)
+    request = ViewRequest(points=40, measured={name: WANTED[name]})
+    expected = measured(still, name, request)
+    breathe = Breaths(job.step)
+    found = measured(job, name, request, breathe)
+    step_work.points_a_part.cache_clear()
+    assert breathe.count > 3 and found.step == 2 < job.step_count
+    np.testing.assert_equal(dataclasses.asdict(found), dataclasses.asdict(expected))
 
 
 def test_the_block_table_follows_flow_and_estimator():
     engine = engine_without_time()
     id = engine.create(Experiment((ARM,), 0))
     table = run_to(engine, id, 3).arms[0].blocks
-    flow, x = engine._scheduler._runs[id].arms.jobs[0]._trainer.evaluated, DATASETS["moons"].held_out()
+    flow, x = engine._here.runs[id].job._trainer.evaluated, DATASETS["moons"].held_out()
     expected = measure.block_table(flow, measure.evaluate(flow, x), TRAIN.log_det)
     np.testing.assert_array_equal(table.mean_log_det, expected.mean_log_det)
     assert table.beyond is None
@@ -541,19 +552,6 @@ def test_jacobians_are_those_of_every_block_where_points_come_to_it():
     assert engine.poll(id, LOSSES).arms[0].found(Jacobians) is found  # until there are newer ones
 
 
-def test_jacobians_of_a_flow_that_moves_are_of_one_moment():
-    job = Job(ARM, 0, "cpu", no_time)
-    demand = wanting(JACOBIANS, {"jacobians": 60})
-    *_, expected = pieces(job, "jacobians", demand)
-    parts = pieces(job, "jacobians", demand)
-    next(parts)
-    for _ in range(5):
-        job.step()
-    *before, found = parts
-    assert len(before) >= 1 and found.step == 0
-    np.testing.assert_array_equal(found.grid, expected.grid)
-
-
 def test_a_flow_that_stands_still_sends_its_jacobians_once():
     engine = engine_without_time()
     id = engine.create(Experiment((ARM,), seed=0))
@@ -576,25 +574,25 @@ def job_after(steps, arm=ARM, seed=0):
 def test_a_scaled_branch_changes_all_that_is_looked_at():
     job = job_after(5)
     flow, data = job._trainer.evaluated.scaled(1, 1.9), DATASETS["moons"]
-    frame = finished(job.frame(SCALED))
+    frame = job.frame(SCALED)
     np.testing.assert_allclose(frame.density, measure.density_grid(flow, data.window, 16), rtol=1e-5)
-    plain = finished(job.frame(VIEW_REQUEST))
+    plain = job.frame(VIEW_REQUEST)
     for name in ("density", "latent", "grid"):
         assert (getattr(frame, name) != getattr(plain, name)).any()
     with torch.no_grad():
         np.testing.assert_allclose(frame.latent, flow(data.held_out()[:40]).numpy(), atol=1e-5)
-    *_, masses = pieces(job, "masses", SCALED)
-    *_, expected = measure.masses(measure.Beliefs(flow, Exact()), data.window, 40)
+    masses = measured(job, "masses", SCALED)
+    expected = measure.masses(measure.Beliefs(flow, Exact()), data.window, 40)
     assert masses.exact == expected[0]
-    table = finished(job.measure_held_out(SCALED))
+    table = job.measure_held_out(SCALED)
     expected = measure.block_table(flow, measure.evaluate(flow, data.held_out()), Exact())
     for name in ("mean_log_det", "lipschitz", "layer_norms", "largest_norm", "breaking", "spectral_radius"):
         np.testing.assert_array_equal(getattr(table, name), getattr(expected, name))
-    unscaled = finished(job.measure_held_out(VIEW_REQUEST))
+    unscaled = job.measure_held_out(VIEW_REQUEST)
     assert table.lipschitz == pytest.approx(unscaled.lipschitz * [1, 1.9])
     assert table.breaking == pytest.approx(unscaled.breaking / [1, 1.9], rel=1e-4)
     demand = wanting(SCALED, {"jacobians": 6})
-    *_, jacobians = pieces(job, "jacobians", demand)
+    jacobians = measured(job, "jacobians", demand)
     nodes = measure.evaluate(flow, measure.grid_points(data.window, 6)).jacobians
     np.testing.assert_allclose(jacobians.grid, nodes.swapaxes(0, 1), atol=1e-6)
 
@@ -621,20 +619,20 @@ def test_a_scaled_branch_changes_neither_training_nor_the_curve_of_held_out_loss
 
 def test_where_nothing_is_certified_frames_say_so_and_show_no_samples():
     job = job_after(3)
-    frame = finished(job.frame(SCALED))
+    frame = job.frame(SCALED)
     assert frame.samples.shape == (0, 2)
     assert {"2", "1.881"} <= named(frame.refusal)
     assert frame.density.any() and len(frame.latent) == 40
-    without = finished(job.frame(dataclasses.replace(SCALED, samples=False)))
+    without = job.frame(dataclasses.replace(SCALED, samples=False))
     assert (without.samples, without.refusal) == (None, "")
     almost = dataclasses.replace(VIEW_REQUEST, edited=Edited(1, 1.005))
-    certified = finished(job.frame(almost))
+    certified = job.frame(almost)
     assert (certified.samples.shape, certified.refusal) == ((40, 2), "")
     arm = dataclasses.replace(ARM, flow=FlowConfig(blocks=2, width=8, constraint=Off()))
     job = Job(arm, 0, "cpu", no_time)
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].raw.mul_(100)
-    frame = finished(job.frame(VIEW_REQUEST))
+    frame = job.frame(VIEW_REQUEST)
     assert f"{job.flow.lipschitz_bounds()[0]:.4g}" in named(frame.refusal) and frame.samples.shape == (0, 2)
 
 
@@ -642,13 +640,11 @@ def test_a_branch_that_is_not_there_scales_none():
     job = job_after(2)
     beyond = wanting(FEW, {"inversion": InversionRequest(5)}, edited=Edited(5, 3.0))
     np.testing.assert_array_equal(
-        finished(job.frame(beyond)).density,
-        finished(job.frame(FEW)).density,
+        job.frame(beyond).density,
+        job.frame(FEW).density,
     )
-    np.testing.assert_array_equal(
-        finished(job.measure_held_out(beyond)).lipschitz, finished(job.measure_held_out(FEW)).lipschitz
-    )
-    *_, found = pieces(job, "inversion", beyond)
+    np.testing.assert_array_equal(job.measure_held_out(beyond).lipschitz, job.measure_held_out(FEW).lipschitz)
+    found = measured(job, "inversion", beyond)
     assert (found.found.block, found.found.scale, found.found.lipschitz) == (1, 1.0, 0.99)
     assert (found.request, found.edited) == (beyond.measured["inversion"], beyond.edited)
 
@@ -673,26 +669,12 @@ def test_an_inversion_is_that_of_the_measurement():
     id = engine.create(Experiment((ARM,), seed=3))
     run_to(engine, id, 5)
     flow, x = job_after(5, seed=3)._trainer.evaluated, DATASETS["moons"].held_out()[:12]
-    expected = {scale: last(measure.inversion(flow, x, 1, scale, (0.3, -0.2), "newton")) for scale in (1.0, 4.0)}
+    expected = {scale: measure.inversion(flow, x, 1, scale, (0.3, -0.2), "newton") for scale in (1.0, 4.0)}
     for scaled, scale in ((None, 1.0), (Edited(1, 4.0), 4.0), (Edited(0, 4.0), 1.0)):
         found = engine.poll(id, dataclasses.replace(INVERSION, edited=scaled)).arms[0].found(Inversions)
         assert (found.step, found.request, found.edited) == (5, INVERSION.measured["inversion"], scaled)
         same_inversion(found.found, expected[scale])
     assert pickle.loads(pickle.dumps(found)).request == found.request
-
-
-def test_an_inversion_of_a_flow_that_moves_is_of_one_moment():
-    job = job_after(2)
-    job.clock = itertools.count(step=0.03).__next__  # each piece takes longer than it should
-    *_, expected = pieces(job, "inversion", INVERSION)
-    parts = pieces(job, "inversion", INVERSION)
-    assert next(parts) is None
-    for _ in range(5):
-        job.step()
-    *before, found = parts
-    assert len(before) >= 2 and set(before) == {None}
-    assert found.step == 2
-    same_inversion(found.found, expected.found)
 
 
 @pytest.mark.thorough
@@ -767,11 +749,6 @@ ACTIVITY = ViewRequest(frames=False, measured={"activity": "all"})
 GRADIENTS = wanting(ACTIVITY, {"activity": "gradients"})
 
 
-def last(pieces):
-    *_, found = pieces
-    return found
-
-
 def same_parts(a, b):
     for name in ("log_det", "base", "inner"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
@@ -789,10 +766,10 @@ def test_activity_is_that_of_the_measurements_at_held_out_points():
     flow = job_after(20, seed=3)._trainer.evaluated
     x = data.held_out()[:POINTS]
     assert (found.step, found.window) == (20, data.window)
-    same_saturation(found.saturation, last(measure.saturation(flow, x)))
-    nodes = last(measure.saturation_map(flow, measure.grid_points(data.window, GRID)))
+    same_saturation(found.saturation, measure.saturation(flow, x))
+    nodes = measure.saturation_map(flow, measure.grid_points(data.window, GRID))
     np.testing.assert_array_equal(found.share.ravel(), nodes.astype(np.float32))
-    split = last(measure.gradient_split(flow, x))
+    split = measure.gradient_split(flow, x)
     for name in ("blocks", "actnorms", "residual"):
         same_parts(getattr(found.split, name), getattr(split, name))
     assert found.steps.tolist() == [0, 20]
@@ -807,8 +784,8 @@ def test_who_wants_only_gradients_gets_them_at_fewer_points_and_who_wants_nothin
     assert [arm.found(Activity) for arm in engine.poll(id, PICTURES).arms] == [None, None]
     first, second = (arm.found(Activity) for arm in engine.poll(id, GRADIENTS).arms)
     assert first.saturation is None and first.share is None
-    split = last(measure.gradient_split(job_after(0, seed=3)._trainer.evaluated,
-                                        DATASETS["moons"].held_out()[:GRADIENT_POINTS]))  # fmt: skip
+    split = measure.gradient_split(job_after(0, seed=3)._trainer.evaluated,
+                                        DATASETS["moons"].held_out()[:GRADIENT_POINTS])  # fmt: skip
     same_parts(first.split.residual, split.residual)
     same_parts(second.split.residual, split.residual)
     both = engine.poll(id, ACTIVITY).arms[0]
@@ -816,15 +793,11 @@ def test_who_wants_only_gradients_gets_them_at_fewer_points_and_who_wants_nothin
     assert engine.poll(id, wanting(ACTIVITY, {"activity": ""})).arms[0].found(Activity) is both.found(Activity)
 
 
-def test_activity_comes_in_pieces_and_is_of_one_moment_while_the_flow_moves():
+def test_activity_is_of_one_moment_while_the_flow_moves():
     job = job_after(2)
-    expected = last(pieces(job_after(2), "activity", ACTIVITY))
-    parts = pieces(job, "activity", ACTIVITY)
-    assert next(parts) is None
-    for _ in range(5):
-        job.step()
-    *before, found = parts
-    assert len(before) >= 4 and set(before) == {None}
+    expected = measured(job_after(2), "activity", ACTIVITY)
+    found = measured(job, "activity", ACTIVITY, Breaths(job.step))
+    assert job.step_count >= 2 + 4
     assert found.step == 2 and found.steps.tolist() == [2]
     same_saturation(found.saturation, expected.saturation)
     np.testing.assert_array_equal(found.share, expected.share)
@@ -835,17 +808,17 @@ def test_activity_is_of_the_branch_that_is_scaled_and_its_history_of_the_flow_th
     job = job_after(3)
     scaled = dataclasses.replace(ACTIVITY, edited=Edited(1, 1.9))
     x = DATASETS["moons"].held_out()[:POINTS]
-    split = last(measure.gradient_split(job._trainer.evaluated.scaled(1, 1.9), x))
-    found = last(pieces(job, "activity", scaled))
+    split = measure.gradient_split(job._trainer.evaluated.scaled(1, 1.9), x)
+    found = measured(job, "activity", scaled)
     same_parts(found.split.residual, split.residual)
     assert (found.steps.shape, found.log_det.shape, found.base.shape) == ((0,), (0, 2), (0, 2))
-    plain = last(pieces(job, "activity", ACTIVITY))
+    plain = measured(job, "activity", ACTIVITY)
     assert plain.steps.tolist() == [3]
     np.testing.assert_allclose(plain.log_det[0], plain.split.blocks.log_det, rtol=1e-6)
     job.step()
-    assert last(pieces(job, "activity", scaled)).steps.tolist() == [3]
+    assert measured(job, "activity", scaled).steps.tolist() == [3]
     # Of a block that is not there nothing is scaled.
-    assert last(pieces(job, "activity", dataclasses.replace(ACTIVITY, edited=Edited(5, 1.9)))).steps.tolist() == [3, 4]
+    assert measured(job, "activity", dataclasses.replace(ACTIVITY, edited=Edited(5, 1.9))).steps.tolist() == [3, 4]
 
 
 def test_a_history_of_splits_grows_and_a_saved_job_goes_on_with_it():
@@ -853,15 +826,15 @@ def test_a_history_of_splits_grows_and_a_saved_job_goes_on_with_it():
     for steps in (1, 2, 2):
         for _ in range(steps):
             job.step()
-        found = last(pieces(job, "activity", GRADIENTS))
+        found = measured(job, "activity", GRADIENTS)
     assert found.steps.tolist() == [1, 3, 5]
     assert found.log_det.shape == found.base.shape == (3, 2)
     np.testing.assert_allclose(found.log_det[-1], found.split.blocks.log_det, rtol=1e-6)
-    assert last(pieces(job, "activity", GRADIENTS)).steps.tolist() == [1, 3, 5]  # the same step once
+    assert measured(job, "activity", GRADIENTS).steps.tolist() == [1, 3, 5]  # the same step once
     again = Job(ARM, 0, "cpu", no_time)
     again.restore(job.save())
     again.step()
-    further = last(pieces(again, "activity", GRADIENTS))
+    further = measured(again, "activity", GRADIENTS)
     assert further.steps.tolist() == [1, 3, 5, 6]
     np.testing.assert_array_equal(further.base[:3], found.base)
 
@@ -884,14 +857,14 @@ def test_the_curve_of_held_out_losses_knows_how_long_training_had_taken():
     for steps in (0, 2, 3):
         for _ in range(steps):
             job.step()
-        finished(job.measure_held_out(VIEW_REQUEST))
+        job.measure_held_out(VIEW_REQUEST)
     curves = job.curves()
     assert curves.held_step.tolist() == [0, 2, 5]
     assert curves.held_seconds.tolist() == [0, 1, 2.5]  # half a second a step: its clock is read before and after
     again = Job(ARM, 0, "cpu", clock)
     again.restore(job.save())
     again.step()
-    finished(again.measure_held_out(VIEW_REQUEST))
+    again.measure_held_out(VIEW_REQUEST)
     assert again.curves().held_seconds.tolist() == [0, 1, 2.5, 3]
 
 

@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.arm_job import ArmJob
 from app.engine.commands import ViewRequest
-from app.engine.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
 from app.engine.experiment import Arm, Experiment
-from app.engine.job import Job
-from app.engine.job_kinds import job_of
 from app.engine.reports import State
-from app.engine.results import DIGITS as DATA
-from app.engine.results import Scaling
-from app.engine.scaling_job import ScalingJob
-from app.engine.survey_job import SurveyJob
+from app.engine.training.arm_job import ArmJob
+from app.engine.training.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
+from app.engine.training.job import Job
+from app.engine.training.job_kinds import job_of
+from app.engine.training.job_records import DIGITS as DATA
+from app.engine.training.job_records import Scaling
+from app.engine.training.scaling_job import ScalingJob
+from app.engine.training.survey_job import SurveyJob
 from resflow_core.api import flow_file
 from resflow_core.data.digits import DIGITS, DIM, bits_per_dim, to_levels
-from resflow_core.fast.pieces import finished
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
@@ -29,6 +28,7 @@ from resflow_core.measure.scaling import Plan, Subject, by_dim
 from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.requests import engine_without_time
+from tests.core.breathing import Breaths, Ended, EndsAt
 
 FLOW = FlowConfig(blocks=2, width=16, budget=0.8, dim=DIM)
 TRAIN = TrainConfig(batch=32, log_det=Roulette(probe="rademacher", shared=True))
@@ -42,12 +42,7 @@ VIEW_REQUEST = ViewRequest(measured={"results": True})
 
 
 def made(arm=ARM, seed=3):
-    return finished(job_of(arm, seed, "cpu", lambda: 0.0))
-
-
-def last(pieces):
-    *_, found = pieces
-    return found
+    return job_of(arm, seed, "cpu", lambda: 0.0)
 
 
 def trained(steps):
@@ -68,13 +63,14 @@ def test_every_kind_has_what_a_run_needs(arm):
 
 
 class TestDigits:
-    def test_bits_are_those_of_the_flow_in_pieces(self):
+    def test_bits_are_those_of_the_flow(self):
         job = made()
         for steps in (0, 2):
             while job.step_count < steps:
                 job.step()
-            *pieces, found = job.results()
-            assert set(pieces) == {None} and len(pieces) > 4
+            breathe = Breaths()
+            found = job.results(breathe)
+            assert breathe.count > 4
             flow = trained(steps)
             with torch.no_grad():
                 log_p = flow.log_prob(DIGITS.held_out())
@@ -86,18 +82,18 @@ class TestDigits:
 
     def test_bits_of_one_step_are_noted_once(self):
         job = made()
-        last(job.results())
-        assert last(job.results()).steps.tolist() == [0]
+        job.results()
+        assert job.results().steps.tolist() == [0]
 
     def test_frames_are_the_flows_images_of_the_same_noise(self):
         job = made()
-        first, again = finished(job.frame(VIEW_REQUEST)), finished(job.frame(VIEW_REQUEST))
+        first, again = job.frame(VIEW_REQUEST), job.frame(VIEW_REQUEST)
         assert first.samples.shape == (ROWS, COLUMNS, 8, 8) and first.samples.dtype == np.uint8
         assert first.interpolations.shape == (PAIRS, STEPS, 8, 8) and first.samples.max() <= 16
         np.testing.assert_array_equal(first.samples, again.samples)
         for _ in range(3):
             job.step()
-        moved = finished(job.frame(VIEW_REQUEST))
+        moved = job.frame(VIEW_REQUEST)
         changed = (moved.samples != first.samples).mean()
         assert 0 < changed < 0.7 and moved.step == 3
         # An image is where its noise comes from.
@@ -106,7 +102,7 @@ class TestDigits:
         assert (to_levels(y).numpy().reshape(5, 8, 8) == moved.samples[0, :5]).mean() > 0.99
 
     def test_interpolations_begin_and_end_at_held_out_digits(self):
-        frame, real = finished(made().frame(VIEW_REQUEST)), DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
+        frame, real = made().frame(VIEW_REQUEST), DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
         for k, ends in ((0, real[:PAIRS]), (-1, real[PAIRS : 2 * PAIRS])):
             assert (frame.interpolations[:, k] == ends).mean() > 0.995
 
@@ -117,26 +113,26 @@ class TestDigits:
             raise NotConverged(f"{why}; the first is z = [...]")
 
         monkeypatch.setattr(job._trainer.evaluated, "inverse", fails)
-        frame = finished(job.frame(VIEW_REQUEST))
+        frame = job.frame(VIEW_REQUEST)
         assert frame.samples.size == frame.interpolations.size == 0
         assert frame.refusal == f"{why}."
 
     def test_it_goes_on_from_what_was_saved(self):
         job, again = made(), made(seed=4)
         job.step()
-        last(job.results())
+        job.results()
         again.restore(job.save())
         for one in (job, again):
             one.step()
-        np.testing.assert_array_equal(last(job.results()).bits, last(again.results()).bits)
-        assert again.step_count == 2 and finished(job.measure_held_out(VIEW_REQUEST)) is None
+        np.testing.assert_array_equal(job.results().bits, again.results().bits)
+        assert again.step_count == 2 and job.measure_held_out(VIEW_REQUEST) is None
 
     def test_it_begins_with_saved_weights_of_its_dimension(self):
         flow = trained(2)
         job = made(dataclasses.replace(ARM, weights=flow_file.to_bytes(flow)))
         with torch.no_grad():
             bits = bits_per_dim(flow.log_prob(DIGITS.held_out()), DIGITS.held_out_log_det)
-        assert last(job.results()).bits[0] == pytest.approx(float(bits.mean()), abs=1e-5)
+        assert job.results().bits[0] == pytest.approx(float(bits.mean()), abs=1e-5)
         plane = flow_file.to_bytes(FlowConfig(blocks=2, width=16).build(torch.Generator().manual_seed(0)))
         with pytest.raises(ValueError, match="not one of 64 dimensions"):
             made(dataclasses.replace(ARM, weights=plane))
@@ -160,7 +156,7 @@ class TestScaling:
         for _ in PLAN.pieces:
             job.step()
         job.step()  # more than there is
-        found = last(job.results())
+        found = job.results()
         assert found.step == found.pieces == job.step_count == len(PLAN.pieces)
         for at in found.found:
             subject = Subject(PLAN, at.dim, 3)
@@ -177,7 +173,7 @@ class TestScaling:
         for _ in range(4):
             job.step()
             again.step()
-        ((a,), (b,)) = (last(one.results()).found for one in (job, again))
+        ((a,), (b,)) = (one.results().found for one in (job, again))
         assert a.variance == b.variance and a.sampling == b.sampling
 
     def test_what_needs_too_much_memory_is_refused(self):
@@ -202,14 +198,6 @@ class TestScaling:
         assert engine.poll(id, demand).arms[0].step == 0
 
 
-def whole(job):
-    """Take one step, which may have several parts, and return how many."""
-    parts = 1
-    while job.step():
-        parts += 1
-    return parts
-
-
 def no_times(survey):
     """All that a survey knows but for the times."""
     return survey.footprints, {place: astuple(cost.variance) for place, cost in survey.costs.items()}
@@ -218,27 +206,31 @@ def no_times(survey):
 @pytest.fixture(scope="module")
 def surveyed():
     subjects = Subjects(MEMORY)
-    return Survey(MEMORY, tuple(last(subjects.piece(k)) for k in range(MEMORY.pieces)))
+    return Survey(MEMORY, tuple(subjects.piece(k) for k in range(MEMORY.pieces)))
 
 
 class TestSurvey:
     @pytest.mark.thorough
-    def test_a_step_is_a_piece_in_parts_and_all_are_what_the_core_measures_also_of_a_job_that_was_stopped_in_a_piece(
+    def test_a_step_is_a_piece_and_all_are_what_the_core_measures_also_of_a_job_that_was_ended_in_a_piece(
         self, surveyed
     ):
         job, again, stopped_at = made(SURVEY), made(SURVEY), len(MEMORY.sized) - 2
         for k in range(MEMORY.pieces):
-            assert last(job.results()).step == job.step_count == k
+            assert job.results().step == job.step_count == k
             if k == stopped_at:
-                assert job.step()  # and there are further parts
+                with pytest.raises(Ended):
+                    job.step(EndsAt(2))
                 again.restore(job.save())
                 assert again.step_count == job.step_count == k
-            assert whole(job) > 1 + (k != stopped_at)
-        assert not job.step() and job.step_count == MEMORY.pieces  # there is no more
+            breathe = Breaths()
+            job.step(breathe)
+            assert breathe.count
+        job.step()
+        assert job.step_count == MEMORY.pieces  # there is no more
         while again.step_count < MEMORY.pieces:
             again.step()
         for one in (job, again):
-            found = last(one.results())
+            found = one.results()
             assert found.complete and found.of == MEMORY
             np.testing.assert_equal(no_times(found), no_times(surveyed))
             assert all(cost.seconds > 0 for cost in found.costs.values())
@@ -246,9 +238,10 @@ class TestSurvey:
     def test_what_is_known_is_not_measured_again(self, surveyed):
         known = surveyed.results[: MEMORY.pieces - 2]
         job = made(dataclasses.replace(SURVEY, data=Survey(MEMORY, known)))
-        assert job.step_count == len(known) and last(job.results()).results == known
-        whole(job), whole(job)
-        found = last(job.results())
+        assert job.step_count == len(known) and job.results().results == known
+        job.step()
+        job.step()
+        found = job.results()
         assert found.complete and found.results[: len(known)] == known
 
     @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ ARM = Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=20), "moons")
 @pytest.mark.parametrize("arms", [1, 3])
 @pytest.mark.thorough
 def test_each_poll_of_what_plays_takes_its_steps_also_where_a_step_takes_long(arms, monkeypatch):
-    step = Trainer.pieces
+    step = Trainer.step
 
-    def slowly(self, *given):
+    def slowly(self, *given, **named):
         time.sleep(0.02)
-        return (yield from step(self, *given))
+        return step(self, *given, **named)
 
-    monkeypatch.setattr(Trainer, "pieces", slowly)
+    monkeypatch.setattr(Trainer, "step", slowly)
     engine = LocalEngine(finish_seconds=600.0)
     id = engine.create(Experiment((ARM,) * arms, 0))
     engine.play(id)

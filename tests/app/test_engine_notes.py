@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import RayError
 
-from app.engine import actors
+from app.engine.cluster import actors
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import Kept
+from app.engine.records.experiment_record import Restart
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 
-KEPT = Kept(Experiment((Arm(FlowConfig(), TrainConfig(), "moons"),), 0), None, (), True, 0)
+KEPT = Restart(Experiment((Arm(FlowConfig(), TrainConfig(), "moons"),), 0), None, (), True, 0)
 
 
 @pytest.fixture

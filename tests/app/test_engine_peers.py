@@ -10,21 +10,23 @@ import safetensors.torch
 import torch
 from scipy import stats
 
-from app.engine import views
 from app.engine.commands import Create, ViewRequest
-from app.engine.experiment import Arm, Experiment
-from app.engine.history import History
-from app.engine.measurements import masses as masses_file
-from app.engine.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
-from app.engine.measurements.masses import Masses
+from app.engine.comparison import name_of
+from app.engine.experiment import Arm, Experiment, parts_of
 from app.engine.reports import State
-from app.engine.scheduler import Scheduler
+from app.engine.training import views
+from app.engine.training.history import History
+from app.engine.training.job_kinds import job_of
+from app.engine.training.measurements import masses as masses_file
+from app.engine.training.measurements.derivatives import POINTS, SPECTRUM_POINTS, Derivatives
+from app.engine.training.measurements.masses import Masses
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BASELINES, BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.engine_bench import Bench
 from tests.app.pages import named
 from tests.app.requests import engine_without_time, wanting
 from tests.core.oracles import seeded
@@ -199,7 +201,7 @@ def test_the_mass_of_a_peer_is_one_and_nothing_else_is_believed(monkeypatch):
 
 def test_derivatives_that_nobody_wants_are_not_taken(monkeypatch):
     (view,) = (view for view in views.MEASURED if view.name == "derivatives")
-    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], pieces=lambda *_: 1 / 0))
+    monkeypatch.setitem(views.MEASURED, view, dataclasses.replace(views.MEASURED[view], measure=lambda *_: 1 / 0))
     _, _, report = taken(2)
     assert report.state is State.PAUSED and {arm.found(Derivatives) for arm in report.arms} == {None}
 
@@ -218,17 +220,19 @@ def test_the_newest_derivatives_stay_until_there_are_newer_ones():
 @pytest.mark.thorough
 def test_a_checkpoint_of_both_kinds_goes_on_bitwise_in_another_process():
     engine, id, _ = taken(3)
-    saved = pickle.loads(pickle.dumps(engine._scheduler._runs[id]._saved))
+    names = [name_of(id, k) for k in range(len(ARMS))]
+    saved = [pickle.loads(pickle.dumps(engine._here.runs[name]._arm.saved)) for name in names]
     whole = on(engine, id, 2)
-    other = Scheduler(time.monotonic)
-    other.handle(Create("b", EXPERIMENT, saved, steps=2))
-    while other.is_pending("b"):
-        other.tick()
-    run = other._runs["b"]
-    assert run.step == 5 and saved.step == 3
-    assert [run.export(k) for k in range(len(ARMS))] == [engine.export(id, k) for k in range(len(ARMS))]
-    for job, arm in zip(run.arms.jobs, whole.arms, strict=True):
-        found = job.curves()
+    other = Bench(time.monotonic, job=job_of)
+    for k, (name, part) in enumerate(zip(names, parts_of(EXPERIMENT), strict=True)):
+        other.do(Create(name, part, saved[k], steps=2))
+    while other.tick():
+        pass
+    for k, (name, arm) in enumerate(zip(names, whole.arms, strict=True)):
+        run = other.runs[name]
+        assert run.step == 5 and saved[k].step == 3
+        assert run.job.export() == engine.export(id, k)
+        found = run.job.curves()
         np.testing.assert_array_equal(found.batch_nll, arm.loss.batch_nll)
         # What was measured before is in it, the bias as well.
         np.testing.assert_array_equal(found.held_bias, arm.loss.held_bias[: len(found.held_bias)])

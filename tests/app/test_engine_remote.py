@@ -17,14 +17,15 @@ import pytest
 import torch
 
 from app import engine as engine_package
-from app.engine import remote, worker
-from app.engine.backends import MADE_NOW, NUMBA, TORCH
+from app.engine import remote
 from app.engine.commands import Beat, ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.process import ROOT
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
+from app.engine.training.backends import MADE_NOW, NUMBA, TORCH
+from app.engine.worker import __main__ as worker
+from app.engine.worker.process import ROOT
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan, footprint, subject
@@ -228,9 +229,9 @@ def test_a_closed_run_goes_on_bit_for_bit_where_it_was(engine):
     last = poll_until(engine, playing, lambda r: r.arms and r.arms[0].step > 60).arms[0].step
     for id in (straight, playing):
         engine.close(id)
-    made_by = (there.arms[0].fingerprint,)
-    assert engine.stored(experiment, 40, made_by) == 40 <= engine.stored(experiment, 59, made_by) <= 59
-    back = engine.create(experiment, 40, made_by)
+    fingerprints = (there.arms[0].fingerprint,)
+    assert engine.stored(experiment, 40, fingerprints) == 40 <= engine.stored(experiment, 59, fingerprints) <= 59
+    back = engine.create(experiment, 40, fingerprints)
     report = poll_until(engine, back, lambda r: r.arms and is_drawn(r.arms[0], 40))
     assert (report.state, report.arms[0].step, report.rewinds, look(report)) == (State.PAUSED, 40, 0, look(there))
     assert look(trained(back, 20, 60)) == look(beyond)
@@ -338,7 +339,7 @@ def test_experiments_spread_over_the_workers():
     try:
         wait(engine.pids, lambda pids: len(pids) == 2)
         ids = [engine.create(Experiment((ARM,), seed)) for seed in range(4)]
-        assert [link.held for link in engine._links] == [2, 2]
+        assert [link.load[1] for link in engine._links] == [2, 2]
         engine.step(ids[3], 3)
         assert poll_until(engine, ids[3], lambda r: r.arms and r.arms[0].step).arms[0].step <= 3
     finally:
@@ -375,7 +376,7 @@ def test_the_worker_ends_with_its_server():
 
 
 def test_a_comparison_is_in_step_and_its_arms_are_those_of_the_engine_in_process(engine):
-    """Undivided, for there is one worker."""
+    """All in one worker."""
     experiment = Experiment((ARM, dataclasses.replace(ARM, seed=7)), 1)
 
     def at(step):

@@ -9,16 +9,15 @@ import torch
 
 from app.engine.commands import Play, Step, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.experiment_record import ExperimentRecord
-from app.engine.job import Job
-from app.engine.job_kinds import job_of
-from app.engine.latest_report import LatestReport
+from app.engine.records.experiment_record import ExperimentRecord
+from app.engine.records.latest_report import LatestReport
 from app.engine.reports import State
-from app.engine.results import DIGITS
-from app.engine.step_picture import MOST_POINTS, mean, picture_of
+from app.engine.training.job import Job
+from app.engine.training.job_kinds import job_of
+from app.engine.training.job_records import DIGITS
+from app.engine.training.step_picture import MOST_POINTS, mean, picture_of
 from resflow_core import measure
 from resflow_core.data import DATASETS
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Roulette
@@ -26,6 +25,7 @@ from resflow_core.training import trainer as trainer_file
 from resflow_core.training.step_parts import step_in_parts
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.app.requests import engine_without_time
+from tests.core.breathing import Ended, EndsAt
 
 FLOW, TRAIN = FlowConfig(blocks=2, width=8), TrainConfig(batch=50, log_det=Roulette())
 ARM = Arm(FLOW, TRAIN, "moons")
@@ -47,8 +47,7 @@ def slowly(engine, id):
 
 
 def taken(job):
-    while job.step():
-        pass
+    job.step()
     return job._trainer.state_bytes()
 
 
@@ -113,7 +112,7 @@ def test_what_plays_pauses_first_and_one_step_is_taken():
     engine, id = begun()
     engine.play(id)
     engine.poll(id, VIEW)
-    step = engine._scheduler._runs[id].step
+    step = engine._here.runs[id].step
     report = slowly(engine, id)
     assert (report.state, report.arms[0].step, report.steps_left) == (State.PAUSED, step + 1, 0)
     assert report.arms[0].parts.step == step + 1
@@ -123,13 +122,18 @@ def test_what_plays_pauses_first_and_one_step_is_taken():
     assert (report.state, report.arms[0].step) == (State.PAUSED, step + 2)
 
 
-def test_a_step_that_is_under_way_is_taken_in_its_parts(monkeypatch):
-    monkeypatch.setattr(trainer_file, "piece_count", lambda *_: 3)
+def test_a_record_that_is_ended_leaves_the_step_taken(monkeypatch):
+    monkeypatch.setattr(trainer_file, "part_count", lambda *_: 3)
     plain, slow = (Job(ARM, 0, "cpu", lambda: 0.0) for _ in range(2))
-    assert slow.step()  # one of three parts
+    slow.record_next_step(VIEW)
+    with pytest.raises(Ended):
+        slow.step(EndsAt(5))
+    assert slow.hand_over_parts() is None
+    assert [*slow.curves().batch_nll] == [*slow.curves().batch_nll][:1]
+    assert taken(plain) == slow._trainer.state_bytes()
     slow.record_next_step(VIEW)
     assert taken(slow) == taken(plain)
-    assert slow.hand_over_parts().step == 1
+    assert slow.hand_over_parts().step == 2
 
 
 def test_what_is_given_up_before_its_step_is_not_shown_later():
@@ -143,7 +147,7 @@ def test_what_is_given_up_before_its_step_is_not_shown_later():
 
 def test_a_step_that_diverges_has_no_parts_and_says_why():
     engine, id = begun()
-    (job,) = engine._scheduler._runs[id].arms.jobs
+    job = engine._here.runs[id].job
     with torch.no_grad():
         job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
     report = slowly(engine, id)
@@ -172,16 +176,16 @@ def test_two_classes_have_parts_and_digits_a_plain_step():
     picture = slowly(engine, id).arms[0].parts
     assert picture.numbers.loss.value == pytest.approx(picture.numbers.step_loss, abs=1e-4)
     digits = Arm(FlowConfig(blocks=1, width=8, dim=64), TrainConfig(batch=8, log_det=Roulette()), DIGITS)
-    job = finished(job_of(digits, 0, "cpu", lambda: 0.0))
+    job = job_of(digits, 0, "cpu", lambda: 0.0)
     job.record_next_step(VIEW)
-    assert not job.step() or taken(job)
+    job.step()
     assert (job.step_count, job.hand_over_parts()) == (1, None)
 
 
 def test_a_run_whose_process_dies_at_it_takes_the_step():
-    memo = ExperimentRecord(Experiment((ARM,), 0), LatestReport("id"))
+    record = ExperimentRecord(Experiment((ARM,), 0), LatestReport("id"))
     for command in (Play("id"), Step("id", 40), Step("id", 1, in_parts=True)):
-        memo.note(command)
-    memo.lose()
-    (create,) = memo.start()
+        record.note(command)
+    record.lose()
+    (create,) = record.start()
     assert (create.playing, create.steps) == (False, 1)

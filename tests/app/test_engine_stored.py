@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine import run, stored
-from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.origin import origin_of
+from app.engine.records import stored
+from app.engine.records.origin import origin_of
+from app.engine.records.stored import MOST_LARGE_STEPS, MOST_STEPS, Stored
+from app.engine.records.train_schedule import TrainSchedule
 from app.engine.reports import Checkpoint, State
-from app.engine.schedule import Schedule
-from app.engine.stored import MOST_LARGE_STEPS, MOST_STEPS, Stored
+from app.engine.training import run
+from app.engine.training.backends import NUMBA, TORCH
 from resflow_core.data import Table
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import Survey, SurveyPlan
@@ -61,7 +62,7 @@ def flattened(part):
 def training(engine, id):
     """Weights, optimiser and generators, and what led to them."""
     arm = engine.poll(id, VIEW_REQUEST).arms[0]
-    saved = engine._scheduler._runs[id].arms.jobs[0]._trainer.state_bytes()
+    saved = engine._here.runs[id].job._trainer.state_bytes()
     state = list(flattened(torch.load(io.BytesIO(saved), weights_only=True)))
     return state, arm.loss.batch_nll.tolist(), arm.step, arm.train, arm.changes, arm.fingerprint
 
@@ -153,11 +154,11 @@ def test_a_reset_and_a_close_store_how_far_it_was(engine, monkeypatch, end):
     while (moving := engine.poll(first, VIEW_REQUEST)).arms[0].step < 3:
         pass
     assert (moving.state, engine.stored(ONE, 10**9)) == (State.PLAYING, 0)
-    (job,) = engine._scheduler._runs[first].arms.jobs
+    job = engine._here.runs[first].job
     there = job.step_count, job.save()
     getattr(engine, end)(first)
     found = engine._stored.find(ONE, 10**9)
-    assert (found.step, pickle.loads(found.data)) == (there[0], [there[1]])
+    assert (found.step, found.data) == there
     assert engine.poll(first, VIEW_REQUEST).state is {"reset": State.PAUSED, "close": State.EXPIRED}[end]
 
 
@@ -177,7 +178,7 @@ def test_what_is_too_large_to_be_stored_is_not_saved_for_it(engine, monkeypatch)
     first, _ = begun(engine, ONE)
     engine.play(first)
     engine.poll(first, VIEW_REQUEST)
-    (job,) = engine._scheduler._runs[first].arms.jobs
+    job = engine._here.runs[first].job
     monkeypatch.setattr(job, "save", lambda: pytest.fail("it was saved"))
     engine.close(first)
     assert engine.stored(ONE, 10**9) == 0
@@ -236,16 +237,16 @@ def test_a_run_goes_on_by_what_began_it_and_who_asks_gets_the_same_digits():
     made = {name: (it[-1],) for name, it in by.items()}
     assert made[TORCH] != made[NUMBA]
     for name in by:
-        again, _ = begun(engine, ONE, 10, made_by=made[name])
+        again, _ = begun(engine, ONE, 10, fingerprints=made[name])
         assert training(engine, again) == by[name]
     newest, _ = begun(engine, ONE, 10)
     assert training(engine, newest) == by[NUMBA]
-    assert engine.stored(ONE, 10, made_by=("an abacus",)) == 0
+    assert engine.stored(ONE, 10, fingerprints=("an abacus",)) == 0
 
 
-def checkpoint(step, experiment=ONE, size=100, made_by=("torch",)):
-    schedules = tuple(map(Schedule.of, experiment.arms))
-    return Checkpoint("id", step, bytes(size), schedules, 0, origin_of(experiment), made_by)
+def checkpoint(step, experiment=ONE, size=100, fingerprints=("torch",)):
+    schedules = tuple(map(TrainSchedule.of, experiment.arms))
+    return Checkpoint("id", step, bytes(size), schedules, 0, origin_of(experiment), fingerprints)
 
 
 def steps_of(store, experiment=ONE, most=2000):
@@ -286,8 +287,8 @@ def test_the_steps_of_which_an_experiment_is_the_continuation_cross_changes():
     store, changed = Stored(), arms(changes=((10, B), (20, C)))
     for step, of in ((5, ONE), (10, ONE), (15, ONE), (15, arms(changes=((10, B),))), (25, changed), (30, changed)):
         store.put(checkpoint(step, of))
-    store.put(checkpoint(25, changed, made_by=("numba",)))
-    store.put(checkpoint(27, changed, made_by=("numba",)))
+    store.put(checkpoint(25, changed, fingerprints=("numba",)))
+    store.put(checkpoint(27, changed, fingerprints=("numba",)))
     assert store.steps(changed, 99) == (5, 10, 15, 25, 27, 30)
     assert store.steps(changed, 99, ("torch",)) == (5, 10, 15, 25, 30)
     assert store.steps(changed, 26) == (5, 10, 15, 25)

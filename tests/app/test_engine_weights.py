@@ -6,18 +6,17 @@ import struct
 import numpy as np
 import pytest
 
-from app.engine.backends import TORCH_ALONE
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.job import _numbers_bytes
-from app.engine.job_kinds import job_of
-from app.engine.results import DIGITS
-from app.engine.weights import MOST_BYTES, Weights, addressed, decode, encode
+from app.engine.training.backends import TORCH_ALONE
+from app.engine.training.job import _numbers_bytes
+from app.engine.training.job_kinds import job_of
+from app.engine.training.job_records import DIGITS
+from app.engine.training.weights import MOST_BYTES, Weights, addressed, decode, encode
 from app.evidence.training import Compiled
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data.digits import DIM
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.measure import Change, Edited, flow_shape, folded_numbers
@@ -29,7 +28,7 @@ DRAWS = ViewRequest(frames=False, weights=True)
 
 
 def trained(flow=SMALL, steps=5, train=TRAIN, backends=TORCH_ALONE, data="moons"):
-    job = finished(job_of(Arm(flow, train, data), 0, "cpu", lambda: 0.0, backends))
+    job = job_of(Arm(flow, train, data), 0, "cpu", lambda: 0.0, backends)
     for _ in range(steps):
         job.step()
     return job

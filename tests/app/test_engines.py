@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from app.engine import remote
-from app.engine.backends import NUMBA, TORCH
-from app.engine.cluster import connect
+from app.engine.cluster.connection import connect
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.remote import RemoteEngine
 from app.engine.reports import HandedOut, State
-from app.engine.weights import decode
+from app.engine.training.backends import NUMBA, TORCH
+from app.engine.training.weights import decode
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
@@ -28,7 +28,7 @@ from tests.app.worker_thread import WorkerThread
 pytestmark = [pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]  # Ray's own
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
-# Two workers divide them into the first with the third, and the second.
+# Of two workers one has the first and the third, and the other the second.
 ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12))
 VIEW_REQUEST = ViewRequest(grid=16, points=40)
 DEADLINE = 300.0
@@ -190,12 +190,12 @@ def test_a_comparison_that_was_closed_goes_on_where_it_was(engine):
     beyond = stepped(engine, id, 3, 12)
     assert engine.preserve(id) == 12
     engine.close(id)
-    made_by = tuple(arm.fingerprint for arm in there.arms)
-    assert (engine.stored(experiment, 9, made_by), engine.stored(experiment, 12)) == (9, 12)
-    assert 9 <= engine.stored(experiment, 11, made_by) <= 11, "a slow machine stores more of them"
+    fingerprints = tuple(arm.fingerprint for arm in there.arms)
+    assert (engine.stored(experiment, 9, fingerprints), engine.stored(experiment, 12)) == (9, 12)
+    assert 9 <= engine.stored(experiment, 11, fingerprints) <= 11, "a slow machine stores more of them"
     assert {9, 12} <= set(engine.checkpoints(experiment, 15))
     assert engine.stored(experiment, 12, ("another",) * 3) == 0
-    back = engine.create(experiment, 9, made_by)
+    back = engine.create(experiment, 9, fingerprints)
     for arm, before in zip(poll_until(engine, back, at(9)).arms, there.arms, strict=True):
         same(arm, before)
     for arm, before in zip(stepped(engine, back, 3, 12).arms, beyond.arms, strict=True):

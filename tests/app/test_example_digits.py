@@ -24,7 +24,7 @@ def test_the_file_is_small_and_has_the_bits_that_it_notes():
     data = example.weights()
     stored = example.read(data)
     assert len(data) <= example.MOST_BYTES and stored.flow.config == example.FLOW
-    *_, bits = measure.held_out_bits(stored.flow, DIGITS)
+    bits = measure.held_out_bits(stored.flow, DIGITS)
     step, seconds, value, error = stored.curve[-1]
     assert (step, seconds) == (stored.steps, pytest.approx(stored.seconds, abs=0.1))
     assert value == pytest.approx(bits.value, abs=1e-4) and error == pytest.approx(bits.standard_error, abs=1e-4)
@@ -41,7 +41,7 @@ def test_the_script_builds_a_file_that_is_read(tmp_path, monkeypatch):
     stored = example.read((tmp_path / "small").read_bytes())
     assert stored.flow.config == FLOW and stored.steps == 2
     assert [at[0] for at in stored.curve] == [0, 1, 2]
-    *_, bits = measure.held_out_bits(stored.flow, DIGITS)
+    bits = measure.held_out_bits(stored.flow, DIGITS)
     assert stored.curve[-1][2] == pytest.approx(bits.value, abs=1e-5)
 
 

@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
-from app.engine.job import MOST_STEP_BYTES
+from app.engine.training.job import MOST_STEP_BYTES
 from app.link import query_of
 from app.setup import Setup
 from app.ui import block_table

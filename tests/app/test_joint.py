@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import evidence
 from app.csv_file import MISSING_LABEL
-from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
+from app.engine.training.measurements.far import FarAway
 from app.features.joint import answers, charts, pictures, regions, table, truth, words
 from app.features.joint.arms import PLAIN, grid, pair
 from app.features.joint.evidence import COSTS, FAR, FAR_SETUP, LABELS, groups_of, read_costs, read_far, read_labels
@@ -133,7 +133,7 @@ class TestOneFlow:
         drawn = path(calibration, RESIDUAL)
         there = curve.counts > 0
         np.testing.assert_allclose(drawn, np.stack([curve.confidence, curve.accuracy], 1)[there], atol=1e-3)
-        *_, far = measure.far(hybrid, DATA.window, DATA.held_out())
+        far = measure.far(hybrid, DATA.window, DATA.held_out())
         np.testing.assert_allclose(path(density, RESIDUAL)[:, 1], far.log_prob, rtol=1e-2)
         np.testing.assert_allclose(path(confidence, RESIDUAL)[:, 1], far.confidence, atol=5e-3)
         away = finding(page, Unseen)

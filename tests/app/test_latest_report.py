@@ -1,6 +1,6 @@
 """What a page is handed of reports that came between two polls."""
 
-from app.engine.latest_report import LatestReport
+from app.engine.records.latest_report import LatestReport
 from app.engine.reports import ArmReport, HandedOut, Report, State, adds_nothing
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from app.engine.measurements.activity import Activity
-from app.engine.measurements.masses import Masses
+from app.engine.training.measurements.activity import Activity
+from app.engine.training.measurements.masses import Masses
 from app.estimates.sample import Sample, thrown_settings
 from app.estimates.settings import SUSPECTS, Bench
 from app.features.learn.verdicts import Checked, Met, Standing, Verdict, met, outcome, standing

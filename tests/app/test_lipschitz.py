@@ -14,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 from app import engine, evidence
 from app.components.planes.panes import NO_NUMBER
 from app.engine.commands import ViewRequest
-from app.engine.measurements.bounds import Bounds
-from app.engine.measurements.inversion import Inversions
-from app.engine.measurements.masses import Masses
 from app.engine.reports import State
+from app.engine.training.measurements.bounds import Bounds
+from app.engine.training.measurements.inversion import Inversions
+from app.engine.training.measurements.masses import Masses
 from app.features.lipschitz import answers, compared, stepping, stored
 from app.features.lipschitz.enforced import Enforced
 from app.features.lipschitz.induced import Induced
@@ -108,7 +108,7 @@ def trained():
 
 def inverse_of(flow, block=None, scale=1.0, z=None, method="banach"):
     points = DATA.held_out()[: ViewRequest().points]
-    return next(i for i in measure.inversion(flow, points, block, scale, z, method) if i is not None)
+    return measure.inversion(flow, points, block, scale, z, method)
 
 
 def guaranteed(page):
@@ -267,8 +267,7 @@ class TestOpening:
     def test_the_walk_is_the_measurement_of_the_core(self, found):
         flow, data = found.flows[0], DATASETS["checkerboard"]
         points = data.held_out()[: ViewRequest().points]
-        inversions = measure.inversion(example(), points, flow.block, flow.twice, None, "newton")
-        expected = next(one for one in inversions if one is not None)
+        expected = measure.inversion(example(), points, flow.block, flow.twice, None, "newton")
         drawn = folding(flow.block, flow.window, flow.twice)
         np.testing.assert_allclose(expected.window, flow.window, atol=1e-4)
         np.testing.assert_allclose(expected.breaking, flow.folds_at, rtol=1e-4)
@@ -276,7 +275,7 @@ class TestOpening:
             np.testing.assert_allclose(getattr(drawn, name), getattr(expected, name), atol=1e-3)
         assert len(drawn.preimages) == len(expected.preimages) == flow.preimages
         beliefs = measure.Beliefs(example().scaled(flow.block, flow.twice), Exact())
-        (mass,) = next(one for one in measure.masses(beliefs, data.window, 128) if one is not None)
+        (mass,) = measure.masses(beliefs, data.window, 128)
         assert mass.value == pytest.approx(flow.mass, abs=1e-4)
 
     def test_the_strip_has_its_bands_where_the_slider_has_its_scales(self, found):

@@ -18,12 +18,11 @@ from app.components.live.encode import (
 )
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.frames import GRID_LINES, GRID_POINTS
-from app.engine.job import Job
 from app.engine.reports import Frame
-from app.engine.weights import Weights, encode
-from app.engine.weights import decode as decode_message
-from resflow_core.fast.pieces import finished
+from app.engine.training.frames import GRID_LINES, GRID_POINTS
+from app.engine.training.job import Job
+from app.engine.training.weights import Weights, encode
+from app.engine.training.weights import decode as decode_message
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
 from tests.app.pages import decode
@@ -68,7 +67,7 @@ def test_byte_order_and_memory_layout_do_not_matter():
 
 def test_a_frame_is_as_small_as_is_said():
     job = Job(Arm(FlowConfig(blocks=1, width=8), TrainConfig(batch=16), "moons"), 0, "cpu", lambda: 0.0)
-    size = len(json.dumps(encode_frame(finished(job.frame(VIEW_REQUEST)))))
+    size = len(json.dumps(encode_frame(job.frame(VIEW_REQUEST))))
     assert size == pytest.approx(41_400, abs=400)  # as `encode_frame` says
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.components.map_and_disc import DISC, INFINITE, scene
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import MAPS, field, series_error
 from app.estimates.settings import Bench

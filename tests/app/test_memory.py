@@ -200,7 +200,7 @@ def test_noise_and_time_are_those_of_the_same_draws():
     for name, way in GRADIENTS.items():
         n, shown = path(panes(page)[NOISE], way.paper).T
         for k, value in zip(n.tolist(), shown.tolist(), strict=True):
-            *_, found = cost(flow, x, Truncated(int(k), gradient=name), seeded(1), 4)
+            found = cost(flow, x, Truncated(int(k), gradient=name), seeded(1), 4)
             assert value == pytest.approx(found.variance.value, rel=1e-4)
         seconds = [survey.costs[Place(name, int(k), 2)].seconds for k in n]
         np.testing.assert_allclose(path(panes(page)[TIME], way.paper)[:, 1], np.multiply(1000, seconds), rtol=1e-5)
@@ -312,7 +312,7 @@ def test_a_part_that_is_known_is_drawn_and_kept_until_the_rest_is_measured(local
 
     # What was reported stays where the run goes back to its checkpoint.
     known, id = survey_of(page), own(page).comparisons["memory"].run
-    (job,) = local_engine._scheduler._runs[id].arms.jobs
+    job = local_engine._here.runs[id].job
     del job._done[4:]
     page = run(page)
     assert own(page).comparisons["memory"].report.arms[0].found(Survey).step == 4
@@ -323,7 +323,7 @@ def test_a_part_that_is_known_is_drawn_and_kept_until_the_rest_is_measured(local
     assert asked == [PIECES - 4] and survey_of(page).step == 9 and buttons(page) == ["go_on", "again"]
 
     # Where it failed, what is known is kept and gone on with.
-    local_engine._scheduler._runs[own(page).comparisons["memory"].run].fail(FAILED)
+    local_engine._here.runs[own(page).comparisons["memory"].run]._fail(FAILED)
     page = run(page)
     assert [error.value for error in page.main.error] == [FAILED]
     known = survey_of(page).results
@@ -403,8 +403,8 @@ def survey_of_is_complete(page):
 def test_what_comes_and_goes_above_the_charts_does_not_move_them(local_engine, monkeypatch):
     page = stopped_after(local_engine, monkeypatch, 9)
     partly = places(page)
-    local_engine._scheduler._runs[own(page).comparisons["memory"].run]._message = SAID
-    local_engine._scheduler._runs[own(page).comparisons["memory"].run]._changed = True
+    local_engine._here.runs[own(page).comparisons["memory"].run]._message = SAID
+    local_engine._here.runs[own(page).comparisons["memory"].run]._changed = True
     page = run(page)
     assert SAID in said(page) and places(page) == partly
     assert places(press(page, "memory.go_on")) == partly
@@ -483,7 +483,7 @@ def test_the_page_measures_nothing_itself(remote_engine, monkeypatch):
         raise AssertionError("The page's process measured.")
 
     with monkeypatch.context() as patch:
-        for name in ("subject", "footprint_pieces", "cost", "work"):
+        for name in ("subject", "footprint", "cost", "work"):
             for module in (core, surveys):
                 if hasattr(module, name):
                     patch.setattr(module, name, refuse)

@@ -7,8 +7,8 @@ import safetensors.torch
 
 from app.components import live
 from app.engine.commands import ViewRequest
+from app.engine.records.stored import Stored
 from app.engine.reports import State
-from app.engine.stored import Stored
 from app.session.page import Continues
 from tests.app.pages import own, press, run
 from tests.app.test_undo import opened
@@ -161,13 +161,13 @@ def test_what_was_changed_while_one_looked_back_holds_from_the_moment_on(page, b
 
 def test_the_steps_that_are_stored_are_those_from_which_a_run_can_go_on(page, local_engine):
     setup, arm = own(page).setup, own(page).report.arms[0]
-    experiment, made_by = setup.experiment(), (arm.fingerprint,)
-    found = local_engine.checkpoints(experiment, NEWEST, made_by)
+    experiment, fingerprints = setup.experiment(), (arm.fingerprint,)
+    found = local_engine.checkpoints(experiment, NEWEST, fingerprints)
     assert {EARLIER, NEWEST} <= set(found) and list(found) == sorted(found)
-    assert [local_engine.stored(experiment, step, made_by) for step in found] == list(found)
-    assert local_engine.checkpoints(experiment, NEWEST - 1, made_by) == found[:-1]
+    assert [local_engine.stored(experiment, step, fingerprints) for step in found] == list(found)
+    assert local_engine.checkpoints(experiment, NEWEST - 1, fingerprints) == found[:-1]
     assert local_engine.checkpoints(experiment, NEWEST, ("another",)) == ()
     assert scene(page)["time"]["checkpoints"] == [0, *found]
-    other = local_engine.create(experiment, EARLIER, made_by)
+    other = local_engine.create(experiment, EARLIER, fingerprints)
     assert local_engine.poll(other, ViewRequest(frames=False)).arms[0].step == EARLIER
     local_engine.close(other)

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from app import channel
-from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, LossCurves, Report, State
-from app.engine.weights import Weights, encode
+from app.engine.training.measurements.masses import Masses
+from app.engine.training.weights import Weights, encode
 from app.metrics import (
     NOT_YET,
     held_out_nll,

@@ -39,18 +39,18 @@ class Scripted:
         self.experiments, self.said, self.exported = [], [], []
         self.state, self.arm, self.flow, self.confirmed = State.PAUSED, ArmReport(0, 0.0, 0.0), b"a flow", True
 
-    def create(self, experiment, step=0, made_by=()):
+    def create(self, experiment, step=0, fingerprints=()):
         self.experiments.append(experiment)
         self.at(step, experiment.arms[0].train)
         return f"run {len(self.experiments)}"
 
-    def stored(self, experiment, step, made_by=()):
+    def stored(self, experiment, step, fingerprints=()):
         return 0
 
     def preserve(self, id):
         return 0
 
-    def checkpoints(self, experiment, step, made_by=()):
+    def checkpoints(self, experiment, step, fingerprints=()):
         return ()
 
     def poll(self, id, demand):

@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 from app.components.live.encode_step import MOST_LAYERS
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.job import Job
 from app.engine.reports import ArmReport, Report, State
-from app.engine.step_picture import Mean
+from app.engine.training.job import Job
+from app.engine.training.step_picture import Mean
 from app.link import query_of
 from app.setup import Setup
 from app.ui.step_parts import parts_of, said

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.settings import ENTRIES, Bench
 from app.features.estimator import presets, verdicts
 from app.features.estimator.sweeps import (

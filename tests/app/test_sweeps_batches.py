@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.settings import Bench
 from app.features.estimator.sweeps import across_batches, crossing, subject_of
 from app.features.estimator.verdicts import batch_errors, shared_n

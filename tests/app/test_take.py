@@ -13,9 +13,9 @@ import torch
 import resflow_core as rf
 from app.components import take
 from app.components.take import File
-from app.engine.backends import TORCH
 from app.engine.commands import ViewRequest
 from app.engine.local import LocalEngine
+from app.engine.training.backends import TORCH
 from app.setup import Setup
 from app.ui import settled, takeaway
 from resflow_core.api import flow_file

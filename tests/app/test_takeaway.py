@@ -11,8 +11,8 @@ import torch
 import resflow_core as rf
 from app.drawing import Drawing, Stroke
 from app.engine.experiment import Arm
-from app.engine.measurements.inversion import InversionRequest
-from app.engine.results import DIGITS
+from app.engine.training.job_records import DIGITS
+from app.engine.training.measurements.inversion import InversionRequest
 from app.estimates.settings import Bench
 from app.metrics import Readout
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, drawn

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.backends import TORCH
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.measurements.activity import Activity
-from app.engine.measurements.bounds import Bounds
-from app.engine.measurements.edits import Edits, EditsRequest
-from app.engine.measurements.far import FarAway
-from app.engine.measurements.inversion import InversionRequest, Inversions
-from app.engine.measurements.jacobians import Jacobians
-from app.engine.measurements.masses import Masses
-from app.engine.measurements.point import AtPoint
-from app.engine.results import DIGITS, BitsCurve, Scaling
+from app.engine.training.backends import TORCH
+from app.engine.training.job_records import DIGITS, BitsCurve, Scaling
+from app.engine.training.measurements.activity import Activity
+from app.engine.training.measurements.bounds import Bounds
+from app.engine.training.measurements.edits import Edits, EditsRequest
+from app.engine.training.measurements.far import FarAway
+from app.engine.training.measurements.inversion import InversionRequest, Inversions
+from app.engine.training.measurements.jacobians import Jacobians
+from app.engine.training.measurements.masses import Masses
+from app.engine.training.measurements.point import AtPoint
 from app.estimates.coins import parsed
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import field
@@ -415,7 +415,7 @@ def test_scaling(tmp_path):
 def test_memory(tmp_path):
     plan = SurveyPlan(replace(SMALL, dim=2), 16, 3, 6)
     subjects = Subjects(plan)
-    survey = Survey(plan, tuple([*subjects.piece(k)][-1] for k in range(plan.pieces)))
+    survey = Survey(plan, tuple(subjects.piece(k) for k in range(plan.pieces)))
     titles = {"plain": "Term by term", "in_forward": "Neumann, in the forward pass"}
     lines = []
     for name, title in titles.items():

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from app.engine.backends import NUMBA, TORCH
 from app.engine.commands import ViewRequest
 from app.engine.local import LocalEngine
-from app.engine.measurements.masses import Masses
 from app.engine.remote import RemoteEngine
+from app.engine.training.backends import NUMBA, TORCH
+from app.engine.training.measurements.masses import Masses
 from app.metrics import readouts
 from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup
 from app.takeaway.notebook import notebook

@@ -10,8 +10,8 @@ import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
 from app import examples
+from app.engine.records.stored import Stored
 from app.engine.reports import State
-from app.engine.stored import Stored
 from app.session import kept
 from app.session.page import Past
 from resflow_core.flow import FlowConfig

@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.components import network
 from app.components.network import MOST_LINES, Layer, Told
-from app.engine.measurements.edits import GRID, Edits
 from app.engine.reports import State
+from app.engine.training.measurements.edits import GRID, Edits
 from app.features.lipschitz import changes, weight_pictures, weight_words
 from app.features.lipschitz.numbers import Inverted
 from app.features.lipschitz.settings import Lipschitz

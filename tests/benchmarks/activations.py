@@ -69,7 +69,7 @@ def look(flow: Flow, dataset: Dataset, steps: int, seconds: float) -> Moment:
     gap = kl(dataset.truth.log_prob(x), torch.cat([evaluate(flow, part).log_prob for part in x.split(CHUNK)]))
     evaluation = evaluate(flow, few)
     table = block_table(flow, evaluation, TrainConfig().log_det)
-    *_, split = gradient_split(flow, few)
+    split = gradient_split(flow, few)
     return Moment(
         steps=steps,
         seconds=seconds,

@@ -16,7 +16,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from app.engine.cluster import connect
+from app.engine.cluster.connection import connect
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.remote import RemoteEngine

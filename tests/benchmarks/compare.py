@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from app.engine.experiment import Arm
-from app.engine.measurements.masses import CELLS
+from app.engine.training.measurements.masses import CELLS
 from app.features.compare.arms import built, estimator_name
 from app.features.compare.presets import PRESETS
 from app.features.compare.settings import Baseline, Residual
@@ -191,7 +191,7 @@ def train(run: Run) -> Result:
 def _masses(flow: torch.nn.Module, log_det: LogDet, dataset: Dataset):
     """That it has, and that it believes in."""
     beliefs = Beliefs(flow, log_det if isinstance(flow, Flow) else Exact())
-    *_, found = masses(beliefs, dataset.window, CELLS["fine"])
+    found = masses(beliefs, dataset.window, CELLS["fine"])
     return found[0], found[-1]
 
 

@@ -18,7 +18,7 @@ import torch
 
 from app import examples
 from app.components.map_and_disc import scene
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates import maps
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.sample import Sample, coverage

@@ -26,11 +26,10 @@ from torch import Tensor
 
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.job import Job
-from app.engine.process import ENVIRONMENT
+from app.engine.training.job import Job
+from app.engine.worker.process import ENVIRONMENT
 from resflow_core import measure
 from resflow_core.data import DATASETS
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated
 from resflow_core.residual import ResidualBlock
@@ -66,7 +65,7 @@ def default_gradient() -> Work:
     """Of that step, the loss and its gradient."""
     trainer, generator = Trainer(FlowConfig(), TrainConfig(), DATA, seed=0, backend="numba"), torch.Generator()
     x = DATA.sample(TrainConfig().batch, generator)
-    return lambda: finished(trainer._by_hand.pieces([x]))
+    return lambda: trainer._by_hand.of_parts([x])
 
 
 def peer(**residual) -> nf.NormalizingFlow:
@@ -147,7 +146,7 @@ def picture(backend: str) -> Work:
     job = Job(arm, 0, "cpu", time.perf_counter, Only(backend))
     for _ in range(PICTURED_AFTER):
         job.step()
-    return lambda: finished(job.frame(ViewRequest()))
+    return lambda: job.frame(ViewRequest())
 
 
 @dataclass(frozen=True)

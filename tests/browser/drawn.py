@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from app.engine.weights import decode
+from app.engine.training.weights import decode
 
 VIEW = "document.querySelector('.live-panes').live"
 RESTS = "root.live?.picture && !root.live.scene.playing && root.live.picture.step === root.live.newest?.step"

@@ -13,7 +13,7 @@ import streamlit as st
 import torch
 
 from app.components.planes import Density, Dots, Heat, Pane, Samples, planes
-from app.engine.weights import Weights, encode
+from app.engine.training.weights import Weights, encode
 from resflow_core import branches, expressions, fast, norms  # noqa: F401 -- they register what a flow is built of
 from resflow_core.flow import FlowConfig
 from resflow_core.measure import density_grid, flow_shape, folded_numbers

@@ -13,7 +13,7 @@ import torch
 from playwright.sync_api import expect
 
 from app import screens  # noqa: F401 -- it fills the registries of links
-from app.engine.weights import MOST_BYTES
+from app.engine.training.weights import MOST_BYTES
 from app.features.compare.arms import contenders
 from app.features.compare.presets import PRESETS as COMPARISONS
 from app.features.compare.settings import Baseline, Compare, Filled, Inside, Nobody, Residual

@@ -181,7 +181,7 @@ def test_without_an_edit_all_is_as_trained():
 def test_an_inversion_of_an_edited_flow_has_the_windows_of_the_trained_one():
     flow, edited = built(), Edited(1, 2.0, CHANGES)
     altered = dataclasses.replace(edited, scale=1.0).of(flow)
-    *_, found = measure.inversion(flow, X, 1, 2.0, None, "banach", altered)
+    found = measure.inversion(flow, X, 1, 2.0, None, "banach", altered)
     block = edited_block(flow, edited, 1, X)
     assert found.window == block.window
     np.testing.assert_allclose(found.image, block.after, atol=1e-12)

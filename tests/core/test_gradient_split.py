@@ -12,6 +12,7 @@ from resflow_core.flow import FlowConfig, standard_normal_log_prob
 from resflow_core.measure import Parts
 from resflow_core.norms.constraints import Power
 from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.core.breathing import Breaths, moved
 from tests.core.oracles import points, seeded
 
 FLOWS = {
@@ -30,12 +31,6 @@ def build(config):
     flow = config.build(seeded(0)).double()
     flow.initialize(points(50, config.dim, seed=3) @ torch.diag(torch.linspace(0.5, 3.0, config.dim).double()))
     return flow
-
-
-def result(pieces):
-    *nones, last = pieces
-    assert all(piece is None for piece in nones)
-    return last
 
 
 def restored(flow, function):
@@ -72,7 +67,7 @@ def flat(gradients, names):
 class TestEveryFlow:
     def test_norms_and_inner_products_are_those_of_the_formulas(self, config):
         flow, x = build(config), points(20, config.dim)
-        found, expected = result(measure.gradient_split(flow, x)), plainly(flow, x)
+        found, expected = measure.gradient_split(flow, x), plainly(flow, x)
         kinds = {"blocks": [], "actnorms": []}
         for k, part in enumerate(flow.bijections):
             names = [f"bijections.{k}.{name}" for name, _ in part.named_parameters()]
@@ -92,7 +87,7 @@ class TestEveryFlow:
 
     def test_the_sum_is_the_gradient_of_the_log_density(self, config):
         flow, x = build(config), points(20, config.dim)
-        split = result(measure.gradient_split(flow, x))
+        split = measure.gradient_split(flow, x)
         gradients = torch.autograd.grad(flow.log_prob(x).mean(), list(flow.parameters()), materialize_grads=True)
         both = np.linalg.norm([split.residual.both, *split.actnorms.both])
         assert both == pytest.approx(float(torch.cat([g.flatten() for g in gradients]).norm()), rel=1e-9)
@@ -103,11 +98,12 @@ class TestEveryFlow:
             parameter.grad = torch.full_like(parameter, 7.0)
         before = {name: value.clone() for name, value in flow.state_dict().items()}
         buffers = [buffer.clone() for buffer in flow.buffers()]
-        whole = result(measure.gradient_split(flow, x))
+        whole = measure.gradient_split(flow, x)
         monkeypatch.setitem(measure.gradient_split.__globals__, "CHUNK", 6)
-        pieces = list(measure.gradient_split(flow, x))
-        assert len(pieces) == 5
-        for found, expected in ((pieces[-1].blocks, whole.blocks), (pieces[-1].residual, whole.residual)):
+        breathe = Breaths()
+        in_parts = measure.gradient_split(flow, x, breathe)
+        assert breathe.count == 4
+        for found, expected in ((in_parts.blocks, whole.blocks), (in_parts.residual, whole.residual)):
             for name, value in vars(expected).items():
                 np.testing.assert_allclose(getattr(found, name), value, rtol=1e-9, atol=1e-12)
         assert all(bool((parameter.grad == 7).all()) for parameter in flow.parameters())
@@ -115,16 +111,12 @@ class TestEveryFlow:
         assert all(torch.equal(a, b) for a, b in zip(flow.buffers(), buffers, strict=True))
 
 
-def test_training_between_two_pieces_changes_nothing(monkeypatch):
+def test_training_between_two_parts_changes_nothing(monkeypatch):
     monkeypatch.setitem(measure.gradient_split.__globals__, "CHUNK", 5)
     x, flow = points(20, 2), build(FLOWS["sine"])
-    expected = result(measure.gradient_split(flow, x))
-    pieces = measure.gradient_split(flow, x)
-    assert next(pieces) is None
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter += 0.1
-    np.testing.assert_array_equal(result(pieces).blocks.inner, expected.blocks.inner)
+    expected = measure.gradient_split(flow, x)
+    found = measure.gradient_split(flow, x, Breaths(lambda: moved(flow)))
+    np.testing.assert_array_equal(found.blocks.inner, expected.blocks.inner)
 
 
 def test_a_trainer_goes_on_as_if_nobody_had_looked():
@@ -136,22 +128,22 @@ def test_a_trainer_goes_on_as_if_nobody_had_looked():
         for _ in range(4):
             losses[-1].append(trainer.step())
             if looks:
-                result(measure.gradient_split(trainer.flow, x))
-                result(measure.gradient_split(trainer.evaluated, x))
+                measure.gradient_split(trainer.flow, x)
+                measure.gradient_split(trainer.evaluated, x)
     assert losses[0] == losses[1]
 
 
 def test_without_gradients_around_it_is_the_same():
     flow, x = build(FLOWS["sine"]), points(20, 2)
-    expected = result(measure.gradient_split(flow, x)).residual.inner
+    expected = measure.gradient_split(flow, x).residual.inner
     with torch.no_grad():
-        assert result(measure.gradient_split(flow, x)).residual.inner == expected
+        assert measure.gradient_split(flow, x).residual.inner == expected
 
 
 def test_actnorms_that_do_nothing_leave_the_norms_as_they_are():
     x, config = points(20, 2), FlowConfig(blocks=3, width=4, activation="elu")
     flow, plain = (replace(config, actnorm=actnorm).build(seeded(0)).double() for actnorm in (True, False))
-    split, expected = (result(measure.gradient_split(each, x)) for each in (flow, plain))
+    split, expected = (measure.gradient_split(each, x) for each in (flow, plain))
     for name in PARTS:
         assert getattr(split.residual, name) == pytest.approx(getattr(expected.residual, name), rel=1e-9)
     assert np.linalg.norm(split.actnorms.log_det) >= np.sqrt(2 * 4)
@@ -164,7 +156,7 @@ def test_without_any_gradient_of_its_own_a_blocks_log_det_has_norm_zero():
         for name, parameter in flow.named_parameters():
             if "bias" in name:
                 parameter -= 100  # every unit is off
-    split = result(measure.gradient_split(flow, x))
+    split = measure.gradient_split(flow, x)
     assert split.residual.log_det == 0 < split.residual.base
 
 

@@ -195,8 +195,7 @@ class TestMeasures:
 
     def test_far_out_the_density_falls_while_confidence_may_not(self):
         model = hybrid()
-        *pieces, found = measure.far(model, MOONS.window, MOONS.held_out())
-        assert pieces == [None, None]
+        found = measure.far(model, MOONS.window, MOONS.held_out())
         middle, half = torch.tensor([0.0, 0.3]).double(), 4.3
         angle = torch.tensor(2 * np.pi * np.arange(48) / 48)
         ring = middle + half * 8.0 * torch.stack([angle.cos(), angle.sin()], 1)

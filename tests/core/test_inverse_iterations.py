@@ -18,6 +18,7 @@ from resflow_core.measure.inverse_iterations import (
     trace,
 )
 from resflow_core.residual import Branch
+from tests.core.breathing import Breaths
 from tests.core.oracles import LinearBranch, autograd_jacobian, points, seeded
 
 INF = math.inf
@@ -139,26 +140,28 @@ class TestStepsTaken:
     def test_they_are_counted_in_the_trace(self, method, order):
         g, z = BRANCHES["sine"], 3 * points(200, 2)
         z[0] = g(torch.zeros(1, 2, dtype=torch.float64))[0]
-        *pieces, counts = steps_taken(ITERATIONS[method], g, z, GOAL, MOST, order)
+        breathe = Breaths()
+        counts = steps_taken(ITERATIONS[method], g, z, GOAL, MOST, order, breathe)
         residual = trace(ITERATIONS[method], g, z, MOST, order).residual.numpy()
         for count, column in zip(counts.tolist(), residual.T, strict=True):
             arrived = np.flatnonzero(column <= GOAL)
             assert count == (arrived[0] if len(arrived) else MOST + 1)
-        assert counts.dtype == torch.int64 and set(pieces) == {None}
-        assert len(pieces) == min(MOST + 1, int(counts.max()))
+        assert counts.dtype == torch.int64
+        assert breathe.count == min(MOST + 1, int(counts.max()))
         if method == "banach":
             assert int(counts.max()) == MOST + 1  # the case that is given up is among them
 
     def test_who_is_there_already_takes_none(self):
         g = LinearBranch(torch.zeros(2, 2, dtype=torch.float64))
-        *pieces, counts = steps_taken(banach, g, points(4, 2), 1e-9, 5)
-        assert counts.tolist() == [0, 0, 0, 0] and pieces == []
+        breathe = Breaths()
+        counts = steps_taken(banach, g, points(4, 2), 1e-9, 5, breathe=breathe)
+        assert counts.tolist() == [0, 0, 0, 0] and breathe.count == 0
 
     def test_a_step_that_comes_back_out_does_not_count_again(self):
         """Residuals that fall below the goal once and rise: the first time counts."""
         g = OnOneAxis(lambda x: 3.0 * x)  # Banach's iteration leaves
         z = torch.tensor([[1e-7, 0.0]], dtype=torch.float64)
-        *_, counts = steps_taken(banach, g, z, 1e-6, 40)
+        counts = steps_taken(banach, g, z, 1e-6, 40)
         assert counts.tolist() == [0]
 
 

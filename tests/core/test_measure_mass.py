@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from resflow_core.measure import mass, masses
+from tests.core.breathing import Breaths
 from tests.core.oracles import seeded
 
 WINDOW = ((-4.0, 4.0), (-3.0, 3.0))
@@ -92,15 +93,16 @@ def test_a_factor_is_not_clamped_away():
         assert result.value == pytest.approx(factor, rel=1e-4)
 
 
-def test_densities_are_weighed_at_the_same_points_and_piece_by_piece():
+def test_densities_are_weighed_at_the_same_points_and_part_by_part():
     seen = []
 
     def both(x):
         seen.append(len(x))
         return torch.stack([CASES["standard"](x), CASES["wide"](x)])
 
-    *pieces, result = masses(both, WINDOW, 64)
-    assert pieces == [None] * len(seen)
+    breathe = Breaths()
+    result = masses(both, WINDOW, 64, breathe)
+    assert breathe.count == len(seen)
     assert max(seen) <= 1_000
     standard, wide = result
     alone = mass(CASES["wide"], WINDOW, 64)

@@ -19,10 +19,11 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import LEAST_DRAWS, Estimate, NoLogDet, cost, footprint, subject
 from resflow_core.measure.ledger import Ledger
-from resflow_core.measure.memory import DOUBLING_NUMBERS, footprint_pieces, relative_variance, work
+from resflow_core.measure.memory import DOUBLING_NUMBERS, relative_variance, work
 from resflow_core.measure.scaling import Plan, Subject
 from resflow_core.roulette import Geometric
 from resflow_core.training.trainer import TrainConfig, bytes_of_products, step_bytes
+from tests.core.breathing import Breaths
 from tests.core.oracles import points, seeded
 
 BATCH, WIDTH, TERMS, BLOCKS = 32, 48, (2, 5, 8), (2, 4, 6)
@@ -141,20 +142,18 @@ class TestFootprint:
 
 
 @pytest.mark.parametrize("name", ["", *GRADIENTS])
-def test_pieces_count_what_one_pass_counts_and_nothing_of_what_others_do_meanwhile(name):
+def test_parts_count_what_one_pass_counts_and_nothing_of_what_others_do_meanwhile(name):
     flow, x = flow_and_points()
     parameters = list(flow.parameters())
     with Ledger([x, *parameters, *flow.buffers()]) as ledger:
         loss = loss_by_products(flow, x, way(name))
         kept = ledger.alive
         torch.autograd.grad(loss, parameters, materialize_grads=True)
-    pieces, others = [], []
-    for piece in footprint_pieces(flow, x, way(name), seeded(1)):
-        pieces.append(piece)
-        others.append(torch.zeros(10_000) + 1)
-    *_, found = pieces
+    others = []
+    breathe = Breaths(lambda: others.append(torch.zeros(10_000) + 1))
+    found = footprint(flow, x, way(name), seeded(1), breathe)
     assert (found.kept, found.peak) == (kept, ledger.peak)
-    assert len(pieces) == len(flow.bijections) + 2
+    assert breathe.count == len(flow.bijections) + 1
 
 
 def test_work_is_the_number_of_operations_and_more_where_these_return_many_numbers():
@@ -297,7 +296,7 @@ def test_in_the_plane_costs_are_those_of_vector_jacobian_products_which_flows_do
     found = of(lambda: footprint(flow, x, way(name, terms), seeded(1)))
     assert found == blocks * terms
     assert of(lambda: work(flow, x, way(name, terms), seeded(1))) == found
-    assert of(lambda: list(cost(flow, x, way(name, terms), seeded(1), 3))) == 3 * found
+    assert of(lambda: cost(flow, x, way(name, terms), seeded(1), 3)) == 3 * found
     plan = Plan(flow.config, TrainConfig(batch=8, log_det=way(name, terms)), (2,))
     subject_of_plan = Subject(plan, 2, 0)
     assert of(lambda: subject_of_plan.gradient(x, way(name, terms), seeded(1))) == found
@@ -351,8 +350,9 @@ class TestCost:
     @pytest.mark.thorough
     def test_the_variance_is_that_of_the_gradients_of_the_same_draws(self):
         flow, x = flow_and_points(blocks=2)
-        *pieces, found = cost(flow, x, Truncated(4), seeded(5), draws=20)
-        assert pieces == [None] * 20 * (len(flow.bijections) + 2) and found.seconds > 0
+        breathe = Breaths()
+        found = cost(flow, x, Truncated(4), seeded(5), draws=20, breathe=breathe)
+        assert breathe.count == 20 * (len(flow.bijections) + 2) and found.seconds > 0
         generator, gradients = seeded(5), []
         for _ in range(20):
             loss = -flow.log_prob(x, Truncated(4), generator).mean()
@@ -367,13 +367,13 @@ class TestCost:
     def test_seconds_are_those_of_all_parts_of_the_median_pass_by_the_clock_of_the_thread(self):
         flow, x = flow_and_points(blocks=2)
         ticks = count()
-        *_, found = cost(flow, x, NoLogDet(), seeded(5), draws=3, clock=lambda: float(next(ticks)))
+        found = cost(flow, x, NoLogDet(), seeded(5), draws=3, clock=lambda: float(next(ticks)))
         assert found.seconds == len(flow.bijections) + 2  # each part, the loss, and the backward pass
         assert signature(cost).parameters["clock"].default is time.thread_time
 
     def test_without_a_log_det_nothing_is_drawn_and_nothing_varies(self):
         flow, x = flow_and_points(blocks=2)
-        *_, found = cost(flow, x, NoLogDet(), seeded(5), draws=4)
+        found = cost(flow, x, NoLogDet(), seeded(5), draws=4)
         assert found.variance.value == pytest.approx(0, abs=1e-10)
 
     @pytest.mark.thorough
@@ -394,4 +394,4 @@ class TestCost:
     def test_too_few_draws_are_refused(self):
         flow, x = flow_and_points(blocks=1)
         with pytest.raises(ValueError, match=f"2 draws have no standard error: use {LEAST_DRAWS} or more"):
-            next(cost(flow, x, Truncated(2), seeded(0), draws=2))
+            cost(flow, x, Truncated(2), seeded(0), draws=2)

@@ -7,6 +7,7 @@ import torch
 from resflow_core import measure
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
+from tests.core.breathing import Breaths, moved
 from tests.core.oracles import points, seeded
 
 DELTA, EPSILON = 0.2, 0.3  # wide, so that some units of every flow are saturated and some are not
@@ -63,12 +64,6 @@ def plainly(flow, x, delta=DELTA, epsilon=EPSILON):
     return blocks
 
 
-def result(pieces):
-    *nones, last = pieces
-    assert all(piece is None for piece in nones)
-    return last
-
-
 FLOWS = {
     "sine": {},
     "two hidden layers": {"hidden_layers": 2, "activation": "lipswish"},
@@ -85,7 +80,7 @@ FLOWS = {
 class TestEveryFlow:
     def test_shares_quantiles_and_histograms_are_those_of_the_formula(self, settings):
         flow, x = build(**settings), 2 * points(300, 2, seed=1)
-        found = result(measure.saturation(flow, x, DELTA, EPSILON))
+        found = measure.saturation(flow, x, DELTA, EPSILON)
         saturated, units = [], 0
         for k, layers in enumerate(plainly(flow, x)):
             for i, (t, flat) in enumerate(layers):
@@ -103,7 +98,7 @@ class TestEveryFlow:
         assert found.overall == pytest.approx(np.mean(saturated) * len(saturated) / units)
         # Else this test says little; MaxMin has no curvature.
         assert found.overall == 1 if settings.get("activation") == "maxmin" else 0 < found.overall < 1
-        every_slope = result(measure.saturation(flow, x, 1.0, EPSILON))
+        every_slope = measure.saturation(flow, x, 1.0, EPSILON)
         assert found.straight == pytest.approx(every_slope.overall) and found.straight >= found.overall
         np.testing.assert_allclose(found.scales, [block.branch.scales.tolist() for block in flow.blocks])
         assert (found.delta, found.epsilon) == (DELTA, EPSILON)
@@ -111,16 +106,14 @@ class TestEveryFlow:
     def test_maps_are_those_of_the_formula(self, settings):
         flow, x = build(**settings), 2 * points(60, 2, seed=2)
         blocks = [np.concatenate([flat for _, flat in layers]) for layers in plainly(flow, x)]
-        whole = result(measure.saturation_map(flow, x, delta=DELTA, epsilon=EPSILON))
+        whole = measure.saturation_map(flow, x, delta=DELTA, epsilon=EPSILON)
         np.testing.assert_allclose(whole, np.concatenate(blocks).mean(0), rtol=1e-6)
         for k, flat in enumerate(blocks):
-            np.testing.assert_allclose(
-                result(measure.saturation_map(flow, x, k, DELTA, EPSILON)), flat.mean(0), rtol=1e-6
-            )
+            np.testing.assert_allclose(measure.saturation_map(flow, x, k, DELTA, EPSILON), flat.mean(0), rtol=1e-6)
 
 
 def test_ranges_are_round_and_hold_99_percent_of_their_layers():
-    found = result(measure.saturation(build(), 2 * points(300, 2)))
+    found = measure.saturation(build(), 2 * points(300, 2))
     reaches = np.abs(found.quantiles).max(2)
     expected = [[min(k for k in (0.2, 0.5, 1, 2, 5, 10, 20, 50) if k >= far) for far in block] for block in reaches]
     np.testing.assert_allclose(found.edges[:, :, -1], expected)
@@ -131,7 +124,7 @@ def test_ranges_are_round_and_hold_99_percent_of_their_layers():
 def test_what_lies_beyond_a_given_range_is_in_the_end_bins():
     x = torch.tensor([[0.0, 100.0], [0.0, -100.0], [0.0, -50.0]], dtype=torch.float64)
     flow = FlowConfig(blocks=1, width=2, activation="elu", actnorm=False).build(seeded(0)).double()
-    found = result(measure.saturation(flow, x, reach=2.0))
+    found = measure.saturation(flow, x, reach=2.0)
     assert (found.edges[:, :, 0] == -2).all() and (found.edges[:, :, -1] == 2).all()
     assert (found.counts[0, 0, 0], found.counts[0, 0, 40], found.counts[0, 0, -1]) == (2, 3, 1)
 
@@ -141,7 +134,7 @@ def test_known_units():
     x = torch.tensor([[1.0, -1.0], [2.0, 3.0], [-4.0, -0.5]], dtype=torch.float64)
     for activation, share in (("elu", 0.5), ("relu", 0.5), ("maxmin", 1.0)):
         flow = FlowConfig(blocks=1, width=2, activation=activation, actnorm=False).build(seeded(0)).double()
-        assert result(measure.saturation(flow, x)).share[0, 0] == share
+        assert measure.saturation(flow, x).share[0, 0] == share
 
 
 def test_a_large_scale_bends_more():
@@ -153,37 +146,36 @@ def test_a_large_scale_bends_more():
             flow.blocks[0].branch.raw_scales.fill_(raw)
         beta = float(flow.blocks[0].branch.scales[0].detach())
         t = beta * x
-        found = result(measure.saturation(flow, x, epsilon=0.1)).share[0, 0]
+        found = measure.saturation(flow, x, epsilon=0.1).share[0, 0]
         assert found == float(((t.cos().abs() >= 0.95) & (beta * t.sin().abs() <= 0.1)).double().mean())
         shares.append(found)
     assert shares[0] > 1.5 * shares[1] > 0
 
 
 def test_a_map_of_one_block_goes_no_farther_than_that():
-    assert len(list(measure.saturation_map(build(), points(5, 2), 1))) == 2 + 1
+    breathe = Breaths()
+    measure.saturation_map(build(), points(5, 2), 1, breathe=breathe)
+    assert breathe.count == 2
 
 
 def test_chunks_make_no_difference_and_the_flow_stays_as_it_is(monkeypatch):
     flow, x = build(), points(50, 2)
     before = {name: value.clone() for name, value in flow.state_dict().items()}
-    whole = result(measure.saturation_map(flow, x, delta=DELTA, epsilon=EPSILON))
+    whole = measure.saturation_map(flow, x, delta=DELTA, epsilon=EPSILON)
     monkeypatch.setitem(measure.saturation_map.__globals__, "CHUNK", 7)
-    np.testing.assert_array_equal(result(measure.saturation_map(flow, x, delta=DELTA, epsilon=EPSILON)), whole)
+    np.testing.assert_array_equal(measure.saturation_map(flow, x, delta=DELTA, epsilon=EPSILON), whole)
     for name, value in flow.state_dict().items():
         assert torch.equal(value, before[name])
 
 
 @pytest.mark.parametrize("measurement", [measure.saturation, measure.saturation_map])
-def test_training_between_two_pieces_changes_nothing(measurement):
+def test_training_between_two_parts_changes_nothing(measurement):
     x = points(40, 2)
-    expected = result(measurement(build(), x, delta=DELTA, epsilon=EPSILON))
+    expected = measurement(build(), x, delta=DELTA, epsilon=EPSILON)
     flow = build()
-    pieces = measurement(flow, x, delta=DELTA, epsilon=EPSILON)
-    assert next(pieces) is None
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter += 0.3
-    found = result(pieces)
+    breathe = Breaths(lambda: moved(flow))
+    found = measurement(flow, x, delta=DELTA, epsilon=EPSILON, breathe=breathe)
+    assert breathe.count
     if isinstance(found, np.ndarray):
         found, expected = {"map": found}, {"map": expected}
     else:

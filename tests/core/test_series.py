@@ -11,7 +11,6 @@ import torch
 from resflow_core.api.given import GivenFlow
 from resflow_core.data import DATASETS
 from resflow_core.fast import compiled
-from resflow_core.fast.pieces import finished
 from resflow_core.flow import FlowConfig
 from resflow_core.gradients import (
     GRADIENTS,
@@ -225,7 +224,7 @@ def test_loss_and_gradient_by_kernels_are_those_by_vector_jacobian_products(row,
     middle = (len(x) + 1) // 2
     for parts in ([slice(0, len(x))], [slice(0, middle), slice(middle, len(x))][: 1 + (len(x) > 1)]):
         split = [Drawn(log_det.log_det, log_det.draws.of(part)) for part in parts]
-        found, exactly = finished(nll.pieces([x[part] for part in parts], split))
+        found, exactly = nll.of_parts([x[part] for part in parts], split)
         assert float(found) == pytest.approx(loss, rel=TOLERANCE, abs=TOLERANCE)
         assert float(exactly) == pytest.approx(exact, rel=TOLERANCE, abs=TOLERANCE)
         places = {v.data_ptr(): gradients[name][k] for name, views in parameters.items() for k, v in enumerate(views)}

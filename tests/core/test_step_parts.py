@@ -20,8 +20,9 @@ from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric
 from resflow_core.training import trainer as trainer_file
-from resflow_core.training.step_parts import step_in_parts
+from resflow_core.training.step_parts import recorded, step_in_parts, take_step
 from resflow_core.training.trainer import Diverged, HybridTrainConfig, TrainConfig, Trainer
+from tests.core.breathing import Breaths, moved
 
 FLOW = FlowConfig(blocks=2, width=8)
 MOONS = DATASETS["moons"]
@@ -74,10 +75,10 @@ def test_it_is_the_very_step_bit_for_bit(name):
 
 
 @pytest.mark.parametrize("log_det", [Exact(), ROULETTE, Truncated(3)])
-def test_a_step_in_pieces_is_recorded_as_in_one(log_det, monkeypatch):
+def test_a_step_in_several_parts_is_recorded_as_in_one(log_det, monkeypatch):
     whole = step_in_parts(trained(config=train(log_det)), NODES, 5)
     halves = trained(config=train(log_det))
-    monkeypatch.setattr(trainer_file, "piece_count", lambda *_: 3)
+    monkeypatch.setattr(trainer_file, "part_count", lambda *_: 3)
     parts = step_in_parts(halves, NODES, 5)
     for name in ("x", "log_det", "true_log_det", "loss", "pull", "true_pull"):
         assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=1e-5)
@@ -85,16 +86,14 @@ def test_a_step_in_pieces_is_recorded_as_in_one(log_det, monkeypatch):
     assert parts.true_gradient_norm == pytest.approx(whole.true_gradient_norm, rel=1e-9)
 
 
-def test_a_step_that_is_given_up_is_taken_from_its_beginning(monkeypatch):
-    monkeypatch.setattr(trainer_file, "piece_count", lambda *_: 3)
+def test_steps_that_are_taken_meanwhile_change_nothing_of_the_record():
     plain, other = (trained(config=train(ROULETTE)) for _ in range(2))
-    under_way = other.pieces()
-    next(under_way)
-    other.abandon()
-    other.abandon()  # nothing is under way any more
-    plain.step()
-    step_in_parts(other, NODES, 5)
-    assert other.state_bytes() == plain.state_bytes()
+    expected = step_in_parts(plain, NODES, 5)
+    breathe = Breaths(lambda: moved(other.model))
+    found = recorded(take_step(other), NODES, 5, breathe)
+    assert breathe.count
+    for name in ("z", "true_log_det", "true_loss_after", "density", "change", "average_change"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 class Reference:

@@ -13,6 +13,7 @@ from resflow_core.measure import LEAST_DRAWS, Cost, Footprint, Place, Survey, Su
 from resflow_core.measure.memory import work
 from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, NAIVE, NOTHING, Subjects, naive_work, too_much_work
 from resflow_core.training.parameter_count import parameter_count
+from tests.core.breathing import Breaths
 from tests.core.oracles import seeded
 
 PLAN = SurveyPlan(FlowConfig(blocks=2, width=8), batch=8, terms=3, draws=4)
@@ -21,7 +22,7 @@ PLAN = SurveyPlan(FlowConfig(blocks=2, width=8), batch=8, terms=3, draws=4)
 @functools.cache
 def results(plan, pieces=None):
     subjects = Subjects(plan)
-    return tuple(list(subjects.piece(k))[-1] for k in range(plan.pieces if pieces is None else pieces))
+    return tuple(subjects.piece(k) for k in range(plan.pieces if pieces is None else pieces))
 
 
 @pytest.mark.thorough
@@ -42,14 +43,15 @@ def test_results_are_those_of_the_core_whichever_piece_is_measured_first():
     survey, subjects = Survey(PLAN, results(PLAN)), Subjects(PLAN)
     places = list(enumerate([*PLAN.sized, *PLAN.timed]))
     for k, place in reversed(places[::2]):
-        *parts, found = subjects.piece(k)
-        assert parts and set(parts) == {None}
+        breathe = Breaths()
+        found = subjects.piece(k, breathe)
+        assert breathe.count
         flow, x = subject(FlowConfig(blocks=place.m, width=8), 8, seeded(0))
         if isinstance(found, Footprint):
             assert k < len(PLAN.sized)
             assert found == survey.footprints[place] == footprint(flow, x, place.log_det, seeded(1))
         else:
-            *_, expected = cost(flow, x, place.log_det, seeded(1), 4)
+            expected = cost(flow, x, place.log_det, seeded(1), 4)
             for one in (found, survey.costs[place]):  # but for the times
                 assert isinstance(one, Cost)
                 np.testing.assert_equal(astuple(one.variance), astuple(expected.variance))

@@ -13,9 +13,9 @@ from unittest.mock import patch
 from streamlit.testing.v1 import AppTest
 
 from app import engine
+from app.engine.clocks import Clocks
 from app.engine.local import LocalEngine
-from app.engine.measurements import masses
-from app.engine.scheduler import Scheduler
+from app.engine.training.measurements import masses
 from app.lessons import player as players
 from app.lessons.lesson import Block, Check, Do, Lesson, Predict, Solution, Step
 from app.lessons.observables import Situation
@@ -30,13 +30,12 @@ TICK = 1e-6
 
 def steady_engine(*_: Any) -> LocalEngine:
     """The engine of this process."""
-    engine, ticks = LocalEngine(MOST_SECONDS), count()
+    ticks = count()
 
     def clock() -> float:
         return TICK * next(ticks)
 
-    engine._scheduler = Scheduler(clock, cpu=clock)
-    return engine
+    return LocalEngine(MOST_SECONDS, clocks=Clocks(clock, clock, clock))
 
 
 # Lessons

@@ -5,7 +5,7 @@ import asyncio
 import time
 
 from app.engine.clocks import AWAY_SECONDS
-from app.engine.scheduler import ASIDE_SECONDS
+from app.engine.worker.floor import ASIDE_SECONDS
 from tests.hostile.crowds import PATIENCE_SECONDS, Visitor, until
 from tests.hostile.memory import resident_mib
 from tests.page_client import open_page

@@ -13,14 +13,14 @@ from functools import partial
 import numpy as np
 import pytest
 
-from app.engine.backends import NUMBA, TORCH
-from app.engine.cluster import connect
+from app.engine.cluster.connection import connect
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
-from app.engine.process import ROOT
 from app.engine.reports import State
-from app.engine.run import CHECKPOINT_SECONDS
+from app.engine.training.backends import NUMBA, TORCH
+from app.engine.training.run import CHECKPOINT_SECONDS
+from app.engine.worker.process import ROOT
 from app.evidence.workers import each
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import TrainConfig
@@ -37,7 +37,7 @@ VIEW_REQUEST = ViewRequest(grid=16, points=40)
 wait = partial(wait_for, seconds=180)  # processes of Ray take their time to start
 SERVER = """
 import math, sys, time
-from app.engine.cluster import connect
+from app.engine.cluster.connection import connect
 from tests.hostile.test_cluster import ARM, ARMS, VIEW_REQUEST, Experiment
 engine = connect(sys.argv[1])
 experiments = [Experiment(arms, 0) for arms in ((ARM,), ARMS)]
@@ -76,7 +76,7 @@ def engine(cluster):
     engine = connect(cluster.address)
     wait(lambda: len(engine.pids()) == 2, "two workers")
     yield engine
-    for id in {id for link in engine._links for id in link._memos}:
+    for id in {id for link in engine._links for id in link._records}:
         engine.close(id)  # or the next test's engine has it too
     engine.close_all()
 

@@ -5,8 +5,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from app.engine import dropped, stored
 from app.engine.clocks import AWAY_SECONDS
+from app.engine.records import dropped, stored
 from tests.hostile.crowds import PATIENCE_SECONDS, Visitor, crowd, playing, until
 from tests.hostile.memory import resident_mib
 from tests.served import answers, app_served, wait_for

@@ -11,9 +11,9 @@ import pytest
 from tests.served import ROOT
 
 BEGIN = """
-from app.engine.backends import CompiledWhenReady
+from app.engine.training.backends import CompiledWhenReady
 from resflow_core.training import compilation
-import app.engine.backends as backends
+import app.engine.training.backends as backends
 backends.LOAD_SECONDS = 600.0
 ready = CompiledWhenReady()
 print(ready.of_saved_run("numba"), ready.why_torch or "as usual", compilation.are_kept())

@@ -10,11 +10,11 @@ import pytest
 from app.engine import remote
 from app.engine.commands import Beat, ViewRequest
 from app.engine.experiment import Arm, Experiment
-from app.engine.process import Spare
 from app.engine.remote import RemoteEngine
 from app.engine.reports import State
-from app.engine.results import DIGITS
-from app.engine.scheduler import DROP_SECONDS
+from app.engine.training.job_records import DIGITS
+from app.engine.worker.floor import DROP_SECONDS
+from app.engine.worker.process import Spare
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.training.trainer import TrainConfig
@@ -25,7 +25,7 @@ ONE = Experiment((ARM,), 0)
 COMPARISON = Experiment(tuple(Arm(FlowConfig(blocks=4, width=w), TrainConfig(), "moons") for w in (8, 16, 32)), 0)
 DIGIT_FLOW = Arm(FlowConfig(blocks=2, width=32, dim=64), TrainConfig(batch=32, log_det=Roulette()), DIGITS)
 VIEW_REQUEST = ViewRequest(grid=16, points=40)
-KILLS = 10
+KILLS = 20
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_dropped_run_goes_on_when_somebody_plays_it(engine):
     (id,) = started(engine, ONE)
     wait_for(lambda: step(engine, id) > 20, "20 steps")
     engine.leave(id)
-    saved = wait_for(lambda: (m := engine._links[0]._memos.get(id)) and m.checkpoint and m.saved_step, "a checkpoint")
+    saved = wait_for(lambda: (m := engine._links[0]._records.get(id)) and m.checkpoint and m.saved_step, "a checkpoint")
     with engine._links[0]._lock:
         engine._links[0]._put(Beat(DROP_SECONDS + 1))
     dropped = wait_for(lambda: (m := engine._links[0]._dropped.get(id)) and m.answer(), "its end")
@@ -96,13 +96,13 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
     """It dies as soon as it works on the one run, and at the same step: what stands in the recorder is its doing."""
     culprit, other = started(engine, ONE, ONE)
     engine.pause(culprit)
-    wait_for(lambda: engine.poll(culprit, VIEW_REQUEST).state is State.PAUSED, "the pause")
+    wait_for(lambda: (r := engine.poll(culprit, VIEW_REQUEST)).state is State.PAUSED and r.confirmed, "the pause")
     for _ in range(2):
         wait_for(engine.pids, "a process")
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play")
         link = engine._links[0]
         os.kill(engine.pids()[0], signal.SIGSTOP)
-        link._worker._recorder.begin(culprit, 7)
+        link._worker._recorder.line(culprit).begin(7)
         kill(engine)
         wait_for(lambda: not engine.pids() or engine.poll(other, VIEW_REQUEST).state is State.LOADING, "its end")
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play on")
@@ -132,14 +132,14 @@ def test_another_process_stands_by_with_all_it_needs():
     engine = RemoteEngine(1, spare)
     try:
         (id,) = started(engine, ONE)
-        waiting = wait_for(lambda: spare._kept and spare._kept.pid, "a spare process")
+        waiting = wait_for(lambda: spare._spare and spare._spare.pid, "a spare process")
         wait_for(lambda: "libtorch" in Path(f"/proc/{waiting}/maps").read_text(), "its imports")
         before = step(engine, id)
         kill(engine)
         wait_for(lambda: engine.poll(id, VIEW_REQUEST).restarts == 1, "the end of the process")
         wait_for(lambda: step(engine, id) > before, "more steps")
         assert engine.pids() == [waiting]
-        after = wait_for(lambda: spare._kept and spare._kept.pid, "the next spare process")
+        after = wait_for(lambda: spare._spare and spare._spare.pid, "the next spare process")
         assert after != waiting
     finally:
         engine.close_all()
@@ -147,7 +147,7 @@ def test_another_process_stands_by_with_all_it_needs():
     wait_for(lambda: not Path(f"/proc/{after}").exists(), "its end")
 
 
-def test_ten_kills_lose_nothing_and_leave_short_gaps(engine):
+def test_twenty_kills_lose_nothing_and_leave_short_gaps(engine):
     """With a comparison and digits in training, a process is killed whenever all move again."""
     ids = started(engine, ONE, COMPARISON, Experiment((DIGIT_FLOW,), 0))
     gaps = []

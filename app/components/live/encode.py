@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.engine.weights import addressed
+from app.engine.training.weights import addressed
 from app.quantise import packed, to_shares, top_of
 
 if TYPE_CHECKING:
-    from app.engine.measurements.point import AtPoint
     from app.engine.reports import Frame, LossCurves
+    from app.engine.training.measurements.point import AtPoint
 
 MOST_CLASSES = 8  # as many colours and symbols as people tell apart
 _DECIMALS = 4
@@ -81,7 +81,7 @@ def encode_points(array: np.ndarray) -> dict[str, Any]:
 
 
 def encode_weights(message: bytes, run: str) -> str:
-    """What the channel would send of a flow of the timeline `run` (`app.engine.weights`), as base64."""
+    """What the channel would send of a flow of the timeline `run` (`app.engine.training.weights`), as base64."""
     return base64.b64encode(addressed(message, run)).decode("ascii")
 
 

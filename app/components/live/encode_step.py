@@ -11,7 +11,7 @@ import numpy as np
 from app.quantise import packed
 
 if TYPE_CHECKING:
-    from app.engine.step_picture import StepPicture
+    from app.engine.training.step_picture import StepPicture
 
 MOST_LAYERS = 8
 

@@ -3,8 +3,8 @@
 A grid has its nodes at `np.linspace` of the pane's window, both ends included: row = y ascending, column = x ascending.
 A colour of None is the page's own ink, dark on a light page and light on a dark one.
 
-What a flow makes of the plane is sent as the flow's weights (`app.engine.weights`). The browser computes it from these,
-at every zoom. A pane shows one flow at most.
+What a flow makes of the plane is sent as the flow's weights (`app.engine.training.weights`). The browser computes it
+from these, at every zoom. A pane shows one flow at most.
 """
 
 import base64

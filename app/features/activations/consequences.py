@@ -5,7 +5,7 @@ import streamlit as st
 
 from app import session
 from app.components.planes import planes
-from app.engine.measurements.activity import Activity
+from app.engine.training.measurements.activity import Activity
 from app.features.activations import answers, pictures, stored, used
 from app.features.activations.arms import compared
 from app.features.activations.evidence import STEPS

@@ -10,8 +10,8 @@ import torch
 
 from app import session
 from app.components.planes import Chart, Heat, Pane, Path, planes
-from app.engine.measurements.activity import Activity
 from app.engine.reports import Report
+from app.engine.training.measurements.activity import Activity
 from app.features.activations.settings import ACTIVATIONS_BENCH, Activations
 from app.takeaway.programs import PROGRAMS
 from app.ui import controls, opening, side_by_side, takeaway, transport

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from app import evidence
-from app.engine.measurements.activity import Activity
+from app.engine.training.measurements.activity import Activity
 from app.features.activations.evidence import NAME, read
 from app.features.activations.numbers import measured
 from app.features.activations.settings import Activations, label_of

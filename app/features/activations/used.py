@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from app.engine.measurements.activity import Activity
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.activity import Activity
 from app.ui import bands
 from app.ui.bands import Band, Groups, Ranking
 from resflow_core.activations import activation_named

@@ -6,8 +6,8 @@ import numpy as np
 
 from app.components.planes import Area, Chart, Path
 from app.components.planes.panes import Dash
-from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.derivatives import Derivatives
 from app.features.compare.numbers import believed_nll, bias_at, true_nll
 from app.ui import bands
 from app.ui.bands import Groups, band

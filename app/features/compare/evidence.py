@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from app.engine.commands import ViewRequest
-from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.masses import Masses
 from app.evidence import Evidence, Made
 from app.evidence.training import backend_of, fit_report, kept_fit, trained
 from app.features.compare.arms import contenders

@@ -7,8 +7,8 @@ from enum import Enum, auto
 
 import numpy as np
 
-from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport, LossCurves
+from app.engine.training.measurements.masses import Masses
 from app.features.compare.arms import Contender
 from app.metrics import is_one
 from app.ui import bands

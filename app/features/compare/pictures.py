@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from app.components.planes import Dots, Heat, Pane, Path, Samples
-from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport, Frame, Picture
+from app.engine.training.measurements.derivatives import Derivatives
 from app.features.compare.numbers import bias_at
 from app.text import signed
 from app.ui.side_by_side import fit, style

@@ -8,8 +8,8 @@ import streamlit as st
 from app import session
 from app.components.planes import Pane, planes
 from app.engine.experiment import Arm
-from app.engine.measurements.derivatives import Derivatives
 from app.engine.reports import ArmReport, Picture
+from app.engine.training.measurements.derivatives import Derivatives
 from app.features.compare import charts, pictures, stored, table, words
 from app.features.compare.arms import Contender, contenders
 from app.features.compare.numbers import compared

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from app.engine.measurements.masses import Masses
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.masses import Masses
 from app.features.compare.arms import Contender
 from app.features.compare.numbers import Score
 from app.text import csv_of, markdown_table

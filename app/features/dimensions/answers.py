@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from app.engine.results import Scaling
+from app.engine.training.job_records import Scaling
 from resflow_core.measure import AtDim, Crossing, crossing
 from resflow_core.measure.survey import BOTH, NAIVE
 

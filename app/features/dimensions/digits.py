@@ -14,8 +14,8 @@ from app.components.planes import Chart, Path, planes
 from app.components.planes.panes import Dash
 from app.engine.experiment import Arm
 from app.engine.reports import ArmReport
-from app.engine.results import DIGITS as DATA
-from app.engine.results import BitsCurve, ImageFrame
+from app.engine.training.job_records import DIGITS as DATA
+from app.engine.training.job_records import BitsCurve, ImageFrame
 from app.examples import digits as example
 from app.features.dimensions.settings import DIMENSIONS, Dimensions
 from app.metrics import with_error

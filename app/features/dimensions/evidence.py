@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from app.engine.results import Scaling
+from app.engine.training.job_records import Scaling
 from app.evidence import Evidence, Made
 from app.evidence.training import one_thread
 from app.features.dimensions import answers
@@ -142,8 +142,7 @@ def _bytes(rows: int) -> dict[str, int]:
     places = {NOTHING: Place(NOTHING, 0, BLOCKS)} | {name: Place(name, TERMS, BLOCKS) for name in GRADIENTS}
     peaks = {}
     for name, place in places.items():
-        *_, found = subjects.piece(sized.index(place))
-        footprint: Any = found
+        footprint: Any = subjects.piece(sized.index(place))
         peaks[name] = footprint.peak
     return {name: peaks[name] - peaks[NOTHING] for name in GRADIENTS}
 

@@ -9,7 +9,7 @@ from app import session
 from app.components.planes import planes
 from app.engine.experiment import Arm
 from app.engine.reports import MOVING, Report, State
-from app.engine.results import Scaling
+from app.engine.training.job_records import Scaling
 from app.features.dimensions import scaling_charts, stored
 from app.features.dimensions.scaling_charts import complete
 from app.features.dimensions.settings import DIMENSIONS, Dimensions

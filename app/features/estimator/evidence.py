@@ -11,7 +11,7 @@ import torch
 from app import examples
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.maps import Field, field
 from app.estimates.settings import Bench

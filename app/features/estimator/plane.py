@@ -9,8 +9,8 @@ import streamlit as st
 
 from app import examples, session
 from app.components import map_and_disc
-from app.engine.measurements.jacobians import Jacobians
 from app.engine.reports import MOVING, Report
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.hashed_jacobians import HashedJacobians, series_problem
 from app.estimates.maps import MAPS, Field, field
 from app.estimates.settings import BENCH, Bench, matrix_problem

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.engine.measurements.jacobians import Jacobians
+from app.engine.training.measurements.jacobians import Jacobians
 from app.estimates.hashed_jacobians import HashedJacobians
 from app.estimates.settings import ENTRIES, Bench, as_array
 from resflow_core.estimators.draws import draw_estimates

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.engine.measurements.jacobians import Jacobians
-from app.engine.measurements.masses import Masses
+from app.engine.training.measurements.jacobians import Jacobians
+from app.engine.training.measurements.masses import Masses
 from app.estimates.maps import series_error
 from app.lessons.expression import Unknown
 from app.lessons.observables import Observable, blocks, known

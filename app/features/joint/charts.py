@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from app.components.planes import Chart, Path
-from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
+from app.engine.training.measurements.far import FarAway
 from app.features.joint.arms import Contestant, title_of
 from app.features.joint.numbers import Told, classified
 from app.features.joint.settings import WEIGHTS

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from app.engine.commands import ViewRequest
-from app.engine.measurements.far import FarAway, Wide
 from app.engine.reports import ArmReport, LossCurves
+from app.engine.training.measurements.far import FarAway, Wide
 from app.evidence import Evidence, Made, Stored
 from app.evidence.training import backend_of, one_thread, trained
 from app.features.joint import answers

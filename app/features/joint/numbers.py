@@ -7,8 +7,8 @@ from enum import Enum, auto
 import numpy as np
 
 from app.contests import LEAST_SEEDS, Outcome, of_loss
-from app.engine.measurements.far import FarAway
 from app.engine.reports import ArmReport, LossCurves
+from app.engine.training.measurements.far import FarAway
 from app.features.joint.arms import Contestant, title_of
 from app.ui import bands
 from app.ui.bands import Band, Groups, band

@@ -4,8 +4,8 @@ Pure: reports in, panes out."""
 import numpy as np
 
 from app.components.planes import Dots, Heat, Pane, Path
-from app.engine.measurements.far import FarAway, Wide
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.far import FarAway, Wide
 from app.features.joint.numbers import CIRCLE
 from app.features.joint.pictures import boundaries
 from resflow_core.data import Dataset

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app import session
 from app.components.planes import Chart, Path, planes
-from app.engine.measurements.bounds import Bounds
 from app.engine.reports import MOVING, Report
+from app.engine.training.measurements.bounds import Bounds
 from app.features.lipschitz import arrival
 from app.features.lipschitz.settings import LIPSCHITZ
 from app.takeaway.programs import PROGRAMS

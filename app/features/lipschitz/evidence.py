@@ -92,12 +92,12 @@ def folds(flow: Flow, dataset: Dataset) -> dict[str, Any]:
 
 def _inversion(flow: Flow, dataset: Dataset, block: int | None, scale: float) -> Inversion:
     points = dataset.held_out()[: ViewRequest().points]
-    return next(one for one in measure.inversion(flow, points, block, scale, None, "newton") if one is not None)
+    return measure.inversion(flow, points, block, scale, None, "newton")
 
 
 def _mass(flow: Flow, dataset: Dataset, block: int, scale: float) -> measure.Mass:
     beliefs = Beliefs(flow.scaled(block, scale), Exact())
-    return next(one for one in measure.masses(beliefs, dataset.window, CELLS) if one is not None)[0]
+    return measure.masses(beliefs, dataset.window, CELLS)[0]
 
 
 def _walked(flow: Flow, found: Mapping[str, Any], dataset: Dataset, scales: Sequence[float]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 from app import session
 from app.components.planes import clicked, planes
 from app.components.take import File
-from app.engine.measurements.inversion import InversionRequest, Inversions
-from app.engine.measurements.masses import Masses
 from app.engine.reports import Report
+from app.engine.training.measurements.inversion import InversionRequest, Inversions
+from app.engine.training.measurements.masses import Masses
 from app.features.lipschitz import arrival, pictures, stepping, words
 from app.features.lipschitz.numbers import Inverted, inverted
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz

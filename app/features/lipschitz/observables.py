@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from app.engine.measurements.inversion import Inversions
+from app.engine.training.measurements.inversion import Inversions
 from app.features.lipschitz.induced import Induced, induced
 from app.features.lipschitz.numbers import Inverted, inverted
 from app.features.lipschitz.settings import Lipschitz

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from app.engine.measurements.inversion import InversionRequest
+from app.engine.training.measurements.inversion import InversionRequest
 from app.features.lipschitz import changes
 from app.numbers import matrix_texts, point_problem
 from app.setup import View

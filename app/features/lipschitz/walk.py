@@ -81,7 +81,7 @@ def folding(block: int, window: Window, scale: float, z: tuple[float, float] | N
     det = dets.view(FOLD_GRID, FOLD_GRID).numpy()
     fold = zero_curves(det, window)
     starts = torch.cat([grid_points(window, STARTS).double(), torch.stack([x[least], target])])
-    found = next(x for x in preimages(g, target, starts) if x is not None)
+    found = preimages(g, target, starts)
     order = branch.orders[0]
     walk = trace(banach, g, target[None], WALK_STEPS, order)
     return Folding(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.engine.measurements.edits import Edits
+from app.engine.training.measurements.edits import Edits
 from app.quantise import Window
 from resflow_core.measure import Change, EditedLayer, Mass
 from resflow_core.measure.invertibility import Regime

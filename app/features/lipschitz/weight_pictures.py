@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.components.planes import Density, Heat, Level, Pane, Path
-from app.engine.measurements.edits import Edits
+from app.engine.training.measurements.edits import Edits
 from app.features.lipschitz.pictures import GRID_LINES
 from app.features.lipschitz.weighed import Weighed
 from app.quantise import TOP_QUANTILE

@@ -7,10 +7,10 @@ import streamlit as st
 from app import session
 from app.components import network
 from app.components.planes import planes
-from app.engine.measurements.edits import Edits, EditsRequest
-from app.engine.measurements.inversion import Inversions
-from app.engine.measurements.masses import Masses
 from app.engine.reports import MOVING, Report
+from app.engine.training.measurements.edits import Edits, EditsRequest
+from app.engine.training.measurements.inversion import Inversions
+from app.engine.training.measurements.masses import Masses
 from app.features.lipschitz import arrival, changes, weight_pictures, weight_words
 from app.features.lipschitz.settings import LIPSCHITZ, Lipschitz
 from app.features.lipschitz.weighed import weighed

@@ -14,8 +14,8 @@ import torch
 
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm
-from app.engine.measurements.activity import Activity
 from app.engine.reports import ArmReport
+from app.engine.training.measurements.activity import Activity
 from app.evidence import Evidence, Made, stored
 from app.evidence.training import one_thread, trained
 from app.features.paper import joint
@@ -126,8 +126,7 @@ def unbounded(seeds: int, steps: int) -> Changed:
             trainer.step()
         flow: Any = trainer.flow
         points = dataset.held_out()[: DRAWN.points]
-        inversions = measure.inversion(flow, points, None, 1.0, None, "newton")
-        breaking = next(one.breaking for one in inversions if one is not None)
+        breaking = measure.inversion(flow, points, None, 1.0, None, "newton").breaking
         found.append({"guaranteed": 1 / FLOW.budget, "folds_at": breaking})
     return {"lipschitz-folds": {"found": {"flows": found}, "settings": {"steps": STEPS}, "seeds": [*range(FEW_SEEDS)]}}
 

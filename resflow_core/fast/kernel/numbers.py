@@ -16,7 +16,8 @@ float32, int32 = np.float32, np.int32
 EXACT = frozenset({"nsz", "arcp", "contract"})
 """What the compiler may assume where rounding matters. It may never assume that there is no NaN: one that comes in must
 come out."""
-OPTIONS: dict[str, Any] = {"fastmath": set(EXACT), "error_model": "numpy", "boundscheck": False}
+OPTIONS: dict[str, Any] = {"fastmath": set(EXACT), "error_model": "numpy", "boundscheck": False, "nogil": True}
+"""Other threads run meanwhile, so whatever a kernel writes to belongs to its caller or its thread."""
 
 ROUND = float32(12582912.0)
 TWO_OVER_PI = float32(0.636619772)
