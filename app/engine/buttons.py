@@ -54,11 +54,8 @@ class Buttons(ABC):
         return tuple(sorted(step for step in set().union(*steps) if step >= max(map(min, steps))))
 
     def create(self, experiment: Experiment, step: int = 0, fingerprints: tuple[str, ...] = ()) -> str:
-        id, step, links = (
-            uuid.uuid4().hex,
-            self.stored(experiment, step, fingerprints),
-            self._links_for(experiment.arms),
-        )
+        id, step = uuid.uuid4().hex, self.stored(experiment, step, fingerprints)
+        links = self._links_for(experiment.arms)
         names, parts = self._names(id, links, step), parts_of(experiment)
         for k, (name, link, part) in enumerate(zip(names, links, parts, strict=True)):
             link.create(name, part, self._found(name, part, step, fingerprints[k : k + 1]))

@@ -69,8 +69,8 @@ def gradient_split(flow: Flow, x: Tensor, breathe: Breathe = without) -> Gradien
     """The `GradientSplit` of a flow at points, (batch, dim), by the exact log det.
 
     It differentiates a copy: the flow's gradients and the vectors that its constraints carry stay unchanged, and the
-    flow may be trained meanwhile. Learned orders do not
-    enter the log density, so their gradient is 0. Raises ValueError for points of another shape.
+    flow may be trained meanwhile. Learned orders do not enter the log density, so their gradient is 0. Raises
+    ValueError for points of another shape.
     """
     flow = copy.deepcopy(flow)
     groups = [list(part.parameters()) for part in [*flow.blocks, *flow.actnorms]]
