@@ -8,17 +8,47 @@ import ctypes
 import gc
 import threading
 import time
+from collections.abc import Callable
 
-EVERY_SECONDS = 15.0
-# It is done in quiet times, when the process needs no more of a processor than this share, and once for each second of
-# work since the last time: before, little can have been freed.
+EVERY_SECONDS = 3.0
+# In quiet times, when the process needs no more of a processor than this share, once for each second of work since the
+# last time: before, little can have been freed.
 QUIET_SHARE = 0.2
 WORK_SECONDS = 1.0
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 
 
+class House:
+    """Says when to tidy up. `cpu` is the clock of what the process has worked."""
+
+    def __init__(self, cpu: Callable[[], float] = time.process_time) -> None:
+        self._cpu = cpu
+        self._tidied = self._looked = cpu()
+        self._has_left = threading.Event()
+
+    def flow_left(self) -> None:
+        """A flow has left the memory, so that there is something to give back. From any thread."""
+        self._has_left.set()
+
+    def is_due(self, seconds: float) -> bool:
+        """Whether to tidy up now, so long after the last look: after a flow has left also in busy times, or the next
+        crowd would need the memory of two."""
+        now = self._cpu()
+        is_quiet = now - self._looked < QUIET_SHARE * seconds
+        due = self._has_left.is_set() or (is_quiet and now - self._tidied > WORK_SECONDS)
+        self._looked = now
+        if due:
+            self._has_left.clear()
+            self._tidied = now
+        return due
+
+
+HOUSE = House()
+"""Of this process."""
+
+
 def start(every: float = EVERY_SECONDS) -> None:
-    """Tidy up in quiet times, in a thread of its own. Call it once, before other threads are started.
+    """Tidy up when it is due, in a thread of its own. Call it once, before other threads are started.
 
     What there is now is taken to stay for good: later collections of garbage need not look at it. All threads share one
     arena, because the tops of the others would never be given back.
@@ -38,11 +68,7 @@ def tidy() -> bool:
 
 
 def _keep_house(every: float) -> None:
-    tidied = 0.0
     while True:
-        before = time.process_time()
         time.sleep(every)
-        now = time.process_time()
-        if now - before < QUIET_SHARE * every and now - tidied > WORK_SECONDS:
+        if HOUSE.is_due(every):
             tidy()
-            tidied = time.process_time()
