@@ -35,7 +35,10 @@ def is_seen(page, locator, least=150):
     over = box(page.locator(".st-key-lesson"))
     on_phone = page.viewport_size["width"] < 1000
     bottom = over[1] if on_phone else page.viewport_size["height"]
-    _, top, _, end = box(locator)
+    place = locator.bounding_box()
+    if not place:  # it is being drawn anew
+        return False
+    top, end = place["y"], place["y"] + place["height"]
     return min(end, bottom) - max(top, 0) >= min(least, end - top)
 
 
@@ -53,15 +56,16 @@ def check(visitor):
     buttons = found.get_by_role("button", name=re.compile("^(Commit|Check)$")).all()
     answers = [one.locator("xpath=ancestor::label[1]") for one in found.locator("input[type=radio]").all()]
     wait_for(lambda: all(is_in_sight(page, part) for part in (found, *buttons, *answers)), "the task in sight")
-    picture = page.locator(f".st-key-beside_lesson {PICTURES}").first
+    # One that has been drawn: it may be drawn anew at any time, and a hidden one may stand before it.
+    picture = page.locator(f".st-key-beside_lesson {PICTURES}").locator("visible=true").first
     picture.wait_for()
 
     def seen():
         """Both. A picture may be drawn anew, in another place, while the screen is scrolled."""
-        page.evaluate(
-            "picture => document.querySelector('.stMain').scrollBy(0, picture.getBoundingClientRect().top - 60)",
-            picture.element_handle(),
-        )
+        place = picture.bounding_box()
+        if not place:
+            return False
+        page.evaluate(f"document.querySelector('.stMain').scrollBy(0, {place['y'] - 60})")
         return is_seen(page, picture) and is_in_sight(page, found)
 
     wait_for(seen, "a picture in sight, and the task")
