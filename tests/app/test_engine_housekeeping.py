@@ -1,15 +1,16 @@
 """When a process gives freed memory back, by the clock of what it has worked."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 
 from app.engine.commands import Close, Create, Leave, Poll, Step
-from app.engine.worker import __main__ as worker
+from app.engine.worker import housekeeping
 from app.engine.worker.floor import ASIDE_SECONDS
-from app.engine.worker.housekeeping import QUIET_SHARE, WORK_SECONDS, House
+from app.engine.worker.housekeeping import EVERY_SECONDS, QUIET_SHARE, WORK_SECONDS, House
 from tests.app.engine_bench import BLIND, EXPERIMENT
 from tests.app.test_engine_threads import Job, threads  # noqa: F401  a fixture
-
-EVERY = 15.0
 
 
 @pytest.fixture
@@ -26,36 +27,44 @@ def house():
 def test_a_quiet_time_after_work_is_used_once(house):
     house, work = house
     work(1.1 * WORK_SECONDS)
-    assert house.is_due(EVERY)
+    assert house.is_due(EVERY_SECONDS)
     work(0.9 * WORK_SECONDS)
-    assert not house.is_due(EVERY)
+    assert not house.is_due(EVERY_SECONDS)
     work(0.2 * WORK_SECONDS)
-    assert house.is_due(EVERY)
+    assert house.is_due(EVERY_SECONDS)
 
 
 def test_a_busy_process_tidies_up_only_after_a_flow_has_left(house):
     house, work = house
-    busy = 1.1 * QUIET_SHARE * EVERY
+    busy = 1.1 * QUIET_SHARE * EVERY_SECONDS
     work(busy)
-    assert not house.is_due(EVERY)
+    assert not house.is_due(EVERY_SECONDS)
     house.flow_left()
     work(busy)
-    assert house.is_due(EVERY)
+    assert house.is_due(EVERY_SECONDS)
     work(busy)
-    assert not house.is_due(EVERY)
+    assert not house.is_due(EVERY_SECONDS)
 
 
 def test_a_flow_that_leaves_just_after_tidying_up_is_not_forgotten(house):
     house, work = house
     work(1.1 * WORK_SECONDS)
-    assert house.is_due(EVERY)
+    assert house.is_due(EVERY_SECONDS)
     house.flow_left()
-    assert house.is_due(EVERY)
+    assert house.is_due(EVERY_SECONDS)
+
+
+def test_who_waits_is_woken_by_a_flow_that_leaves(house, monkeypatch):
+    monkeypatch.setattr(housekeeping, "SOON_SECONDS", 0.0)
+    house, _ = house
+    house.flow_left()
+    house.wait(threading.TIMEOUT_MAX)
+    assert house.is_due(EVERY_SECONDS)
 
 
 def test_a_run_that_steps_aside_or_ends_tells_the_house(threads, monkeypatch):  # noqa: F811
     left = []
-    monkeypatch.setattr(worker, "HOUSE", type("House", (), {"flow_left": lambda self: left.append(1)})())
+    monkeypatch.setattr(housekeeping, "HOUSE", SimpleNamespace(flow_left=lambda: left.append(1)))
     here = threads(Job)
     here.do(Create("a", EXPERIMENT), Poll("a", BLIND), Step("a", 1))
     here.wait_for(lambda: here.step("a") == 1, "a step")

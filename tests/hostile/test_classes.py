@@ -13,12 +13,10 @@ from tests.served import app_served
 
 CLASSES, SIZE = 10, 30
 FEW = -(-MOST_ASIDE // SIZE)
-"""Classes after which as many runs are remembered as ever are."""
-LESSON_SECONDS = AWAY_SECONDS + ASIDE_SECONDS / 2
-"""Long enough that the flows of two classes at most wait beside those of the next."""
+"""Until then each class leaves some megabytes that are remembered of its runs."""
+LESSON_SECONDS = AWAY_SECONDS + ASIDE_SECONDS
+"""Long enough that the flows of the class before have left when the memory is looked at, on a busy machine too."""
 MOST_GROWTH = 1.05
-MOST_AT_REST = 0.9
-"""Of the memory during a class: what the last one let go of is given back."""
 
 
 async def student(url: str, visitor: Visitor, leave: asyncio.Event) -> None:
@@ -52,4 +50,4 @@ def test_ten_classes_leave_the_training_process_as_large_as_the_first_few(tmp_pa
         print(f"\nMiB of the training process after each class: {[round(mib) for mib in after]}, at rest {rested:.0f}")
         print(f"{took:.0f} s for {CLASSES} classes of {SIZE}")
         assert max(after[FEW:]) <= MOST_GROWTH * max(after[:FEW])
-        assert rested <= MOST_AT_REST * max(after[:FEW])
+        assert rested <= after[0], "at rest all ten leave less than one does while it is there"

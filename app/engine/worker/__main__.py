@@ -28,7 +28,6 @@ from app.engine.training.job_kinds import job_of
 from app.engine.training.run import Run
 from app.engine.worker import housekeeping
 from app.engine.worker.floor import Floor
-from app.engine.worker.housekeeping import HOUSE
 
 # The floor is looked at so often, and a sign of life is given.
 LOOK_SECONDS = 0.1
@@ -89,7 +88,7 @@ def live(run: Run, recorder: FlightRecorder, again: Callable[[Run], None]) -> No
         seconds = run.turn()
         if run.is_aside and seconds:
             run.sleep(partial(again, run))
-            HOUSE.flow_left()
+            housekeeping.HOUSE.flow_left()
             return
         run.wait(seconds)
         is_long = run.ticket.is_long and run.trained > 0
@@ -98,7 +97,7 @@ def live(run: Run, recorder: FlightRecorder, again: Callable[[Run], None]) -> No
             return
         is_lowered = is_lowered or (is_long and threads.lower_priority())
     recorder.free(run.line)
-    HOUSE.flow_left()
+    housekeeping.HOUSE.flow_left()
 
 
 def cores() -> int:

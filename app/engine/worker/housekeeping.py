@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 
-EVERY_SECONDS = 3.0
+EVERY_SECONDS = 15.0
+# So long after a flow has left, so that the others of its class have left, too.
+SOON_SECONDS = 3.0
 # In quiet times, when the process needs no more of a processor than this share, once for each second of work since the
 # last time: before, little can have been freed.
 QUIET_SHARE = 0.2
@@ -29,6 +31,11 @@ class House:
     def flow_left(self) -> None:
         """A flow has left the memory, so that there is something to give back. From any thread."""
         self._has_left.set()
+
+    def wait(self, seconds: float) -> None:
+        """So long, or until soon after a flow has left."""
+        if self._has_left.wait(seconds):
+            time.sleep(SOON_SECONDS)
 
     def is_due(self, seconds: float) -> bool:
         """Whether to tidy up now, so long after the last look: after a flow has left also in busy times, or the next
@@ -69,6 +76,7 @@ def tidy() -> bool:
 
 def _keep_house(every: float) -> None:
     while True:
-        time.sleep(every)
-        if HOUSE.is_due(every):
+        began = time.monotonic()
+        HOUSE.wait(every)
+        if HOUSE.is_due(time.monotonic() - began):
             tidy()
