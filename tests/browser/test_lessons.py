@@ -80,11 +80,13 @@ def commit(visitor, option=None):
     if option:
         wait_for(is_chosen, f"{option!r} to be chosen")
     press(visitor, "Commit")
+    # The answer moves the panel: what is clicked before it is there may be missed.
+    expect(visitor.page.locator("button:enabled").get_by_text("Commit", exact=True)).to_have_count(0)
 
 
 def on(visitor, to):
-    press(visitor, "Next")
-    expect(panel(visitor.page).get_by_role("heading", name=to)).to_be_visible()
+    at_rest(visitor)
+    visitor.press_until("Next", panel(visitor.page).get_by_role("heading", name=to), 30)
 
 
 def check(visitor, says):

@@ -14,7 +14,8 @@ MOST_GROWTH = 2.0
 """Linear work is measured as 0.9 to 1.3, also on a busy machine; what quadratic work more than doubles is beyond."""
 WORTH_SECONDS = 0.05
 """What is answered sooner holds up nobody."""
-MOST_TRIES = 60
+TRIED_SECONDS = 15.0
+"""What else the machine does can slow down a long text more than short ones for some seconds."""
 
 
 def seconds(answer: Callable[[Any], object], given: Any, times: int = 1) -> float:
@@ -30,15 +31,15 @@ def growth(answer: Callable[[Any], object], short: Any, long: Any, worth: float 
     """How much longer the answer to `long` takes than `PARTS` answers to `short`, or 1 where it takes less than
     `worth`. Of several tries the least times count: what else the machine does makes them longer, and never shorter."""
     parts, whole = float("inf"), float("inf")
-    for _ in range(MOST_TRIES):
+    ends = time.monotonic() + TRIED_SECONDS
+    while True:
         gc.collect()
         parts = min(parts, seconds(answer, short, PARTS))
         whole = min(whole, seconds(answer, long))
         if whole < worth:
             return 1.0
-        if whole <= MOST_GROWTH * parts:
-            break
-    return whole / parts
+        if whole <= MOST_GROWTH * parts or time.monotonic() > ends:
+            return whole / parts
 
 
 def steepest(
