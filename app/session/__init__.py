@@ -17,7 +17,7 @@ from app.session.drawings import (
     start_drawing,
     take_strokes,
 )
-from app.session.estimator import coins, jacobians, jacobians_are_new, sample, type_coins
+from app.session.estimator import coins, draw, go_on_drawing, jacobians, jacobians_are_new, sample, type_coins
 from app.session.files import (
     begin_untrained,
     csv,

@@ -14,6 +14,21 @@ def sample() -> Sample:
     return page.sample
 
 
+def draw(more: int) -> None:
+    """Let there be more draws (`go_on_drawing`). A seed that was typed just before the button was pressed may arrive
+    together with the press, so the bench to draw from is not known yet."""
+    current().draws_wanted += more
+
+
+def go_on_drawing() -> Sample:
+    """A part of the draws that are wanted, from the bench as it stands now."""
+    page, now = current(), sample()
+    now.want(page.draws_wanted)
+    page.draws_wanted = 0
+    now.go_on()
+    return now
+
+
 def coins() -> str:
     """What a class has thrown, as it was typed."""
     return current().coins

@@ -136,6 +136,7 @@ class Page(Training):
     canvases: int = 0  # how often it was taken up
     notice: str = ""
     sample: Sample = field(default_factory=Sample)
+    draws_wanted: int = 0  # by buttons that were pressed since the last run of the script
     coins: str = ""  # what a class has thrown, as it was typed
     # What was measured of the gradients of each plan, the one used last at the end.
     surveys: dict[SurveyPlan, Survey] = field(default_factory=dict)

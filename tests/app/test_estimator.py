@@ -13,7 +13,7 @@ from scipy import stats
 from streamlit.testing.v1 import AppTest
 
 from app.estimates import sample as samples
-from app.estimates.sample import THROWS_EACH, coverage, thrown_settings
+from app.estimates.sample import THROWS_EACH, coverage, drawn, thrown_settings
 from app.estimates.settings import MOST_THROWS, Bench
 from app.features.estimator import presets
 from app.features.estimator.coins import CoinMean
@@ -44,7 +44,10 @@ def opened(controls=None, arrives=False, **bench):
     if not arrives:
         bench = {"seed": "0"} | bench
     fixed = {} if controls is None else {"controls": controls}
-    for name, value in (SMALL | fixed | {f"bench.{k.replace('__', '.')}": v for k, v in bench.items()}).items():
+    beside = {name: bench.pop(name) for name in ("lesson", "step") if name in bench}
+    for name, value in (
+        SMALL | fixed | beside | {f"bench.{k.replace('__', '.')}": v for k, v in bench.items()}
+    ).items():
         page.query_params[name] = value
     page.switch_page("features/estimator/estimator.py")
     return checked(page.run())
@@ -168,6 +171,15 @@ class TestByHand:
         found = finding(press(page, "throw.1"), SampleMean)
         assert found.size == 101
         assert found.mean == pytest.approx(draw_estimates(A, PAPER, "gaussian", 101, 5).value.mean())
+
+    @pytest.mark.parametrize("beside", [{}, {"lesson": "roulette", "step": "many"}])
+    def test_a_seed_that_arrives_together_with_the_press_is_drawn_with(self, beside):
+        """They do where somebody types a seed and presses at once, and the server is busy."""
+        page = opened(**beside)
+        page.number_input(key="bench.seed").set_value(7)
+        page = press(page, "throw.100")
+        assert bench_of(page).seed == 7
+        np.testing.assert_array_equal(sample(page).values, drawn(bench_of(page), 100, 0).value)
 
     @pytest.mark.parametrize(
         ("probe", "variance", "by_probe", "by_roulette"),

@@ -96,15 +96,20 @@ def test_a_run_at_which_the_process_dies_twice_is_set_aside_and_can_be_tried_aga
     """It dies as soon as it works on the one run, and at the same step: what stands in the recorder is its doing."""
     culprit, other = started(engine, ONE, ONE)
     engine.pause(culprit)
-    wait_for(lambda: (r := engine.poll(culprit, VIEW_REQUEST)).state is State.PAUSED and r.confirmed, "the pause")
-    for _ in range(2):
-        wait_for(engine.pids, "a process")
-        wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play")
-        link = engine._links[0]
+    link = engine._links[0]
+
+    def rests():
+        """Also by its own line: one that still works says at which step it does."""
+        report = engine.poll(culprit, VIEW_REQUEST)
+        is_paused = report.state is State.PAUSED and report.confirmed
+        return is_paused and not any(one.works for one in link._worker.entries() if one.run == culprit)
+
+    for deaths in (1, 2):
+        wait_for(rests, "the pause")
         os.kill(engine.pids()[0], signal.SIGSTOP)
         link._worker._recorder.line(culprit).begin(7)
         kill(engine)
-        wait_for(lambda: not engine.pids() or engine.poll(other, VIEW_REQUEST).state is State.LOADING, "its end")
+        wait_for(lambda n=deaths: engine.poll(other, VIEW_REQUEST).restarts == n, "its end")
         wait_for(lambda: engine.poll(other, VIEW_REQUEST).state is State.PLAYING, "the other to play on")
     report = engine.poll(culprit, VIEW_REQUEST)
     assert report.state is State.SET_ASIDE and "2 times" in report.message

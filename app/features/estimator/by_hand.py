@@ -67,8 +67,7 @@ def _page(bench: Bench) -> None:
     session.apply_bench(bench)
     remainders = numbers.remainders_of(bench)
     series = session.note(numbers.series(bench, remainders))
-    sample = session.sample()
-    sample.go_on()
+    sample = session.go_on_drawing()
     with answer:
         drawing.answer(bench, sample, remainders)
     with right:

@@ -204,7 +204,7 @@ def buttons(sample: Sample, verb: str, first: int | None = None) -> None:
         for amount in sorted(AMOUNTS, key=lambda amount: amount != first):
             st.button(
                 f"{verb} {amount:,}" if amount < MOST_THROWS else "A million",
-                on_click=sample.want,
+                on_click=session.draw,
                 args=(amount,),
                 key=f"throw.{amount}",
                 type="primary" if amount == first else "secondary",

@@ -24,8 +24,7 @@ BINS = 60
 @st.fragment
 def show(bench: Bench, remainders: Remainders, truth: float) -> None:
     """Of many draws one part after the other."""
-    sample = session.sample()
-    sample.go_on()
+    sample = session.go_on_drawing()
     noise = session.note(numbers.noise(bench, remainders))
     drawing.buttons(sample, "Draw")
     values = sample.values
