@@ -44,14 +44,8 @@ def test_ten_classes_leave_the_training_process_as_large_as_the_first_few(tmp_pa
 
         def shrinks_to(most: float) -> float:
             """How large the training process is in MiB once it is no larger than that."""
-            mib = [0.0]
-
-            def is_there() -> bool:
-                mib[0] = resident_mib(server)[1]
-                return mib[0] <= most
-
-            wait_for(is_there, f"the training process to have at most {most:.0f} MiB; it was {after}", LEFT_SECONDS)
-            return mib[0]
+            what = f"the training process to have at most {most:.0f} MiB; it was {after}"
+            return wait_for(lambda: (mib := resident_mib(server)[1]) <= most and mib, what, LEFT_SECONDS)
 
         after = []
         began = time.monotonic()
