@@ -1,18 +1,123 @@
-"""Activations of the residual branch, as functions with Lipschitz constant 1. One entry of `ACTIVATIONS` adds one.
+"""Activations of the residual branch, each as value and slope. One entry of `ACTIVATIONS` adds one.
 
 The paper (section 3.3) asks two things of an activation phi: |phi'| <= 1 everywhere, and a second derivative that does
 not vanish asymptotically where |phi'| is near 1, because the gradient of the log determinant contains phi''. Dividing a
 function by its Lipschitz constant gives the first; LipSwish also has the second.
+
+A branch needs phi for its value and phi' for its Jacobian, so a function here yields both. Autograd differentiates
+both, so phi'' is written nowhere. Inside a branch points are columns, (units, batch).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+ValueAndSlope = Callable[[Tensor], Iterator[Tensor]]
+"""A function of one number: it yields its value and then its slope at every t, in the shape of t, each computed only
+when it is asked for."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A linear map that rearranges units before a function is applied to each. It may depend on the points.
+
+    `pattern(t)` holds the choice of the points t, (units, batch). `apply(u, pattern)` maps u, (units, ..., batch), to
+    (copies * units, ..., batch), and `transpose` is its adjoint. The map is constant near t, so it maps tangents in the
+    same way as points. `together` neighbouring units may change places. `name` is what a reader in another language
+    knows the map by; one without a name is not for such a reader.
+    """
+
+    pattern: Callable[[Tensor], Tensor | None]
+    apply: Callable[[Tensor, Tensor | None], Tensor]
+    transpose: Callable[[Tensor, Tensor | None], Tensor]
+    copies: int = 1
+    together: int = 1
+    name: str = ""
+
+
+def _no_pattern(t: Tensor) -> None:
+    return None
+
+
+def _as_it_is(u: Tensor, _: Tensor | None) -> Tensor:
+    return u
+
+
+def _both_signs(u: Tensor, _: Tensor | None) -> Tensor:
+    return torch.cat([u, -u])
+
+
+def _difference(u: Tensor, _: Tensor | None) -> Tensor:
+    positive, negative = u.chunk(2)
+    return positive - negative
+
+
+def _pairs(u: Tensor) -> tuple[Tensor, Tensor]:
+    """(u_1, u_3, ...) and (u_2, u_4, ...) as views. With an odd number of units, the last one is in neither."""
+    return u[0 : len(u) - 1 : 2], u[1::2]
+
+
+def _ascending(t: Tensor) -> Tensor:
+    first, second = _pairs(t)
+    return first < second
+
+
+def _larger_first(u: Tensor, ascends: Tensor | None) -> Tensor:
+    """u with the pairs exchanged where t ascends. The map is its own transpose."""
+    assert ascends is not None
+    swap = ascends.view(len(ascends), *[1] * (u.ndim - 2), -1)
+    first, second = _pairs(u)
+    pairs = torch.stack([torch.where(swap, second, first), torch.where(swap, first, second)], 1).flatten(0, 1)
+    return torch.cat([pairs, u[len(pairs) :]])
+
+
+IN_PLACE = Arrangement(_no_pattern, _as_it_is, _as_it_is, name="in place")
+BOTH_SIGNS = Arrangement(_no_pattern, _both_signs, _difference, copies=2, name="both signs")
+SORTED_PAIRS = Arrangement(_ascending, _larger_first, _larger_first, together=2, name="sorted pairs")
+
+
+class Near(NamedTuple):
+    """An activation near the pre-activations t: raw(t + e) = value + J e + O(e^2)."""
+
+    t: Tensor  # (units, batch)
+    value: Tensor  # (copies * units, batch)
+    slope: Tensor  # (copies * units, batch)
+    pattern: Tensor | None
+    arrangement: Arrangement
+
+    def pushed(self, tangents: Tensor) -> Tensor:
+        """J e, for tangents e, (units, k, batch) -> (copies * units, k, batch)."""
+        return self.slope[:, None] * self.arrangement.apply(tangents, self.pattern)
+
+    def pulled(self, w: Tensor) -> Tensor:
+        """J'w, for w, (copies * units, k, batch) -> (units, k, batch)."""
+        return self.arrangement.transpose(self.slope[:, None] * w, self.pattern)
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether J is diagonal at every point: the slopes."""
+        return self.arrangement is IN_PLACE
+
+    def parts(self) -> list[tuple[Tensor, Tensor | slice]]:
+        """J as a sum of matrices with one entry in each row: the entry of every row, (copies * units, batch), and the
+        column in which it is. Each row of an arrangement has its entry in one of a few columns, those of a pair."""
+        if self.is_elementwise:
+            return [(self.slope, slice(None))]
+        together = self.arrangement.together
+        count = len(self.slope) // self.arrangement.copies
+        units, own = torch.arange(count), torch.arange(len(self.slope)) % count
+        found = list[tuple[Tensor, Tensor | slice]]()
+        for r in range(together):
+            chosen = (units % together == r).to(self.slope)[:, None].expand(count, self.slope.shape[1])
+            sources = (own - own % together + r).clamp(max=count - 1).to(self.slope.device)
+            found.append((self.slope * self.arrangement.apply(chosen, self.pattern), sources))
+        return found
 
 
 def _one(p: float) -> float:
@@ -20,30 +125,54 @@ def _one(p: float) -> float:
     return 1.0
 
 
+def _constant(value: float) -> Callable[[float], float]:
+    return lambda p: value
+
+
 @dataclass(frozen=True)
 class Activation:
-    """phi, applied to the units in the last dimension: (..., units) -> (..., copies * units).
+    """phi = raw / C, where raw arranges the units and then applies one function to every number.
 
-    `function(z)` is 1-Lipschitz in the 2-norm. In the p-norm its constant is `lipschitz(p)`, which differs from 1 only
-    if several numbers come out of one (`copies`) or units are treated together (not `is_elementwise`). With
-    `initial_scale` the activation is a family with a learned scale beta > 0, `function(z, beta)` = phi(beta z) / beta,
-    whose constant is that of phi. `temporaries` is how many numbers a unit needs at most while it is evaluated, beside
-    its value.
+    `function` is that function, with its slope. C = `lipschitz(p)` is the Lipschitz constant of raw in the p-norm,
+    rounded up, so phi is 1-Lipschitz. With `initial_scale` the activation is a family with a learned scale beta > 0,
+    phi_beta(z) = raw(beta z) / (C beta), whose constant is that of phi. `text` is the function as a formula in z, in the
+    language of `resflow_core.expressions`, with the same value and slope, at corners too; "" if it has none.
+    `temporaries` is how many numbers a unit needs at most while it is evaluated, beside its value.
     """
 
     title: str
-    function: Callable[..., Tensor]
-    initial_scale: float | None = None
+    function: ValueAndSlope
     lipschitz: Callable[[float], float] = _one
-    copies: int = 1
-    is_elementwise: bool = True
+    initial_scale: float | None = None
+    arrangement: Arrangement = IN_PLACE
+    text: str = ""
     temporaries: int = 0
     source: str = ""
 
+    def near(self, t: Tensor) -> Near:
+        """raw near t, (units, batch)."""
+        pattern = self.arrangement.pattern(t)
+        value, slope = islice(self.function(self.arrangement.apply(t, pattern)), 2)
+        return Near(t, value, slope, pattern, self.arrangement)
+
+    def raw(self, t: Tensor) -> Tensor:
+        """raw(t), (units, batch) -> (copies * units, batch)."""
+        return next(self.function(self.arrangement.apply(t, self.arrangement.pattern(t))))
+
     def __call__(self, z: Tensor, beta: Tensor | float = 1.0, p: float = 2.0) -> Tensor:
-        """phi_beta(z), divided by its Lipschitz constant in the p-norm; differentiable any number of times."""
-        value = self.function(z, beta) if self.initial_scale else self.function(z)
-        return value / self.lipschitz(p)
+        """phi_beta(z), (units, batch) -> (copies * units, batch), 1-Lipschitz in the p-norm; differentiable any number
+        of times."""
+        return self.raw(beta * z) / (self.lipschitz(p) * beta)
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether phi is one function of one number, applied to every unit by itself."""
+        return self.arrangement is IN_PLACE
+
+    @property
+    def copies(self) -> int:
+        """How many numbers come out of a unit."""
+        return self.arrangement.copies
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Activation":
         """Itself: an activation has no state, so copies of a flow share it."""
@@ -59,62 +188,105 @@ class Activation:
 SWISH, SELU, GELU, MISH = 1.09984, 1.7581, 1.12891, 1.08851
 
 
-def lipswish(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
-    """LipSwish(z) = z sigma(beta z) / 1.1 (paper, section 3.3), with 1.09984 for 1.1."""
-    return z * torch.sigmoid(beta * z) / SWISH
+def silu(t: Tensor) -> Iterator[Tensor]:
+    """Swish, y = t s with the logistic s; s + y (1 - s). LipSwish is y / 1.1 (paper, section 3.3)."""
+    s = torch.sigmoid(t)
+    yield (y := t * s)
+    yield torch.lerp(y, s.new_ones(()), s)
 
 
-def sine(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
-    """sin(beta z) / beta: curved all along the line (Sitzmann et al. 2020)."""
-    return torch.sin(beta * z) / beta
+def sine(t: Tensor) -> Iterator[Tensor]:
+    """sin t; cos t: curved all along the line (Sitzmann et al. 2020)."""
+    yield torch.sin(t)
+    yield torch.cos(t)
 
 
-def celu(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
-    """ELU(beta z) / beta: z for z > 0, (exp(beta z) - 1) / beta below (Barron 2017, with alpha = 1 / beta)."""
-    return F.elu(beta * z) / beta
+def tanh(t: Tensor) -> Iterator[Tensor]:
+    """y = tanh t; 1 - y^2."""
+    yield (y := torch.tanh(t))
+    yield 1 - y**2
 
 
-def elu(z: Tensor) -> Tensor:
-    """z for z > 0, exp(z) - 1 below: the slope is 1 wherever the curvature is 0, which starves the log determinant."""
-    return F.elu(z)
+def elu(t: Tensor) -> Iterator[Tensor]:
+    """t for t > 0, exp(t) - 1 below; the slope is 1 wherever the curvature is 0, which starves the log determinant.
+    With a scale it is CELU (Barron 2017, with alpha = 1 / beta)."""
+    negative = t.clamp(max=0)
+    yield torch.where(t > 0, t, torch.expm1(negative))
+    yield torch.exp(negative)
 
 
-def selu(z: Tensor) -> Tensor:
-    """1.0507 z for z > 0, 1.7581 (exp(z) - 1) below, divided by the slope just below 0 (Klambauer et al. 2017)."""
-    return F.selu(z) / SELU
+# Klambauer et al. 2017, section 2: they keep mean 0 and variance 1 in wide layers with random weights.
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-def gelu(z: Tensor) -> Tensor:
-    """z P(Z <= z) for a standard normal Z, divided by its largest slope (Hendrycks & Gimpel 2016)."""
-    return z * torch.special.ndtr(z) / GELU
+def selu(t: Tensor) -> Iterator[Tensor]:
+    """1.0507 t for t > 0, 1.7581 (exp(t) - 1) below. It is steepest just below 0."""
+    below, negative = SELU_SCALE * SELU_ALPHA, t.clamp(max=0)
+    yield torch.where(t > 0, SELU_SCALE * t, below * torch.expm1(negative))
+    yield torch.where(t > 0, SELU_SCALE, below * torch.exp(negative))
 
 
-def mish(z: Tensor) -> Tensor:
-    """z tanh(log(1 + exp z)), divided by its largest slope (Misra 2019)."""
-    return z * torch.tanh(F.softplus(z)) / MISH
+def softplus(t: Tensor) -> Iterator[Tensor]:
+    """log(1 + exp t); the logistic."""
+    yield F.softplus(t)
+    yield torch.sigmoid(t)
 
 
-def leaky_relu(z: Tensor) -> Tensor:
-    """z for z > 0, z / 100 below: no curvature anywhere."""
-    return torch.where(z > 0, z, 0.01 * z)
+def relu(t: Tensor) -> Iterator[Tensor]:
+    """max(t, 0): no curvature anywhere, so the log det's gradient reaches no pre-activation."""
+    return _two_lines(t, 0.0)
+
+
+def leaky_relu(t: Tensor) -> Iterator[Tensor]:
+    """t for t > 0, t / 100 below: no curvature anywhere."""
+    return _two_lines(t, 0.01)
+
+
+def identity(t: Tensor) -> Iterator[Tensor]:
+    """t, for activations whose only nonlinearity is sorting."""
+    yield t
+    yield torch.ones_like(t)
+
+
+def _two_lines(t: Tensor, below: float) -> Iterator[Tensor]:
+    yield torch.where(t > 0, t, below * t)
+    yield torch.where(t > 0, t.new_ones(()), below)
+
+
+def gelu(t: Tensor) -> Iterator[Tensor]:
+    """t P with the normal distribution function P and density p; P + t p (Hendrycks & Gimpel 2016)."""
+    below = torch.special.ndtr(t)
+    yield t * below
+    yield below + t * torch.exp(-0.5 * t**2) / math.sqrt(2 * math.pi)
+
+
+def mish(t: Tensor) -> Iterator[Tensor]:
+    """t w with w = tanh(log(1 + exp t)); w + t (1 - w^2) s with the logistic s (Misra 2019)."""
+    w = torch.tanh(F.softplus(t))
+    yield t * w
+    yield w + t * ((1 - w**2) * torch.sigmoid(t))
+
+
+# The rate at which Pila bends, and the shift of both copies times the rate (Ahn et al. 2022, and their code).
+PILA_RATE, PILA_SHIFT = 5.0, 1.0
+
+
+def shifted_pila(t: Tensor) -> Iterator[Tensor]:
+    """Pila(t - 1/5), with Pila(t) = t for t > 0 and q(5 t) / 5 below.
+
+    q(u) = (u^3 / 2 - u^2 + u) exp u; q'(u) = (u^3 / 2 + u^2 / 2 - u + 1) exp u: three derivatives are continuous.
+    """
+    u = PILA_RATE * t - PILA_SHIFT
+    below = u.clamp(-80, 0)  # below -80, single precision has only denormal numbers, which are slow
+    decay = torch.exp(below)
+    yield torch.where(u > 0, u, ((0.5 * below - 1) * below + 1) * below * decay) / PILA_RATE
+    yield torch.where(u > 0, 1.0, (((0.5 * below + 0.5) * below - 1) * below + 1) * decay)
 
 
 def clipswish_constant(p: float) -> float:
-    """The largest p-norm of (s, 1 - s) for slopes s of swish: at z and -z they sum to 1."""
+    """The largest p-norm of (s, 1 - s) for slopes s of swish: at z and -z they sum to 1. They divide by 1.1 * 1.004."""
     c = SWISH
     return c if math.isinf(p) else c * (1 + ((c - 1) / c) ** p) ** (1 / p)
-
-
-def clipswish(z: Tensor, beta: Tensor | float = 1.0) -> Tensor:
-    """Swish of z and of -z, side by side (CLipSwish, Perugachi-Diaz et al. 2021). They divide by 1.1 * 1.004."""
-    both = torch.cat([z, -z], -1)
-    return both * torch.sigmoid(beta * both) / clipswish_constant(2.0)
-
-
-def _pila(z: Tensor) -> Tensor:
-    """z for z > 0, q(5 z) / 5 below, q(u) = (u^3 / 2 - u^2 + u) exp u: three derivatives are continuous."""
-    u = 5 * z.clamp(-16, 0)  # beyond, single precision has only denormal numbers, which are slow
-    return torch.where(z > 0, z, ((0.5 * u - 1) * u + 1) * u * torch.exp(u) / 5)
 
 
 def cpila_constant(p: float) -> float:
@@ -128,49 +300,42 @@ def cpila_constant(p: float) -> float:
     return (1 + 1e-6) * largest
 
 
-def cpila(z: Tensor) -> Tensor:
-    """Pila(z - 1/5) and Pila(-z - 1/5), side by side (Ahn et al. 2022)."""
-    return torch.cat([_pila(z - 0.2), _pila(-z - 0.2)], -1) / cpila_constant(2.0)
-
-
-def maxmin(z: Tensor) -> Tensor:
-    """The larger of each pair of units, then the smaller; an odd unit at the end stays (Anil et al. 2019)."""
-    pairs = z[..., : z.shape[-1] // 2 * 2].unflatten(-1, (-1, 2))
-    ordered = torch.stack([pairs.amax(-1), pairs.amin(-1)], -1).flatten(-2)
-    return torch.cat([ordered, z[..., ordered.shape[-1] :]], -1)
-
+# Below 0 only the second term has a slope, and at 0 the slope is that from below.
+_SELU = f"{SELU_SCALE!r} * relu(z) + {SELU_SCALE * SELU_ALPHA!r} * elu(min(z, 0))"
+_BEND = f"min({PILA_RATE:g} * z - {PILA_SHIFT:g}, 0)"
+_SHIFTED_PILA = (
+    f"(relu({PILA_RATE:g} * z - {PILA_SHIFT:g}) + (({_BEND} / 2 - 1) * {_BEND} + 1) * {_BEND} * exp({_BEND}))"
+    f" / {PILA_RATE:g}"
+)
 
 ACTIVATIONS: dict[str, Activation] = {
-    "lipswish": Activation("LipSwish", lipswish, initial_scale=0.974, source="this paper, section 3.3"),
-    "sine": Activation("Sine", sine, initial_scale=2.0, source="Sitzmann et al. 2020"),
-    "elu": Activation("ELU", elu, source="Clevert et al. 2016"),
-    "tanh": Activation("Tanh", torch.tanh, source="classical"),
-    "softplus": Activation("Softplus", F.softplus, source="Dugas et al. 2001"),
-    "relu": Activation("ReLU", F.relu, source="Nair & Hinton 2010"),
-    "leaky_relu": Activation("Leaky ReLU", leaky_relu, source="Maas et al. 2013"),
-    "celu": Activation("CELU", celu, initial_scale=1.0, source="Barron 2017"),
-    "selu": Activation("SELU", selu, source="Klambauer et al. 2017"),
-    "gelu": Activation("GELU", gelu, source="Hendrycks & Gimpel 2016"),
-    "mish": Activation("Mish", mish, source="Misra 2019"),
-    "silu": Activation("SiLU", lipswish, source="Elfwing et al. 2018"),
+    "lipswish": Activation(
+        "LipSwish", silu, _constant(SWISH), initial_scale=0.974, text="silu(z)", source="this paper, section 3.3"
+    ),
+    "sine": Activation("Sine", sine, initial_scale=2.0, text="sin(z)", source="Sitzmann et al. 2020"),
+    "elu": Activation("ELU", elu, text="elu(z)", source="Clevert et al. 2016"),
+    "tanh": Activation("Tanh", tanh, text="tanh(z)", source="classical"),
+    "softplus": Activation("Softplus", softplus, text="softplus(z)", source="Dugas et al. 2001"),
+    "relu": Activation("ReLU", relu, text="relu(z)", source="Nair & Hinton 2010"),
+    "leaky_relu": Activation("Leaky ReLU", leaky_relu, text="max(z / 100, z)", source="Maas et al. 2013"),
+    "celu": Activation("CELU", elu, initial_scale=1.0, text="elu(z)", source="Barron 2017"),
+    "selu": Activation("SELU", selu, _constant(SELU), text=_SELU, source="Klambauer et al. 2017"),
+    "gelu": Activation("GELU", gelu, _constant(GELU), text="gelu(z)", source="Hendrycks & Gimpel 2016"),
+    "mish": Activation("Mish", mish, _constant(MISH), text="mish(z)", source="Misra 2019"),
+    "silu": Activation("SiLU", silu, _constant(SWISH), text="silu(z)", source="Elfwing et al. 2018"),
     "clipswish": Activation(
         "CLipSwish",
-        clipswish,
+        silu,
+        clipswish_constant,
         initial_scale=0.974,
-        lipschitz=lambda p: clipswish_constant(p) / clipswish_constant(2.0),
-        copies=2,
-        is_elementwise=False,
+        arrangement=BOTH_SIGNS,
+        text="silu(z)",
         source="Perugachi-Diaz et al. 2021",
     ),
     "cpila": Activation(
-        "CPila",
-        cpila,
-        lipschitz=lambda p: cpila_constant(p) / cpila_constant(2.0),
-        copies=2,
-        is_elementwise=False,
-        source="Ahn et al. 2022",
+        "CPila", shifted_pila, cpila_constant, arrangement=BOTH_SIGNS, text=_SHIFTED_PILA, source="Ahn et al. 2022"
     ),
-    "maxmin": Activation("MaxMin", maxmin, is_elementwise=False, source="Anil et al. 2019"),
+    "maxmin": Activation("MaxMin", identity, arrangement=SORTED_PAIRS, text="z", source="Anil et al. 2019"),
 }
 
 # What reads a name that begins with a sign, as an activation of its own: "=" where `expressions` is imported.
@@ -185,3 +350,11 @@ def activation_named(name: str) -> Activation:
     if name not in ACTIVATIONS:
         raise ValueError(f"use one of {', '.join(ACTIVATIONS)}; formulas after = need `resflow_core.expressions`.")
     return ACTIVATIONS[name]
+
+
+def curvature(function: ValueAndSlope, t: Tensor) -> Tensor:
+    """raw'' in the shape of t, by autograd from the slope; a constant."""
+    with torch.enable_grad():
+        t = t.detach().requires_grad_()
+        _, slope = islice(function(t), 2)
+        return torch.autograd.grad(slope.sum(), t)[0] if slope.requires_grad else torch.zeros_like(t)

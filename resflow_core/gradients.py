@@ -31,15 +31,40 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+
+class Linearised(Protocol):
+    """A map g near points x: g(x + e) = value + A e, with A = J_g(x)."""
+
+    @property
+    def value(self) -> Tensor:
+        """g(x), (batch, d)."""
+        ...
+
+    def pullback(self, w: Tensor) -> Tensor:
+        """w'A for vectors at every point, (..., batch, d)."""
+        ...
+
+    def jacobian(self) -> Tensor:
+        """A, (batch, d, d)."""
+        ...
+
+    def trace(self) -> Tensor | None:
+        """tr A, (batch,), where that has a formula."""
+        ...
 
 
 class DifferentiableMap(Protocol):
-    """An nn.Module g: (batch, d) -> (batch, d), row by row, with Lip(g) < 1."""
+    """g: (batch, d) -> (batch, d), row by row, with Lip(g) < 1."""
 
-    def __call__(self, x: Tensor) -> Tensor: ...
+    def near(self, x: Tensor) -> Linearised:
+        """g near x; all of it differentiable in x and in the `parameters`, as often as they need it."""
+        ...
 
-    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def parameters(self) -> Iterator[Tensor]:
+        """The tensors that g depends on."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -66,10 +91,10 @@ MOST_PRODUCTS = 16
 ESTIMATE = 'Use the exact log det, or Roulette(gradient="plain").'
 
 
-def once(value: Tensor, remedy: str) -> Tensor:
+def differentiable_once(value: Tensor, remedy: str) -> Tensor:
     """The value, whose first derivatives are right and whose second would be wrong: asking for a gradient with a graph
     (`create_graph=True`) raises RuntimeError."""
-    return cast(Tensor, _Once.apply(value, remedy))
+    return cast(Tensor, _DifferentiableOnce.apply(value, remedy))
 
 
 def refuse_second(remedy: str) -> None:
@@ -81,7 +106,7 @@ def refuse_second(remedy: str) -> None:
         )
 
 
-class _Once(torch.autograd.Function):
+class _DifferentiableOnce(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
@@ -115,17 +140,17 @@ def neumann_series(n: int) -> Tensor:
 
 def plain(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """Differentiate the series term by term. In every block the memory grows with the number of terms."""
-    rows = _Rows(branch, x, probes, coefficients.exact_traces)
-    return rows.g[: len(x)], _term_by_term(rows, coefficients).surrogate
+    series = _Series(branch, x, probes, coefficients.exact_traces)
+    return series.g, _term_by_term(series, coefficients).surrogate
 
 
 def neumann(branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
     """The gradient by the Neumann series of Theorem 2. The memory does not depend on the number of terms."""
-    rows = _Rows(branch, x, probes, coefficients.exact_traces)
-    found = _by_neumann(rows, coefficients)
+    series = _Series(branch, x, probes, coefficients.exact_traces)
+    found = _by_neumann(series, coefficients)
     # The surrogate has the right gradient and the wrong value: its mean is tr A(I + A)^-1.
-    surrogate = once(found.surrogate, ESTIMATE)
-    return rows.g[: len(x)], found.estimate + (surrogate - surrogate.detach())
+    surrogate = differentiable_once(found.surrogate, ESTIMATE)
+    return series.g, found.estimate + (surrogate - surrogate.detach())
 
 
 def plain_in_forward(
@@ -196,7 +221,7 @@ def from_jacobian(gradient: "Gradient", jacobian: Tensor, p: Tensor, coefficient
     if not gradient.by_neumann or not torch.is_grad_enabled():
         return exact + value_from(jacobian, p, coefficients)
     m = matrix_from(jacobian, p, coefficients, by_neumann=True)
-    surrogate = once((m.mT * jacobian).sum((-2, -1)), ESTIMATE)
+    surrogate = differentiable_once((m.mT * jacobian).sum((-2, -1)), ESTIMATE)
     return exact + value_from(jacobian.detach(), p, coefficients) + (surrogate - surrogate.detach())
 
 
@@ -247,118 +272,93 @@ def without_gradient(
     branch: DifferentiableMap, x: Tensor, probes: Tensor, coefficients: Coefficients
 ) -> tuple[Tensor, Tensor]:
     """Only the values, which are the same for all entries of `GRADIENTS`."""
-    rows = _Rows(branch, x, probes, coefficients.exact_traces)
-    return rows.g[: len(x)].detach(), rows.sums(coefficients)[0]
+    series = _Series(branch, x, probes, coefficients.exact_traces)
+    return series.g, series.sums(coefficients)[0]
 
 
-class _Rows:
-    """g at one row for each probe of each point, its exact traces, and vectors that are pulled back through it."""
+class _Series:
+    """v'A^k of every probe at every point, and the exact traces."""
 
     def __init__(self, branch: DifferentiableMap, x: Tensor, probes: Tensor, exact_traces: int):
-        self.branch, self.n_probes, self.probes = branch, len(probes), probes.flatten(0, 1)
-        attached = torch.is_grad_enabled() and x.requires_grad
-        with torch.enable_grad():
-            x = x if attached else x.detach().requires_grad_()
-            self.x = x.repeat(self.n_probes, 1) if self.n_probes > 1 else x  # a copy would be kept
-            self.g, self.exact = _value_and_first_traces(branch, self.x, exact_traces)
+        self.probes = probes
+        self._near = branch.near(x)
+        self.g = self._near.value
+        self._exact = _first_traces(self._near, exact_traces)
 
-    def own(self, coefficients: Tensor) -> Tensor:
-        """The coefficients of each row, which are those of its point: (batch or 1, 1 + terms) -> (1 + terms, rows or
-        1)."""
-        copies = self.n_probes if len(coefficients) > 1 else 1
-        return coefficients.T.to(self.x).repeat(1, copies)
-
-    def mean(self, per_row: Tensor) -> Tensor:
-        """The mean over the probes, (rows,) -> (batch,)."""
-        return per_row.view(self.n_probes, -1).mean(0)
-
-    def powers(self, create_graph: bool) -> Iterator[Tensor]:
-        """v'A^k for k = 0, 1, ..., each (rows, d), by one vector-Jacobian product from the one before."""
+    def powers(self) -> Iterator[Tensor]:
+        """v'A^k for k = 0, 1, ..., each (n_probes, batch, d), by one vector-Jacobian product from the one before."""
         w = self.probes
         while True:
             yield w
-            (w,) = torch.autograd.grad(self.g, self.x, w, create_graph=create_graph, retain_graph=True)
-
-    def constant_powers(self) -> Iterator[Tensor]:
-        """The same without a graph: by the branch's own vector-Jacobian product, where it has one."""
-        own = getattr(self.branch, "pullback", None)
-        if own is None:
-            yield from self.powers(create_graph=False)
-            return
-        w, pull = self.probes, own(self.x)
-        while True:
-            yield w
-            w = pull(w)
+            w = self._near.pullback(w)
 
     @torch.no_grad()
     def sums(self, coefficients: Coefficients) -> tuple[Tensor, Tensor]:
-        """sum_k a_k v'A^k v as a mean over the probes, (batch,), and sum_k b_k v'A^k, (rows, d), without a graph."""
-        total, pulled = self.exact.detach(), torch.zeros(()).to(self.x)
-        a, b = self.own(coefficients.value), self.own(coefficients.gradient)
-        for a_k, b_k, w in zip(a, b, self.constant_powers(), strict=False):
-            total = total + a_k * (w * self.probes).sum(1)
+        """sum_k a_k v'A^k v as a mean over the probes, (batch,), and sum_k b_k v'A^k, (n_probes, batch, d), both as
+        constants."""
+        total, pulled = self._exact, torch.zeros_like(self.probes)
+        a, b = (of.T.to(self.probes) for of in (coefficients.value, coefficients.gradient))
+        for a_k, b_k, w in zip(a, b, self.powers(), strict=False):
+            total = total + a_k * self._product(w)
             pulled = pulled + b_k[:, None] * w
-        return self.mean(total), pulled
+        return total.detach(), pulled
 
     def term_by_term(self, coefficients: Coefficients) -> Tensor:
         """sum_k a_k v'A^k v as a mean over the probes, (batch,), with its graph."""
-        total = self.exact
-        for a_k, w in zip(self.own(coefficients.value), self.powers(create_graph=True), strict=False):
-            total = total + a_k * (w * self.probes).sum(1)
-        return self.mean(total)
+        total = self._exact
+        for a_k, w in zip(coefficients.value.T.to(self.probes), self.powers(), strict=False):
+            total = total + a_k * self._product(w)
+        return total
+
+    def _product(self, w: Tensor) -> Tensor:
+        """w'v as a mean over the probes, (batch,)."""
+        return (w * self.probes).sum(-1).mean(0)
 
     def neumann_surrogate(self, pulled: Tensor) -> Tensor:
         """w'Av as a mean over the probes, (batch,), with the constant w' = sum_k b_k v'A^k, and the exact traces. Its
         gradient is that of the log det."""
-        (product,) = torch.autograd.grad(self.g, self.x, pulled, create_graph=True)
-        return self.mean((product * self.probes).sum(1) + self.exact)
+        return self._product(self._near.pullback(pulled)) + self._exact
 
 
-def _value_and_first_traces(branch: Any, x: Tensor, m: int) -> tuple[Tensor, Tensor]:
-    """g(x), (batch, d), and `first_traces`, (batch,): by the branch's own formula of tr A, or from A itself."""
+def _first_traces(near: Linearised, m: int) -> Tensor:
+    """`first_traces`, (batch,): by a formula of tr A, or from A itself."""
+    d = near.value.shape[1]
     if m == 0:
-        return branch(x), x.new_zeros(())
-    if m == 1 and (known := getattr(branch, "value_and_trace", None)) and (found := known(x)):
-        return found
-    if x.shape[1] > MOST_PRODUCTS:
-        what = f"exact_traces = {m} takes d = {x.shape[1]} products with this branch; at most {MOST_PRODUCTS} are made"
+        return near.value.new_zeros(())
+    if m == 1 and (known := near.trace()) is not None:
+        return known
+    if d > MOST_PRODUCTS:
+        what = f"exact_traces = {m} takes d = {d} products with this branch; at most {MOST_PRODUCTS} are made"
         raise ValueError(f"{what}: use exact_traces = 0, the exact log det, or exact_traces = 1 and one hidden layer.")
-    value, jacobian = branch.value_and_jacobian(x)
-    return value, first_traces(jacobian, m)
+    return first_traces(near.jacobian(), m)
 
 
 class _Found(NamedTuple):
-    """The estimate, (batch,), without a graph, and a surrogate of the same shape with its gradient.
-
-    `again()` computes the surrogate once more, with a graph of its own.
-    """
+    """The estimate, (batch,), without a graph, and a surrogate of the same shape with its gradient."""
 
     estimate: Tensor
     surrogate: Tensor
-    again: Callable[[], Tensor]
 
 
-def _term_by_term(rows: _Rows, coefficients: Coefficients) -> _Found:
-    again = partial(rows.term_by_term, coefficients)
-    surrogate = again()
-    return _Found(surrogate.detach(), surrogate, again)
+def _term_by_term(series: _Series, coefficients: Coefficients) -> _Found:
+    surrogate = series.term_by_term(coefficients)
+    return _Found(surrogate.detach(), surrogate)
 
 
-def _by_neumann(rows: _Rows, coefficients: Coefficients) -> _Found:
-    estimate, pulled = rows.sums(coefficients)
-    again = partial(rows.neumann_surrogate, pulled)
-    return _Found(estimate, again(), again)
+def _by_neumann(series: _Series, coefficients: Coefficients) -> _Found:
+    estimate, pulled = series.sums(coefficients)
+    return _Found(estimate, series.neumann_surrogate(pulled))
 
 
 def _in_forward(
-    series: Callable[["_Rows", Coefficients], "_Found"],
+    find: Callable[[_Series, Coefficients], _Found],
     branch: DifferentiableMap,
     x: Tensor,
     probes: Tensor,
     coefficients: Coefficients,
 ) -> tuple[Tensor, Tensor]:
     parameters = [p for p in branch.parameters() if p.requires_grad]
-    g, estimate = _InForward.apply(series, branch, probes, coefficients, x, *parameters)
+    g, estimate = _InForward.apply(find, branch, probes, coefficients, x, *parameters)
     return g, estimate
 
 
@@ -366,13 +366,14 @@ class _InForward(torch.autograd.Function):
     """g(x) and the estimate. The estimate's gradient is taken, and its graph freed, before the forward pass goes on."""
 
     @staticmethod
-    def forward(ctx: Any, series: Any, branch: Any, probes: Any, coefficients: Any, x: Any, *parameters: Any) -> Any:
+    def forward(ctx: Any, find: Any, branch: Any, probes: Any, coefficients: Any, x: Any, *parameters: Any) -> Any:
         with torch.enable_grad():
             x = x.detach().requires_grad_()  # so that the gradients taken here end at this block
-            rows = _Rows(branch, x, probes, coefficients.exact_traces)
-            estimate, surrogate, ctx.again = series(rows, coefficients)
-            ctx.g = rows.g[: len(x)]
+            series = _Series(branch, x, probes, coefficients.exact_traces)
+            estimate, surrogate = find(series, coefficients)
+            ctx.g = series.g
         ctx.inputs = (x, *parameters)
+        ctx.again = partial(_surrogate, find, branch, x, probes, coefficients)
         ctx.gradients = _gradients(surrogate, ctx.inputs, torch.ones_like(estimate))
         return ctx.g.detach(), estimate
 
@@ -384,14 +385,17 @@ class _InForward(torch.autograd.Function):
         if bool((d_estimate == d_estimate[:1]).all()):
             d_parameters = [d_estimate[:1].sum() * d for d in d_parameters]
         else:
-            # The gradient in hand is a sum over the batch, so its samples cannot be weighted any more. Differentiate
-            # once more: one product by the Neumann series, because the powers of A are known, and all products term
-            # by term. Released code scales by the first sample's gradient, which is right only for a mean.
-            with torch.enable_grad():
-                surrogate = ctx.again()
-            d_parameters = _gradients(surrogate, parameters, d_estimate)
+            # The gradient in hand is a sum over the batch, so its samples cannot be weighted any more: the estimate is
+            # differentiated once more. Released code scales by the first sample's gradient, which is right only for a
+            # mean.
+            d_parameters = _gradients(ctx.again(), parameters, d_estimate)
         from_g = torch.autograd.grad(ctx.g, ctx.inputs, d_g, materialize_grads=True)
         return None, None, None, None, *map(torch.add, from_g, (d_estimate[:, None] * d_x, *d_parameters))
+
+
+@torch.enable_grad()
+def _surrogate(find: Any, branch: Any, x: Tensor, probes: Tensor, coefficients: Coefficients) -> Tensor:
+    return find(_Series(branch, x, probes, coefficients.exact_traces), coefficients).surrogate
 
 
 def _gradients(outputs: Tensor, inputs: Sequence[Tensor], weights: Tensor) -> list[Tensor]:

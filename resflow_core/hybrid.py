@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from resflow_core.actnorm import ActNorm
 from resflow_core.arguments import checked_generator
-from resflow_core.flow import NormalizingFlow, standard_normal_log_prob
+from resflow_core.flow import FlowMap, NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.settings import check, setting
 
@@ -86,21 +86,32 @@ class Hybrid(nn.Module):
         return self.head(z).log_softmax(1)
 
     def log_probs(
-        self, x: Tensor, log_det: LogDet | None = None, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        log_det: LogDet | None = None,
+        generator: torch.Generator | None = None,
+        f: FlowMap | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """log p(x), (batch,), as `NormalizingFlow.log_prob` has it, and `log_class_probs`, in one pass."""
-        z, log_dets = self.flow.forward_and_log_det(x, log_det, generator)
+        """log p(x), (batch,), as `NormalizingFlow.log_prob` has it, and `log_class_probs`, in one pass. `f` is the map
+        of the flow, where it is made already."""
+        z, log_dets = (f or self.flow).forward_and_log_det(x, log_det or Exact(), generator)
         return standard_normal_log_prob(z) + log_dets, self.classify(z)
 
     def losses(
-        self, x: Tensor, y: Tensor, weight: float, log_det: LogDet, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        y: Tensor,
+        weight: float,
+        log_det: LogDet,
+        generator: torch.Generator | None = None,
+        f: FlowMap | None = None,
     ) -> tuple[Tensor, Tensor]:
         """-J of a batch, and its mean -log p(x), in nats: the loss of training, and the part that is scaled by lambda.
 
         At lambda = 0 the loss does not depend on log p(x), not even by a factor 0: no log det is estimated, and the
         second is exact.
         """
-        log_prob, log_classes = self.log_probs(x, log_det if weight else Exact(), generator)
+        log_prob, log_classes = self.log_probs(x, log_det if weight else Exact(), generator, f)
         nll = -log_prob.mean()
         class_nll = nn.functional.nll_loss(log_classes, y)
         return class_nll + weight * nll if weight else class_nll, nll

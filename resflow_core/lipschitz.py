@@ -7,9 +7,10 @@ a branch are measured: the 2-norm here, others in `resflow_core.norms`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 from resflow_core.arguments import checked_points
 from resflow_core.settings import check
-from resflow_core.spectral_norm import SLACK, certified
+from resflow_core.spectral_norm import CACHED_NUMBERS, SLACK, certified
 
 Order = float | Tensor
 """p from 1 to inf: a number, or one for every matrix of a stack, (n,)."""
@@ -155,11 +156,8 @@ class LipschitzLinear(nn.Module):
         self.next_v: Tensor | None = None
 
     def weight(self, norm: Norm = SpectralNorm()) -> Tensor:
-        """W, (out_features, in_features), with gradients to `raw`. If gradients are enabled, the next v is noted."""
-        weights, ahead = self.constraint.weights(self.raw[None], self.cap, norm, self.v[None])
-        if torch.is_grad_enabled() and self.constraint.carries:
-            self.next_v = ahead[0]
-        return weights[0]
+        """W, (out_features, in_features), with gradients to `raw`, as by `constrained`."""
+        return constrained([self], self.raw[None], norm)[0]
 
     def advance(self) -> None:
         """Take over the next v. The training loop calls it after each step."""
@@ -170,6 +168,62 @@ class LipschitzLinear(nn.Module):
         """W x + b for rows x, (batch, in_features) -> (batch, out_features), W as measured in the 2-norm. Raises
         ValueError for other points, as a `Bijection` does."""
         return F.linear(checked_points(x, self.raw.shape[1], self.raw), self.weight(), self.bias)
+
+
+# By the first layer of each stack: what W was made of in the last call without gradients, and W.
+_KNOWN: WeakKeyDictionary[LipschitzLinear, tuple[tuple[Tensor, ...], Tensor]] = WeakKeyDictionary()
+
+
+def constrained(
+    layers: Sequence[LipschitzLinear], raw: Tensor, norm: Norm, breathe: Callable[[], None] = lambda: None
+) -> Tensor:
+    """W, (n, out, in), of n layers of the same shape, cap and constraint with the parameters `raw`, of that shape.
+
+    If gradients are enabled, each layer notes its next v, which `advance` then uses. If not, the W of the last call is
+    returned where nothing has changed: a picture evaluates one W at many points, part by part. `breathe` is called
+    between norms that take long.
+    """
+    first = layers[0]
+    v = torch.stack([layer.v for layer in layers]) if first.constraint.carries else first.v[None].expand(len(raw), -1)
+    if torch.is_grad_enabled():
+        weights, ahead = _constrained(first, raw, norm, v, breathe)
+        if first.constraint.carries:
+            for layer, of_layer in zip(layers, ahead, strict=True):
+                layer.next_v = of_layer
+        return weights
+    # Compared by value, because fused optimisers and writes to `.data` do not change the version of a tensor.
+    made_of = (raw, v, *(torch.as_tensor(order) for order in (norm.p, norm.q)))
+    known = _KNOWN.get(first)
+    if known is None or not all(map(_same, known[0], made_of)):
+        weights, _ = _constrained(first, raw, norm, v, breathe)
+        known = _KNOWN[first] = (tuple(part.clone() for part in made_of), weights)
+    return known[1]
+
+
+def in_cache(weights: Tensor, norm: Norm) -> Sequence[Tensor]:
+    """As many matrices at a time as stay in the processor's cache while their norms are computed; all of them where
+    each has orders of its own."""
+    return weights.split(max(1, CACHED_NUMBERS // weights[0].numel())) if isinstance(norm.p, float) else [weights]
+
+
+def _constrained(
+    first: LipschitzLinear, raw: Tensor, norm: Norm, v: Tensor, breathe: Callable[[], None]
+) -> tuple[Tensor, Tensor]:
+    found = list[tuple[Tensor, Tensor]]()
+    for part in in_cache(raw, norm):
+        if found:
+            breathe()
+        done = sum(len(weights) for weights, _ in found)
+        found.append(first.constraint.weights(part, first.cap, norm, v[done : done + len(part)]))
+    if len(found) == 1:
+        return found[0]
+    weights, ahead = map(torch.cat, zip(*found, strict=True))
+    return weights, ahead
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """As `torch.equal`, which ignores the type, and raises an error for tensors of two devices."""
+    return (a.dtype, a.device) == (b.dtype, b.device) and torch.equal(a, b)
 
 
 def cold_start(n: int) -> Tensor:

@@ -9,7 +9,7 @@ Truncation and roulette are one sum with different coefficients (`resflow_core.g
 in two dimensions is cheaper than any estimate.
 
 Nearly all noise of the estimate is in its first term, and tr A of a residual block with one hidden layer is a closed
-form that costs one product (`resflow_core.fast.traces`). With `exact_traces` = m, the first m traces are exact, and the
+form that costs one product (`residual.NetworkNear.trace`). With `exact_traces` = m, the first m traces are exact, and the
 probe estimates the others: sum_{k<=m} a_k tr(A^k) + sum_{k=m+1..N} a_k / P(N >= k) v'A^k v. The mean is the same. The
 paper estimates all terms, m = 0.
 """
@@ -37,14 +37,6 @@ from resflow_core.roulette import LAWS, Geometric, Law, survival_table
 from resflow_core.settings import check, setting
 
 
-class BranchLike(DifferentiableMap, Protocol):
-    """A map that also gives its Jacobian."""
-
-    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """g(x), (batch, d), and A = dg/dx, (batch, d, d)."""
-        ...
-
-
 class Work(NamedTuple):
     """The most that the gradient of a log det needs, in 19 of 20 batches.
 
@@ -62,7 +54,7 @@ class LogDet(Protocol):
     """How log det(I + A) is computed: a frozen value, chosen by the caller."""
 
     def value_and_log_det(
-        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+        self, branch: DifferentiableMap, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         """g(x), shape (batch, d), and log det(I + A) or its estimate, shape (batch,); both differentiable."""
         ...
@@ -77,10 +69,10 @@ class Exact:
     """log|det(I + A)| from the Jacobian, which the branch computes along with its value."""
 
     def value_and_log_det(
-        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+        self, branch: DifferentiableMap, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        value, jacobian = branch.value_and_jacobian(x)
-        return value, residual_log_det(jacobian)
+        near = branch.near(x)
+        return near.value, residual_log_det(near.jacobian())
 
     def work(self, batch: int) -> Work:
         return Work(batch, 0, 0)
@@ -104,7 +96,7 @@ class Truncated:
         check(self)
 
     def value_and_log_det(
-        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+        self, branch: DifferentiableMap, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         return _estimated(self, branch, x, self.draw(x, generator))
 
@@ -149,7 +141,7 @@ class Roulette:
         check(self)
 
     def value_and_log_det(
-        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+        self, branch: DifferentiableMap, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         return _estimated(self, branch, x, self.draw(x, generator))
 
@@ -205,12 +197,6 @@ def law_series(law: "Law | Cut", n: int) -> Coefficients:
     return Coefficients((log_series(n) * weights)[None], (neumann_series(n) * weights)[None])
 
 
-def keeps_graphs(log_det: LogDet) -> bool:
-    """Whether the log det is differentiated after all blocks, as far as this is known."""
-    estimator = log_det.log_det if isinstance(log_det, Drawn) else log_det
-    return isinstance(estimator, Truncated | Roulette) and GRADIENTS[estimator.gradient].kept(1) > 0
-
-
 def _work(log_det: Truncated | Roulette, batch: int, terms: int) -> Work:
     gradient = GRADIENTS[log_det.gradient]
     return Work(log_det.n_probes * batch, gradient.kept(terms), gradient.at_once(terms), terms)
@@ -220,7 +206,9 @@ def _empty_probes(log_det: "Truncated | Roulette", x: Tensor, generator: torch.G
     return torch.empty(blocks, log_det.n_probes, *x.shape, dtype=x.dtype, device=generator.device)
 
 
-def _estimated(log_det: "Truncated | Roulette", branch: BranchLike, x: Tensor, draws: "Draws") -> tuple[Tensor, Tensor]:
+def _estimated(
+    log_det: "Truncated | Roulette", branch: DifferentiableMap, x: Tensor, draws: "Draws"
+) -> tuple[Tensor, Tensor]:
     estimate = GRADIENTS[log_det.gradient].estimate if torch.is_grad_enabled() else without_gradient
     found = draws.coefficients
     coefficients = replace(found, value=found.value.flatten(0, -2), gradient=found.gradient.flatten(0, -2))
@@ -275,7 +263,7 @@ class Drawn:
         self._left = draws.each()
 
     def value_and_log_det(
-        self, branch: BranchLike, x: Tensor, generator: torch.Generator | None = None
+        self, branch: DifferentiableMap, x: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
         return _estimated(self.log_det, branch, x, next(self._left))
 

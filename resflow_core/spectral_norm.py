@@ -4,12 +4,12 @@ Everything is computed in float64. A matrix with a NaN or infinite entry has the
 stack keep theirs. Without this rule the bound of such a matrix could be 0.
 """
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
-from resflow_core.gradients import once
-
-SECOND = "Where weights are at their cap, use the flow that `FlowConfig.build` makes by default."
 # The true norm exceeds the claimed one by at most this share, which is proven. Caps are lowered by it, and once more
 # for the rounding of W to float32.
 SLACK = 1e-5
@@ -101,8 +101,39 @@ def normalised(weights: Tensor) -> tuple[Tensor, Tensor]:
 def certified(weights: Tensor) -> Tensor:
     """An upper bound (1 + SLACK) u'Wv of ||W||_2, at most the share SLACK above it, (n, out, in) -> (n,), float64.
 
-    Its gradient is (1 + SLACK) uv'. Second derivatives raise RuntimeError.
+    Its gradient is (1 + SLACK) uv'; differentiable any number of times.
     """
-    unit, largest = normalised(weights)
-    _, u, v = top_singular_triples(unit.detach())
-    return once(largest * (1 + SLACK) * (u * (unit @ v)).sum((1, 2)), SECOND)
+    return (1 + SLACK) * cast(Tensor, _TopSingularValue.apply(weights)[0])
+
+
+class _TopSingularValue(Function):
+    """s = u'Wv of n matrices, (n, out, in) -> (n,), and u and v. The gradient is uv'. Where it is differentiated in its
+    turn, u and v are no constants, so it is taken from the singular values by autograd."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        unit, largest = normalised(weights)
+        _, u, v = top_singular_triples(unit)
+        return largest * (u * (unit @ v)).sum((1, 2)), u, v
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*inputs, *output[1:])
+        ctx.save_for_forward(*output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, d_s: Tensor, *_: Any) -> Tensor:
+        weights, u, v = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return ((d_s[:, None, None] * u) @ v.mT).to(weights)
+        weights = weights if weights.requires_grad else weights.detach().requires_grad_()
+        s = torch.linalg.svdvals(weights.double())[:, 0]
+        return torch.autograd.grad(s, weights, d_s, create_graph=True)[0]
+
+    @staticmethod
+    def jvp(ctx: Any, d_weights: Tensor) -> Any:
+        u, v = ctx.saved_tensors
+        return (u * (d_weights.double() @ v)).sum((1, 2)), None, None

@@ -1,3 +1,3 @@
-"""Other networks inside a block than the paper's. Importing the package registers them, and their fast versions."""
+"""Other networks inside a block than the paper's. Importing the package registers them."""
 
-from resflow_core.branches import dense, fast_dense  # noqa: F401
+from resflow_core.branches import dense  # noqa: F401

@@ -26,21 +26,128 @@ at 0.98 beside it, so a block with three layers has less than its coefficient. H
 from power iteration, which is a lower bound; here they are bounded from above.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import accumulate, pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, islice, pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp, vmap
 from torch.nn import functional as F
 
+from resflow_core.activations import Activation, Near
 from resflow_core.lipschitz import LipschitzLinear
-from resflow_core.residual import BRANCHES, Branch, BranchKind
+from resflow_core.residual import BRANCHES, Branch, BranchKind, Stack, as_columns, through, trace_between
 
 # Both weights stay above this share, so that neither the input nor the new units are ever lost (as in their code).
 LEAST_WEIGHT = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A dense branch at fixed weights: h <- [h; raw(W h + b)] from h = x, and g(x) = W_n h + b_n.
+
+    With the weights of concatenation, the caps and the scales multiplied into the matrices, a dense layer only adds
+    units. With column scales s_1 = 1, and eta, k, beta and C as above,
+
+        W = beta_i W_i diag(s_i),   b = beta_i b_i,   s_{i+1} = [c eta_1 / k s_i; eta_2 / (C beta_i)].
+    """
+
+    activation: Activation
+    weights: Sequence[Tensor]
+    biases: Sequence[Tensor]
+
+    def unstacked(self) -> list["Dense"]:
+        weights, biases = (zip(*(part.unbind() for part in of), strict=True) for of in (self.weights, self.biases))
+        return [Dense(self.activation, *part) for part in zip(weights, biases, strict=True)]
+
+    def parameters(self) -> Iterator[Tensor]:
+        yield from (*self.weights, *self.biases)
+
+    def at(self, parameters: Iterator[Tensor]) -> "Dense":
+        n = len(self.weights)
+        return Dense(self.activation, [*islice(parameters, n)], [*islice(parameters, n)])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        h = x.T
+        *layers, (last, shift) = zip(self.weights, self.biases, strict=True)
+        for weight, bias in layers:
+            h = torch.cat([h, self.activation.raw(torch.addmm(bias, weight, h))])
+        return torch.addmm(shift, last, h).T
+
+    def near(self, x: Tensor) -> "LinearisedDense":
+        return self.near_columns(x.T)
+
+    def near_columns(self, x: Tensor) -> "LinearisedDense":
+        h, units = x, list[Near]()
+        *layers, (last, shift) = zip(self.weights, self.biases, strict=True)
+        for weight, bias in layers:
+            units.append(self.activation.near(torch.addmm(bias, weight, h)))
+            h = torch.cat([h, units[-1].value])
+        return LinearisedDense(torch.addmm(shift, last, h), self.weights, units)
+
+    def jacobians(self, near: Sequence["LinearisedDense"]) -> Tensor:
+        return torch.stack([one.tangents() for one in near], 2).permute(2, 3, 0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearisedDense:
+    """A is the product of the layers' Jacobians: of [h; raw(W h + b)] it is [I; J W], with J that of raw."""
+
+    columns: Tensor
+    weights: Sequence[Tensor]
+    units: Sequence[Near]
+
+    @property
+    def value(self) -> Tensor:
+        return self.columns.T
+
+    def pullback(self, w: Tensor) -> Tensor:
+        """w'A, (..., batch, d): with w split into w_h and w_y, w <- w_h + W' J' w_y, from the last layer to the
+        first."""
+        w, back = as_columns(w)
+        *layers, last = self.weights
+        w = through(last.T, w)
+        for weight, near in zip(reversed(layers), reversed(self.units), strict=True):
+            w_h, w_y = w.split([weight.shape[1], len(near.slope)])
+            w = w_h + through(weight.T, near.pulled(w_y))
+        return back(w)
+
+    def jacobian(self) -> Tensor:
+        """A, (batch, d, d)."""
+        return self.tangents().permute(2, 0, 1)
+
+    def tangents(self) -> Tensor:
+        """The columns of A, (d, d, batch), from the tangents of h. Those of x are the identity, and never stored."""
+        (first, *weights), d = self.weights, len(self.columns)
+        tangents, of_units = first[:, :, None].expand(-1, d, self.columns.shape[1]), list[Tensor]()
+        for weight, near in zip(weights, self.units, strict=True):
+            of_units.append(near.pushed(tangents))
+            tangents = weight[:, :d, None] + through(weight[:, d:], torch.cat(of_units))
+        return tangents
+
+    def trace(self) -> Tensor | None:
+        """tr A of one or two dense layers; None of more.
+
+        With W_x and W_1, W_2 the columns of the last layer for x and for the units y_i that are added, W_ix and W_iy
+        those of the layer i for x and for y_1, and J_i the Jacobians of raw,
+
+            A = W_x + sum_i W_i J_i W_ix + W_2 J_2 W_2y J_1 W_1x.
+
+        No activation stands before the first layer, so W_1x W_2 is one matrix for all points.
+        """
+        if len(self.units) > 2:
+            return None
+        d, (*layers, last) = len(self.columns), self.weights
+        of_x, *of_y = last.split([d, *(len(near.slope) for near in self.units)], 1)
+        total = of_x.diagonal().sum()
+        for weight, near, outer in zip(layers, self.units, of_y, strict=True):
+            for slope, source in near.parts():
+                total = total + (weight[source, :d] * outer.T).sum(1) @ slope
+        if len(layers) == 2:
+            (first, second), (at_first, at_second) = layers, self.units
+            total = total + trace_between(first @ of_y[1], at_second, second[:, d:], at_first)
+        return total
 
 
 class DenseBranch(Branch):
@@ -94,37 +201,38 @@ class DenseBranch(Branch):
             for linear, (p, q) in zip(self._dense, pairwise(self.orders), strict=False)
         ]
 
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self._steps():
-            x = layer(x)
-        return self.scale * x
-
-    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        tangents = torch.eye(x.shape[1]).to(x)[:, None].expand(-1, *x.shape)
-        for layer in self._steps():
-            tangents = vmap(partial(_tangent, layer, x))(tangents)
-            x = layer(x)
-        return self.scale * x, self.scale * tangents.permute(1, 2, 0)
-
-    def pre_activations(self, x: Tensor) -> Iterator[Tensor]:
-        """W h + b of every dense layer, (batch, units)."""
-        for linear, norm, step in zip(self._dense, self.norms, self._steps(), strict=False):
-            yield F.linear(x, linear.weight(norm), linear.bias)
-            x = step(x)
+    @staticmethod
+    def joined(branches: Stack, weights: Sequence[Tensor]) -> Dense:
+        dense = cast("Sequence[DenseBranch]", branches.branches)
+        copies, etas, n = branches.first.activation.copies, _etas(branches), len(dense)
+        kept = etas.new_tensor([one.kept for one in dense])
+        constants = branches.constants(branches.norms[1:])
+        scales = weights[0].new_ones(n, weights[0].shape[2])
+        folded, shifted = [], []
+        for i, (weight, bias) in enumerate(zip(weights[:-1], branches.biases, strict=False)):
+            beta, eta = branches.scales[:, i, None], etas[:, i]
+            folded.append(weight * (beta * scales)[:, None])
+            shifted.append((bias * beta)[:, :, None])
+            added = (eta[:, 1:] / (constants[i][:, None] * beta)).expand(-1, copies * weight.shape[1])
+            scales = torch.cat([scales * (kept[:, i, None] * eta[:, :1]), added], 1)
+        last = branches.last_scales[:, None]
+        folded.append(weights[-1] * (last * scales)[:, None])
+        shifted.append((branches.biases[-1] * last)[:, :, None])
+        return Dense(branches.first.activation, folded, shifted)
 
     @property
     def _dense(self) -> list[LipschitzLinear]:
         return cast("list[LipschitzLinear]", [*self.linears][:-1])
 
-    def _steps(self) -> Iterator[Callable[[Tensor], Tensor]]:
-        """D_1, ..., D_{n-1}, and the last layer: each a function of points, (batch, units)."""
-        *norms, outer = self.norms
-        parts = zip(self._dense, norms, self.scales, self.etas, self.kept, strict=True)
-        for linear, norm, beta, (keep, add), kept in parts:
-            phi = partial(self.activation, beta=beta, p=cast(float, norm.q))
-            yield partial(_dense_layer, linear.weight(norm), linear.bias, phi, kept * keep, add)
-        last = cast(LipschitzLinear, self.linears[-1])
-        yield partial(_affine, last.weight(outer), last.bias)
+
+def _etas(branches: Stack) -> Tensor:
+    """eta of every dense layer, (branches, layers - 1, 2)."""
+    raw = branches.parameters["raw_concat"]
+    raw = raw.view(len(raw), -1, 2)
+    if branches.first.raw_orders is None:
+        return normalised(raw, branches.first.orders[1:-1])
+    of_each = zip(raw, branches.branches, strict=True)
+    return torch.stack([normalised(of_one, one.orders[1:-1]) for of_one, one in of_each])
 
 
 def normalised(raw: Tensor, orders: Sequence[float]) -> Tensor:
@@ -132,21 +240,6 @@ def normalised(raw: Tensor, orders: Sequence[float]) -> Tensor:
     weights = F.softplus(raw) + LEAST_WEIGHT
     norms = [torch.linalg.vector_norm(weights[..., i, :], q, -1) for i, q in enumerate(orders)]
     return weights / torch.stack(norms, -1)[..., None]
-
-
-def _dense_layer(
-    weight: Tensor, bias: Tensor, phi: Callable[[Tensor], Tensor], keep: Tensor, add: Tensor, h: Tensor
-) -> Tensor:
-    return torch.cat([keep * h, add * phi(F.linear(h, weight, bias))], -1)
-
-
-def _affine(weight: Tensor, bias: Tensor, h: Tensor) -> Tensor:
-    return F.linear(h, weight, bias)
-
-
-def _tangent(layer: Callable[[Tensor], Tensor], h: Tensor, t: Tensor) -> Tensor:
-    """J(h) t."""
-    return cast(Tensor, jvp(layer, (h,), (t,))[1])
 
 
 BRANCHES["dense"] = BranchKind("Dense (i-DenseNet)", DenseBranch)

@@ -1,3 +1,1 @@
-"""Faster code for the same values as the paper's files. Importing the package registers the implementation "fused"."""
-
-from resflow_core.fast import fused_flow  # noqa: F401
+"""What computes the same as the paper's files in less time: kernels for flows in the plane."""

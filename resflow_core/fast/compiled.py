@@ -1,15 +1,13 @@
 """Flows in the plane by kernels that numba compiles (the extra "fast"): the training step, values and the inverse.
 
-They compute the same as `by_hand` and `FusedFlow`, in float32, to the rounding of their sums. They are
-compiled when they are first used on a machine, which takes some five seconds each, and kept in a folder of numba's
+They compute the same as a `Flow`, in float32, to the rounding of their sums. They are compiled when they are first used on a machine, which takes some five seconds each, and kept in a folder of numba's
 (`NUMBA_CACHE_DIR`).
 """
 
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -18,17 +16,14 @@ from torch import Tensor
 
 from resflow_core.breathe import Breathe, without
 from resflow_core.extras import extra
-from resflow_core.fast import by_hand, capped, fused_flow, second_order
-from resflow_core.fast.capped import triples_of
-from resflow_core.fast.closed_forms import ClosedForm
-from resflow_core.fast.folding import FoldedBranch
-from resflow_core.fast.forward_mode import FoldedWeights
-from resflow_core.fast.fused_flow import FusedFlow
+from resflow_core.flow import Flow, FlowMap
 from resflow_core.gradients import GRADIENTS
-from resflow_core.lipschitz import MOST_GROWTH, SpectralNorm
-from resflow_core.log_det import Cut, Drawn, Exact, LogDet, Roulette, Truncated, from_jacobians, law_series
-from resflow_core.residual import SCALE_RANGE, SCALE_SPEED
+from resflow_core.lipschitz import MOST_GROWTH, Constraint, Soft, SpectralNorm, in_cache
+from resflow_core.log_det import Cut, Drawn, Exact, LogDet, Roulette, Truncated, law_series
+from resflow_core.norms.constraints import Hard
+from resflow_core.residual import SCALE_RANGE, SCALE_SPEED, Branch, Sequential
 from resflow_core.roulette import UNIFORM_STEP, Law, survival_table
+from resflow_core.spectral_norm import top_singular_triples
 
 FARTHEST = 1_000.0
 """Points with a coordinate beyond are left to torch."""
@@ -36,6 +31,8 @@ TOLERANCE = 1e-6
 """Of the inverse of a block, as `fixed_point` has it."""
 INVERSE_PASSES = 4
 """An inverse usually takes as long as this many passes with the density."""
+EXACTLY: dict[type[Constraint], bool] = {Soft: False, Hard: True}
+"""The constraints that kernels have, and whether they keep W exactly at its cap."""
 
 
 @functools.cache
@@ -49,15 +46,19 @@ def _kernel() -> Any:
 
 
 def supports(flow: Any) -> bool:
-    """Whether a flow can be trained by kernels. Raises ModuleNotFoundError as `evaluates`."""
-    return evaluates(flow) and by_hand.supports(flow)
-
-
-def evaluates(flow: Any) -> TypeGuard[FusedFlow]:
-    """Whether kernels can compute a flow's values. Raises ModuleNotFoundError, with the remedy, without numba."""
-    if not isinstance(flow, FusedFlow) or flow.branch is not FoldedBranch or flow.dim != 2:
+    """Whether a flow can be trained by kernels: in the 2-norm. Raises ModuleNotFoundError as `evaluates`."""
+    if not evaluates(flow):
         return False
-    return _is_single(flow) and _kind(flow) is not None
+    first: Any = flow.first_branch
+    is_known = type(first.linears[0].constraint) in EXACTLY
+    return is_known and first.raw_orders is None and all(isinstance(norm, SpectralNorm) for norm in first.norms)
+
+
+def evaluates(flow: Any) -> TypeGuard[Flow]:
+    """Whether kernels can compute a flow's values. Raises ModuleNotFoundError, with the remedy, without numba."""
+    if type(flow) is not Flow or type(flow.first_branch) is not Branch or flow.dim != 2:
+        return False
+    return _is_single(next(flow.parameters())) and _kind(flow) is not None
 
 
 def takes(log_det: LogDet) -> bool:
@@ -65,23 +66,28 @@ def takes(log_det: LogDet) -> bool:
     return isinstance(log_det, Exact | Truncated | Roulette)
 
 
-def _is_single(flow: FusedFlow) -> bool:
-    parameter = next(flow.parameters())
-    return parameter.dtype is torch.float32 and parameter.device.type == "cpu"
+def _is_single(tensor: Tensor) -> bool:
+    return tensor.dtype is torch.float32 and tensor.device.type == "cpu"
 
 
-def _are_near(flow: FusedFlow, x: Tensor) -> bool:
-    return _is_single(flow) and bool((x.detach().abs() < FARTHEST).all())
+def _are_near(x: Tensor) -> bool:
+    return _is_single(x) and not _in_transform() and bool((x.detach().abs() < FARTHEST).all())
 
 
-def _kind(flow: FusedFlow) -> int | None:
+def _in_transform() -> bool:
+    """Whether torch.func transforms this computation (vmap, grad, hessian, ...), for which kernels have no rules."""
+    active = getattr(torch._C, "_are_functorch_transforms_active", None)
+    return bool(active and active())
+
+
+def _kind(flow: Flow) -> int | None:
     """The number that kernels have for an activation; None if they have not got it."""
-    form: ClosedForm = flow.branches[0].closed_form  # type: ignore[assignment]
-    return _kernel().activations.KINDS.get(form.derivatives) if form.is_elementwise else None
+    activation = flow.first_branch.activation
+    return _kernel().activations.KINDS.get(activation.function) if activation.is_elementwise else None
 
 
 class _Compiled:
-    def __init__(self, flow: FusedFlow):
+    def __init__(self, flow: Flow):
         """Of a flow that it `evaluates`."""
         self._kind, self._shape = _kind(flow), (flow.config.hidden_layers, flow.config.width)
 
@@ -93,13 +99,16 @@ class _Compiled:
         workspace = _kernel().workspace
         return workspace.workspace(workspace.tile_size(points), blocks, *self._shape)
 
-    def _folded(self, scales: Tensor, shifts: Tensor, weights: FoldedWeights) -> Any:
-        """`Arrays` of stacked weights; scales and shifts are (blocks + 1, 2)."""
-        first, *middle, last = weights.weights
-        first_b, *middle_b, last_b = (bias[:, :, 0] for bias in weights.biases)
-        blocks, width = first_b.shape
+    def _arrays_of(self, tensors: Sequence[Tensor], blocks: int) -> Any:
+        """`Arrays` of the `tensors` of a `FlowMap`."""
+        rest = iter(tensors)
+        scales, shifts = (torch.stack([*islice(rest, blocks + 1)])[:, :, 0] for _ in range(2))
+        _, entry_scale, *layers = rest
+        (first, *middle, last), biases = layers[: len(layers) // 2], layers[len(layers) // 2 :]
+        first_b, *middle_b, last_b = (bias[:, :, 0] for bias in biases)
+        width = first_b.shape[1]
         parts = (
-            weights.entry_scale, scales, shifts, first, first_b,
+            entry_scale, scales, shifts, first, first_b,
             torch.stack(middle, 1) if middle else first.new_empty(blocks, 0, width, width),
             torch.stack(middle_b, 1) if middle_b else first.new_empty(blocks, 0, width),
             last, last_b,
@@ -108,9 +117,9 @@ class _Compiled:
 
 
 class _Fold:
-    """From the parameters of a flow that is `supports`ed, stacked as in `by_hand.ExactNLL`, to folded weights."""
+    """From the parameters of a flow that is `supports`ed, stacked, to folded weights."""
 
-    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor]):
+    def __init__(self, flow: Flow, parameters: Mapping[str, Tensor]):
         kernel, blocks, width = _kernel(), flow.config.blocks, flow.config.width
         first: Any = flow.branches[0]
         self._parameters, self.layers = parameters, flow.config.hidden_layers + 1
@@ -119,9 +128,9 @@ class _Fold:
         self.log_scales = 0.0
         self.limits = kernel.parameters.Limits(
             cap=float(first.linears[0].cap),
-            exactly=(exactly := capped.BY_HAND[type(first.linears[0].constraint)]),
+            exactly=(exactly := EXACTLY[type(first.linears[0].constraint)]),
             most=MOST_GROWTH if exactly else 1.0,
-            constant=float(first.closed_form.lipschitz(2)),
+            constant=float(first.activation.lipschitz(2)),
             initial_scale=float(first.activation.initial_scale or 1.0),
             speed=SCALE_SPEED,
             log_range=math.log(SCALE_RANGE),
@@ -135,7 +144,7 @@ class _Fold:
             *map(np.empty_like, raw[3:]),
         )  # fmt: skip
 
-    def is_of(self, flow: FusedFlow) -> bool:
+    def is_of(self, flow: Flow) -> bool:
         """Whether the parameters are those of this flow, and no branch is scaled. A copy of a flow has its own."""
         first: Any = flow.first_branch
         there = first.linears[0].raw.data_ptr()
@@ -154,11 +163,24 @@ class _Fold:
         """`Arrays`, which the next call overwrites, and `log_scales`, the sum of ActNorm's. The norms of square layers
         take long."""
         for i in range(1, self.layers - 1):
-            s, u, v = triples_of(self._parameters[f"branch.linears.{i}.raw"], breathe)
+            s, u, v = _triples(self._parameters[f"branch.linears.{i}.raw"], breathe)
             self.triples.s[:, i] = s[:, 0, 0].numpy()
             self.triples.u[:, i], self.triples.v[:, i] = u[:, :, 0].numpy(), v[:, :, 0].numpy()
         self.log_scales = _kernel().entries.ENTRIES.fold(self.raw, self.triples, self.limits, self.folded)
         return self.folded
+
+
+def _triples(weights: Tensor, breathe: Breathe) -> tuple[Tensor, Tensor, Tensor]:
+    """`top_singular_triples` of a few matrices at a time, with s = NaN for those that are not finite."""
+    found = list[tuple[Tensor, Tensor, Tensor]]()
+    for some in in_cache(weights, SpectralNorm()):
+        if found:
+            breathe()
+        finite = some.isfinite().flatten(1).all(1)[:, None, None]
+        s, u, v = top_singular_triples(torch.where(finite, some, 0.0))
+        found.append((torch.where(finite, s, torch.nan), u, v))
+    s, u, v = map(torch.cat, zip(*found, strict=True))
+    return s, u, v
 
 
 def _raw(of: Mapping[str, Tensor], layers: int) -> Any:
@@ -185,20 +207,21 @@ def _side_by_side(parts: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray
 
 
 class CompiledNLL(_Compiled):
-    """As `by_hand.ExactNLL`, for a flow that is `supports`ed."""
+    """The mean NLL in nats of a flow that is `supports`ed, and its gradient.
 
-    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
+    `parameters` and `gradients` have the same names and shapes: what one name within a block, or an ActNorm, stands for
+    in all of them, stacked.
+    """
+
+    def __init__(self, flow: Flow, parameters: Mapping[str, Tensor], gradients: Mapping[str, Tensor]):
         super().__init__(flow)
         self._fold, self._gradients = _Fold(flow, parameters), gradients
         self._gradient = _raw(gradients, self._fold.layers)
         self._d_of = type(self._fold.folded)(*map(np.empty_like, self._fold.folded))
 
     def __call__(self, x: Tensor) -> float:
+        """The loss of points (batch, 2). Its gradient takes the place of what `gradients` hold."""
         return self.of_parts([x])[0]
-
-    def takes(self, log_det: LogDet) -> bool:
-        """As `by_hand.ExactNLL.takes`."""
-        return takes(log_det)
 
     @torch.no_grad()
     def of_parts(
@@ -249,50 +272,49 @@ def _table(law: Law | Cut, exact_traces: int) -> tuple[np.ndarray, np.ndarray, n
 
 
 class CompiledValues(_Compiled):
-    """The `fused_flow.Values` of a flow. Points are (batch, 2)."""
+    """The `Kernels` of a flow. Points are (batch, 2)."""
 
-    def __init__(self, flow: FusedFlow, parameters: Mapping[str, Tensor] | None = None, points_a_part: int = 2**16):
+    def __init__(self, flow: Flow, parameters: Mapping[str, Tensor] | None = None, points_a_part: int = 2**16):
         """Of a flow that it `evaluates`. `parameters` are its own, stacked, where they are at hand: in small flows it
         takes as long to stack them as to compute a picture. One call of a kernel passes about `points_a_part`."""
         super().__init__(flow)
         self._points = points_a_part
-        # The norms of square layers take long, and what is made of them is remembered (`folding`).
+        # The norms of square layers take long, and what is made of them is remembered (`lipschitz.constrained`).
         has_none = flow.config.hidden_layers == 1
         self._fold = _Fold(flow, parameters) if parameters and has_none and supports(flow) else None
 
-    def folded(self, flow: FusedFlow) -> tuple[np.ndarray, np.ndarray, FoldedWeights] | None:
+    def folded(self, flow: Flow) -> tuple[np.ndarray, np.ndarray, Sequential] | None:
         if not (self._fold and self._fold.is_of(flow)):
             return None
         of = self._fold.arrays()
-        return of.scales, of.shifts, FoldedWeights(of.beta, [of.first, of.last], [of.first_b, of.last_b])
+        weights, biases = [of.first, of.last], [of.first_b, of.last_b]
+        return of.scales, of.shifts, Sequential(flow.first_branch.activation, of.beta, weights, biases)
 
-    def takes(self, flow: FusedFlow, x: Tensor) -> bool:
-        return not torch.is_grad_enabled() and _are_near(flow, x)
+    def takes(self, flow: Flow, x: Tensor) -> bool:
+        return not torch.is_grad_enabled() and _is_single(next(flow.parameters())) and _are_near(x)
 
-    def forward_and_log_det(self, flow: FusedFlow, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_and_log_det(self, flow: Flow, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, and log|det dz/dx| without ActNorm's part, (batch,)."""
         z, log_det, _, _ = self._forward(flow, x)
         return z, log_det
 
-    def differentiates(self, flow: FusedFlow, x: Tensor) -> bool:
-        return torch.is_grad_enabled() and _are_near(flow, x)
+    def differentiates(self, x: Tensor) -> bool:
+        return torch.is_grad_enabled() and _are_near(x)
 
-    def differentiable(self, flow: FusedFlow, x: Tensor, log_det: LogDet) -> tuple[Tensor, Tensor]:
+    def differentiable(self, f: FlowMap, x: Tensor, log_det: LogDet) -> tuple[Tensor, Tensor]:
         """As `forward_and_log_det`, by a log det of which all is drawn, with gradients."""
-        scales, shifts, weights = flow.folded()
-        tensors = (weights.entry_scale, scales, shifts, *weights.weights, *weights.biases)
-        z, log_dets = _Differentiable.apply(self, flow.branches[0].closed_form, log_det, x, *tensors)
+        z, log_dets = _Differentiable.apply(self, f, log_det, x, *f.tensors)
         return z, log_dets
 
-    def forward_and_jacobians(self, flow: FusedFlow, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_and_jacobians(self, flow: Flow, x: Tensor) -> tuple[Tensor, Tensor]:
         z, _, jacobians, _ = self._forward(flow, x, jacobians=len(x))
         return z, jacobians
 
-    def stages(self, flow: FusedFlow, x: Tensor) -> list[Tensor]:
+    def stages(self, flow: Flow, x: Tensor) -> list[Tensor]:
         z, _, _, stages = self._forward(flow, x, stages=flow.config.blocks)
         return [x, *stages.unbind(), z]
 
-    def _forward(self, flow: FusedFlow, x: Tensor, jacobians: int = 0, stages: int = 0) -> tuple[Tensor, ...]:
+    def _forward(self, flow: Flow, x: Tensor, jacobians: int = 0, stages: int = 0) -> tuple[Tensor, ...]:
         """z, log dets, the Jacobians of so many points, and the points after so many blocks: all of them, or none."""
         of, blocks, found = self._arrays(flow), flow.config.blocks, list[list[np.ndarray]]()
         room = self._room(len(x))
@@ -306,12 +328,12 @@ class CompiledValues(_Compiled):
         joined = map(np.concatenate, zip(*found, strict=True), (0, 0, 0, 1))
         return tuple(map(torch.from_numpy, joined))
 
-    def _arrays(self, flow: FusedFlow) -> Any:
+    def _arrays(self, flow: Flow) -> Any:
         if self._fold and self._fold.is_of(flow):
             return self._fold.arrays()
-        return self._folded(*flow.folded())
+        return self._arrays_of(flow.map().tensors, flow.config.blocks)
 
-    def inverse(self, flow: FusedFlow, z: Tensor, bounds: list[float]) -> Tensor | None:
+    def inverse(self, flow: Flow, z: Tensor, bounds: list[float]) -> Tensor | None:
         """x, or None unless every point is certified, in the 2-norm."""
         if not all(isinstance(norm, SpectralNorm) for norm in flow.branches[0].norms):
             return None
@@ -333,28 +355,27 @@ def _whole_tiles(x: Tensor, room: Any, points: int) -> Sequence[Tensor]:
 
 
 class _Differentiable(torch.autograd.Function):
-    """z and the log dets of folded weights. The backward pass goes through the blocks again: a kernel keeps nothing."""
+    """z and the log dets by the `tensors` of a map. The backward pass goes through the blocks again: a kernel keeps
+    nothing. A gradient that is differentiated in its turn is taken by autograd from the map itself."""
 
     @staticmethod
-    def forward(ctx, compiled, activation, log_det, x, entry_scale, scales, shifts, *layers):
-        ctx.compiled, ctx.activation, ctx.log_det = compiled, activation, log_det
-        ctx.save_for_backward(x, entry_scale, scales, shifts, *layers)
-        z, log_dets = torch.empty(len(x), 2), torch.empty(len(x))
-        none = np.empty((0, len(scales) - 1, 2, 2), np.float32), np.empty((0, len(x), 2), np.float32)
+    def forward(ctx, compiled, f, log_det, x, *tensors):
+        ctx.compiled, ctx.f, ctx.log_det = compiled, f, log_det
+        ctx.save_for_backward(x, *tensors)
+        z, log_dets, blocks = torch.empty(len(x), 2), torch.empty(len(x)), len(f.scales) - 1
+        none = np.empty((0, blocks, 2, 2), np.float32), np.empty((0, len(x), 2), np.float32)
         compiled._entries.forward(
-            compiled._kind, x.contiguous().numpy(), compiled._folded(scales, shifts, _weights(entry_scale, layers)),
+            compiled._kind, x.contiguous().numpy(), compiled._arrays_of(tensors, blocks),
             _series(log_det), z.numpy(), log_dets.numpy(), *none, compiled._room(len(x)),
         )  # fmt: skip
         return z, log_dets
 
     @staticmethod
     def backward(ctx, d_z, d_log_dets):
-        inputs, compiled = ctx.saved_tensors, ctx.compiled
-        if second_order.wanted_again():
-            function = partial(_by_torch, ctx.activation, ctx.log_det)
-            return None, None, None, *second_order.gradients(function, inputs, (d_z, d_log_dets))
-        x, entry_scale, scales, shifts, *layers = inputs
-        of = compiled._folded(scales, shifts, _weights(entry_scale, layers))
+        (x, *tensors), compiled = ctx.saved_tensors, ctx.compiled
+        if torch.is_grad_enabled():
+            return None, None, None, *_by_autograd(ctx.f, ctx.log_det, (x, *tensors), (d_z, d_log_dets))
+        of = compiled._arrays_of(tensors, len(ctx.f.scales) - 1)
         gradient, d_x = type(of)(*(np.zeros_like(part) for part in of)), torch.empty_like(x)
         compiled._entries.gradients(
             compiled._kind, x.contiguous().numpy(), 1.0, d_z.contiguous().numpy(), d_log_dets.contiguous().numpy(), of,
@@ -364,14 +385,19 @@ class _Differentiable(torch.autograd.Function):
         d_entry, d_scales, d_shifts, first, first_b, middle, middle_b, last, last_b = found
         weights = [first, *middle.unbind(1), last]
         biases = [bias[:, :, None] for bias in (first_b, *middle_b.unbind(1), last_b)]
-        return None, None, None, d_x, d_entry, d_scales, d_shifts, *weights, *biases
+        scales, shifts = d_scales[:, :, None].unbind(), d_shifts[:, :, None].unbind()
+        return None, None, None, d_x, *scales, *shifts, None, d_entry, *weights, *biases
 
 
-def _weights(entry_scale: Tensor, layers: Sequence[Tensor]) -> FoldedWeights:
-    half = len(layers) // 2
-    return FoldedWeights(entry_scale, layers[:half], layers[half:])
-
-
-def _by_torch(activation, log_det, x, entry_scale, scales, shifts, *layers):
-    z, jacobians = fused_flow.forward_and_jacobians(x, activation, scales, shifts, _weights(entry_scale, layers))
-    return z, from_jacobians(log_det, jacobians.transpose(0, 1), x, None).sum(0)
+def _by_autograd(
+    f: FlowMap, log_det: LogDet, inputs: Sequence[Tensor], d_outputs: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """The gradients of z and the log dets in x and the `tensors` of f, with their graph."""
+    # A view of each: an input may be computed from another one, and partial derivatives are wanted.
+    x, *tensors = views = [tensor.view_as(tensor) for tensor in inputs]
+    z, log_dets = f.at(tensors).forward_and_log_dets(x, log_det, None)
+    wanted = [view for view in views if view.requires_grad]
+    found = iter(
+        torch.autograd.grad([z, log_dets.sum(0)], wanted, d_outputs, create_graph=True, materialize_grads=True)
+    )
+    return [next(found) if view.requires_grad else None for view in views]

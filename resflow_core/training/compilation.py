@@ -22,8 +22,7 @@ from torch import Tensor
 
 from resflow_core.extras import extra
 from resflow_core.fast import compiled
-from resflow_core.fast.fused_flow import FusedFlow
-from resflow_core.flow import FlowConfig
+from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette, Truncated, drawn
 from resflow_core.training.flat_parameters import FlatParameters
@@ -75,7 +74,7 @@ def _worst(offs: Sequence[float]) -> float:
 
 def _agreement(config: FlowConfig) -> Agreement:
     generator = torch.Generator().manual_seed(0)
-    flow = FusedFlow(config, generator)
+    flow = Flow(config, generator)
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
@@ -91,9 +90,9 @@ def _agreement(config: FlowConfig) -> Agreement:
     values = compiled.CompiledValues(flow)
     with torch.no_grad():
         log_prob = flow.log_prob(x)
-        flow.values = values
+        flow.kernels = values
         off = flow.log_prob(x) - log_prob
-        flow.values = None
+        flow.kernels = None
         there = values.inverse(flow, x, flow.lipschitz_bounds())
         back = torch.full_like(x, torch.inf) if there is None else flow(there) - x
     return Agreement(

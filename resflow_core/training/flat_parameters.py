@@ -1,14 +1,15 @@
 """The parameters of a model as one long vector, stacked layer by layer."""
 
 import re
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from resflow_core.flow import NormalizingFlow
+from resflow_core.breathe import Breathe, without
+from resflow_core.flow import Flow, FlowMap, NormalizingFlow
 from resflow_core.hybrid import Hybrid
 
 
@@ -33,6 +34,7 @@ class FlatParameters:
         for parameter, place in zip(self._parameters, places, strict=True):
             parameter.data = place.view_as(parameter)
         self._gradient = torch.zeros_like(self._flat)
+        self.leaves = self._leaves()
         self.matrices, self.others = self._flat[:n_matrices], self._flat[n_matrices:]
 
     @property
@@ -54,6 +56,15 @@ class FlatParameters:
         """Views of the parameters, and of their gradients: (blocks, ...) for each name within a block."""
         return dict(self._views(self._flat)), dict(self._views(self._gradient))
 
+    def _leaves(self) -> dict[str, Tensor]:
+        """What belongs to all blocks of a residual flow, stacked: a leaf of autograd in the place of one for each block,
+        which takes half of the time in small flows."""
+        model, prefix = (self.model.flow, "flow.") if isinstance(self.model, Hybrid) else (self.model, "")
+        if not isinstance(model, Flow):
+            return {}
+        known = {prefix + name for name in model.stacked_names}
+        return {name: view.detach().requires_grad_() for name, view in self._views(self._flat) if name in known}
+
     def _views(self, vector: Tensor) -> Iterator[tuple[str, Tensor]]:
         start = 0
         for name, shapes in self._groups:
@@ -62,15 +73,31 @@ class FlatParameters:
                 yield name, vector[start : start + size].view(len(shapes), *shapes[0])
             start += sum(shape.numel() for shape in shapes)
 
-    def differentiate(self, loss: Tensor, share: float = 1.0, add: bool = False) -> None:
-        """Let the gradients be those of a share of a loss, by autograd, or add these to them."""
-        gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
-        if add:
-            self._gradient.add_(torch.cat([g.flatten() for g in gradients]), alpha=share)
-            return
+    @property
+    def others_than_leaves(self) -> list[torch.nn.Parameter]:
+        """The parameters that are in none of the `leaves`."""
+        return [p for name, of_group in self._grouped() if name not in self.leaves for p in of_group]
+
+    def differentiate(self, loss: Tensor) -> None:
+        """Let the gradient be that of a loss in the parameters, by autograd."""
+        self._take(torch.autograd.grad(loss, self._parameters, materialize_grads=True))
+
+    def take(self, of_leaves: Sequence[Tensor], of_others: Sequence[Tensor]) -> None:
+        """Let these be the gradient: in the `leaves`, and in the `others_than_leaves`."""
+        leaves, others, found = iter(of_leaves), iter(of_others), list[Tensor]()
+        for name, of_group in self._grouped():
+            found += [next(leaves)] if name in self.leaves else islice(others, len(of_group))
+        self._take(found)
+
+    def _take(self, gradients: Sequence[Tensor]) -> None:
         torch.cat([g.flatten() for g in gradients], out=self._gradient)
-        if share != 1.0:
-            self._gradient.mul_(share)
+
+    def _grouped(self) -> Iterator[tuple[str, list[torch.nn.Parameter]]]:
+        """The parameters that have one name within a block, with it, in the order of the vector."""
+        start = 0
+        for name, shapes in self._groups:
+            yield name, self._parameters[start : start + len(shapes)]
+            start += len(shapes)
 
     def state(self) -> dict[str, Any]:
         """The parameters and the buffers that are numbers, to be saved: three entries instead of hundreds."""
@@ -107,6 +134,37 @@ class FlatParameters:
         if (share := most / (norm + 1e-6)) < 1.0:
             self._gradient.mul_(share)
         return norm
+
+
+class GradientOfParts:
+    """The gradient of a loss that is a sum of parts, each in turn. The weights that a residual flow's `map` has are
+    made once for all of them, and differentiated once, at the end."""
+
+    def __init__(self, weights: FlatParameters, breathe: Breathe = without):
+        self._weights, model = weights, weights.model
+        flow = model.flow if isinstance(model, Hybrid) else model
+        self.map: FlowMap | None = None
+        self._made, self._cut = list[Tensor](), list[Tensor]()
+        if isinstance(flow, Flow):
+            leaves = {name.removeprefix("flow."): leaf for name, leaf in weights.leaves.items()}
+            whole = flow.map(leaves, breathe)
+            self._made = whole.tensors
+            self._cut = [tensor.detach().requires_grad_() for tensor in self._made]
+            self.map = whole.at(self._cut)
+        self._inputs = [*self._cut, *weights.others_than_leaves]
+        self._total = list[Tensor]()
+
+    def add(self, loss: Tensor) -> None:
+        """Add the gradient of a part of the loss."""
+        found = torch.autograd.grad(loss, self._inputs, materialize_grads=True)
+        self._total = list(map(torch.add, self._total, found)) if self._total else list(found)
+
+    def take(self) -> None:
+        """Let the sum be the gradient of the weights."""
+        of_made, of_others = self._total[: len(self._cut)], self._total[len(self._cut) :]
+        leaves = list(self._weights.leaves.values())
+        of_leaves = torch.autograd.grad(self._made, leaves, of_made, materialize_grads=True) if leaves else ()
+        self._weights.take(of_leaves, of_others)
 
 
 def _within(name: str) -> str:

@@ -14,7 +14,6 @@ have to move to lower the loss of that point fastest.
 """
 
 import copy
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,7 +22,6 @@ import torch
 from torch import Tensor
 
 from resflow_core.breathe import Breathe, without
-from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.flow import Flow, NormalizingFlow, standard_normal_log_prob
 from resflow_core.hybrid import Hybrid
 from resflow_core.lipschitz import LipschitzLinear
@@ -210,9 +208,7 @@ def _differentiated(
         if k:
             breathe()
         x, y = at.x[part].detach().requires_grad_(), None if at.y is None else at.y[part]
-        flow = _flow(model)
-        with flow.folding(log_det) if isinstance(flow, FusedFlow) else nullcontext():
-            z, log_dets_of, loss = _of_points(model, x, y, config, log_det, probes)
+        z, log_dets_of, loss = _of_points(model, x, y, config, log_det, probes)
         total = loss.sum() / len(at.x)
         with_shared = total + _shared(model) if k == 0 else total
         pull, *of_parameters = torch.autograd.grad(with_shared, [x, *parameters], materialize_grads=True)
@@ -301,8 +297,8 @@ def _norms_of_layers(*branches: Any) -> tuple[list[Any], ...]:
 def _exactly(model: Model) -> Model:
     """A copy in float64, on the CPU, by torch."""
     found = copy.deepcopy(model).to("cpu", torch.float64)
-    if isinstance(flow := _flow(found), FusedFlow):
-        flow.values = None
+    if isinstance(flow := _flow(found), Flow):
+        flow.kernels = None
     return found
 
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig
-from resflow_core.fast.fused_flow import forms_jacobians
-from resflow_core.flow import FlowConfig
+from resflow_core.flow import FlowConfig, needs_jacobians
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.log_det import Work as WorkOfLogDet
@@ -102,14 +101,14 @@ def _rows_times_passes(log_det: LogDet, batch: int, flow: FlowConfig) -> float:
     work, exact = log_det.work(batch), 1 + flow.dim
     if not work.terms:
         return batch * 3 * exact
-    if forms_jacobians(flow):
+    if needs_jacobians(log_det, flow.dim):
         return batch * 4 * exact  # and the exact losses
     return work.rows * (BESIDE_TERMS + _terms(work)) + (batch * exact if affords_exact_losses(flow) else 0)
 
 
 def _matrix_terms(log_det: LogDet, batch: int, flow: FlowConfig) -> int:
     work = log_det.work(batch)
-    return flow.blocks * work.rows * _terms(work) if work.terms and forms_jacobians(flow) else 0
+    return flow.blocks * work.rows * _terms(work) if work.terms and needs_jacobians(log_det, flow.dim) else 0
 
 
 def _terms(work: WorkOfLogDet) -> int:

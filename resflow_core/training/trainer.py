@@ -4,7 +4,6 @@ import copy
 import io
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
@@ -17,16 +16,14 @@ from resflow_core.baselines.zuko_flows import BaselineConfig, refuse_estimates
 from resflow_core.breathe import Breathe, without
 from resflow_core.data import Dataset, Source
 from resflow_core.fast import compiled
-from resflow_core.fast.by_hand import ExactNLL, supports
-from resflow_core.fast.fused_flow import FusedFlow, forms_jacobians
-from resflow_core.flow import Flow, FlowConfig, NormalizingFlow
+from resflow_core.flow import Flow, FlowConfig, FlowMap, NormalizingFlow, needs_jacobians, standard_normal_log_prob
 from resflow_core.hybrid import Hybrid, HybridConfig
 from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import LOG_DETS, Exact, LogDet, Work, split
 from resflow_core.norms.norm_orders import order_loss
 from resflow_core.settings import check, setting, told
 from resflow_core.training.adam import Adam
-from resflow_core.training.flat_parameters import FlatParameters
+from resflow_core.training.flat_parameters import FlatParameters, GradientOfParts
 from resflow_core.training.parameter_count import parameter_count, units_of_block
 from resflow_core.training.step_work import part_count, points_a_part
 
@@ -195,7 +192,7 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
         numbers = flow.transforms * (flow.width * flow.hidden_layers + moving)
         return 4 * (train.batch * numbers + 3 * parameter_count(flow))
     work = train.log_det.work(train.batch)
-    if work.terms and forms_jacobians(flow):
+    if work.terms and needs_jacobians(train.log_det, flow.dim):
         return _bytes_from_jacobians(flow, train.batch, work)
     return bytes_of_products(flow, train)
 
@@ -221,8 +218,8 @@ def _temporaries(flow: FlowConfig) -> int:
     return max(flow.dim, flow.width) * activation_named(flow.activation).temporaries
 
 
-BACKENDS: dict[str, type[ExactNLL] | type[compiled.CompiledNLL]] = {"torch": ExactNLL, "numba": compiled.CompiledNLL}
-"""What computes the NLL of a batch, and its gradient, by hand."""
+BACKENDS = "torch", "numba"
+"""What computes the NLL of a batch, and its gradient: the maps of a flow with autograd, or kernels."""
 
 
 class Diverged(RuntimeError):
@@ -281,9 +278,9 @@ class Trainer:
         self._weights = FlatParameters(self.model)
         self._evaluates = backend == "numba" and compiled.evaluates(self.flow)
         self.backend = backend if self._evaluates else "torch"
-        self._by_hand = None
-        if supports(self.model):
-            self._by_hand = BACKENDS[self.backend](self.model, *self._weights.stacked())
+        self._by_kernels = None
+        if self._evaluates and compiled.supports(self.model):
+            self._by_kernels = compiled.CompiledNLL(self.flow, *self._weights.stacked())
         self._evaluate(self._weights)
         self._averaged: FlatParameters | None = None
         self._branches = self.flow.branches if isinstance(self.flow, Flow) else []
@@ -358,10 +355,10 @@ class Trainer:
     def _evaluate(self, weights: FlatParameters) -> FlatParameters:
         """These weights, whose flow computes its values by kernels where they can."""
         flow = _flow_of(weights.model)
-        if self._evaluates and isinstance(flow, FusedFlow):
+        if self._evaluates and isinstance(flow, Flow):
             # A classifier has parameters of its own, and the names of a flow's are others in it.
             stacked = weights.stacked()[0] if flow is weights.model else None
-            flow.values = compiled.CompiledValues(flow, stacked, points_a_part(flow.config))
+            flow.kernels = compiled.CompiledValues(flow, stacked, points_a_part(flow.config))
         return weights
 
     @torch.no_grad()
@@ -384,33 +381,33 @@ class Trainer:
         """The training loss, whose gradient the weights have then, and the mean NLL in nats as `step` returns it."""
         parts = parts_of_batch(self.model.config, config, len(x))
         blocks = len(self._branches)
-        if self._by_hand and self._by_hand.takes(config.log_det):
+        if self._by_kernels and compiled.takes(config.log_det):
             log_dets = split(config.log_det, blocks, x, parts, self._probes)
-            by_hand, exact = self._by_hand.of_parts([x[part] for part in parts], log_dets, breathe)
-            return by_hand, exact if self.exact_losses else by_hand
+            by_kernels, exact = self._by_kernels.of_parts([x[part] for part in parts], log_dets, breathe)
+            return by_kernels, exact if self.exact_losses else by_kernels
         log_dets = [config.log_det] if len(parts) == 1 else split(config.log_det, blocks, x, parts, self._probes)
-        loss = nll = 0.0
+        gradient, shared = GradientOfParts(self._weights, breathe), order_loss(self._branches)
+        loss, nll = shared.item(), 0.0
         for k, (part, log_det) in enumerate(zip(parts, log_dets, strict=True)):
             if k:
                 breathe()
             share = (part.stop - part.start) / len(x)
-            of_part, nll_of_part = self._losses(x[part], None if y is None else y[part], config, log_det)
-            if k == 0:
-                of_part = of_part + order_loss(self._branches) / share
-            self._weights.differentiate(of_part, share, k > 0)
+            of_part, nll_of_part = self._losses(gradient.map, x[part], None if y is None else y[part], config, log_det)
+            gradient.add(share * of_part + shared if k == 0 else share * of_part)
             loss, nll = loss + share * of_part.item(), nll + share * nll_of_part
+        gradient.take()
         return loss, nll
 
-    def _losses(self, x: Tensor, y: Tensor | None, config: TrainConfig, log_det: LogDet) -> tuple[Tensor, float]:
-        """The training loss of points, and their mean NLL in nats as `step` returns it."""
-        folding = self.flow.folding(log_det) if isinstance(self.flow, FusedFlow) else nullcontext()
+    def _losses(
+        self, f: FlowMap | None, x: Tensor, y: Tensor | None, config: TrainConfig, log_det: LogDet
+    ) -> tuple[Tensor, float]:
+        """The training loss of points by the map of the flow, and their mean NLL in nats as `step` returns it."""
         if isinstance(self.model, Hybrid) and y is not None:
-            with folding:
-                loss, nll = self.model.losses(x, y, config.weight, log_det, self._probes)
+            loss, nll = self.model.losses(x, y, config.weight, log_det, self._probes, f)
             is_exact = config.log_det == Exact() or not config.weight
             return loss, nll.item() if is_exact else self._exact_nll(x)
-        with folding:
-            loss = -self.flow.log_prob(x, log_det, self._probes).mean()
+        z, log_dets = (f or self.flow).forward_and_log_det(x, log_det, self._probes)
+        loss = -(standard_normal_log_prob(z) + log_dets).mean()
         is_exact = config.log_det == Exact() or not self.exact_losses
         return loss, loss.item() if is_exact else self._exact_nll(x)
 

@@ -1,31 +1,31 @@
-"""The element-wise activations of `closed_forms`: raw, raw' and raw''."""
+"""The element-wise activations of `resflow_core.activations`: raw, raw' and raw''."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numba import njit
 
-from resflow_core.fast import closed_forms
+from resflow_core import activations
 from resflow_core.fast.kernel.numbers import OPTIONS, exp, log, sin_cos
 
 float32 = np.float32
 ZERO, HALF, ONE, TWO = float32(0), float32(0.5), float32(1), float32(2)
 SELU_SCALE, SELU_BELOW = (
-    float32(closed_forms.SELU_SCALE),
-    float32(closed_forms.SELU_SCALE * closed_forms.SELU_ALPHA),
+    float32(activations.SELU_SCALE),
+    float32(activations.SELU_SCALE * activations.SELU_ALPHA),
 )
 # Abramowitz & Stegun 7.1.26: the normal distribution function up to 7.5e-8.
 ERF_RATE = float32(0.3275911 * 0.7071067811865476)
 ERF = tuple(float32(c / 2) for c in (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429))
 DENSITY_AT_0 = float32(0.3989422804014327)
 
-# The number of each function of `closed_forms` in `activate`.
+# The number of each function of `resflow_core.activations` in `activate`.
 KINDS: dict[Callable, int] = {
     function: kind
     for kind, function in enumerate(
         (
-            closed_forms.sine, closed_forms.silu, closed_forms.elu, closed_forms.selu, closed_forms.tanh,
-            closed_forms.softplus, closed_forms.gelu, closed_forms.mish, closed_forms.relu, closed_forms.leaky_relu,
+            activations.sine, activations.silu, activations.elu, activations.selu, activations.tanh,
+            activations.softplus, activations.gelu, activations.mish, activations.relu, activations.leaky_relu,
         )
     )
 }  # fmt: skip
@@ -35,7 +35,7 @@ SINE, SILU, ELU, SELU, TANH, SOFTPLUS, GELU, MISH, RELU, LEAKY_RELU = range(len(
 @njit(inline="never", **OPTIONS)
 def activate(kind, t, value, slope, curvature):
     """Fill the rows `value`, `slope` and `curvature` with raw(t), raw'(t) and raw''(t) of the row t, by the formulas of
-    `closed_forms`."""
+    `resflow_core.activations`."""
     if kind == SINE:
         for k in range(len(t)):
             sine, cosine = sin_cos(t[k])
