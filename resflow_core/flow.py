@@ -18,8 +18,8 @@ from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.actnorm import ActNorm
 from resflow_core.arguments import check_finite, checked_generator
 from resflow_core.bijection import Bijection, Chain
-from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
 from resflow_core.fixed_point import VectorNorm, solve
+from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Constraint, Soft
 from resflow_core.log_det import Drawn, Exact, LogDet, Roulette, Truncated, drawn, from_jacobians
 from resflow_core.residual import BRANCHES, Branch, Network, ResidualBlock, Stack
 from resflow_core.settings import check, setting, told

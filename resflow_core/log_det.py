@@ -9,9 +9,9 @@ Truncation and roulette are one sum with different coefficients (`resflow_core.g
 in two dimensions is cheaper than any estimate.
 
 Nearly all noise of the estimate is in its first term, and tr A of a residual block with one hidden layer is a closed
-form that costs one product (`residual.NetworkNear.trace`). With `exact_traces` = m, the first m traces are exact, and the
-probe estimates the others: sum_{k<=m} a_k tr(A^k) + sum_{k=m+1..N} a_k / P(N >= k) v'A^k v. The mean is the same. The
-paper estimates all terms, m = 0.
+form that costs one product (`residual.LinearisedSequential.trace`). With `exact_traces` = m, the first m traces are
+exact, and the probe estimates the others: sum_{k<=m} a_k tr(A^k) + sum_{k=m+1..N} a_k / P(N >= k) v'A^k v. The mean is
+the same. The paper estimates all terms, m = 0.
 """
 
 from collections.abc import Iterator, Sequence

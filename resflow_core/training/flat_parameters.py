@@ -57,8 +57,8 @@ class FlatParameters:
         return dict(self._views(self._flat)), dict(self._views(self._gradient))
 
     def _leaves(self) -> dict[str, Tensor]:
-        """What belongs to all blocks of a residual flow, stacked: a leaf of autograd in the place of one for each block,
-        which takes half of the time in small flows."""
+        """What belongs to all blocks of a residual flow, stacked: one leaf of autograd in the place of one for each
+        block, which takes half of the time in small flows."""
         model, prefix = (self.model.flow, "flow.") if isinstance(self.model, Hybrid) else (self.model, "")
         if not isinstance(model, Flow):
             return {}
