@@ -135,8 +135,8 @@ class Activation:
 
     `function` is that function, with its slope. C = `lipschitz(p)` is the Lipschitz constant of raw in the p-norm,
     rounded up, so phi is 1-Lipschitz. With `initial_scale` the activation is a family with a learned scale beta > 0,
-    phi_beta(z) = raw(beta z) / (C beta), whose constant is that of phi. `text` is the function as a formula in z, in the
-    language of `resflow_core.expressions`, with the same value and slope, at corners too; "" if it has none.
+    phi_beta(z) = raw(beta z) / (C beta), whose constant is that of phi. `text` is the function as a formula in z, in
+    the language of `resflow_core.expressions`, with the same value and slope, at corners too; "" if it has none.
     `temporaries` is how many numbers a unit needs at most while it is evaluated, beside its value.
     """
 

@@ -1,7 +1,7 @@
 """Flows in the plane by kernels that numba compiles (the extra "fast"): the training step, values and the inverse.
 
-They compute the same as a `Flow`, in float32, to the rounding of their sums. They are compiled when they are first used on a machine, which takes some five seconds each, and kept in a folder of numba's
-(`NUMBA_CACHE_DIR`).
+They compute the same as a `Flow`, in float32, to the rounding of their sums. They are compiled when they are first
+used on a machine, which takes some five seconds each, and kept in a folder of numba's (`NUMBA_CACHE_DIR`).
 """
 
 import functools
