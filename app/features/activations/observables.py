@@ -40,7 +40,7 @@ def _phi(name: str, z: float) -> tuple[float, float, float]:
     """Value, slope and curvature, divided by the constant."""
     activation = activation_named(name)
     if not activation.is_elementwise:
-        raise Unknown
+        raise ValueError("This activation is not a function of one number: it acts on several units together.")
     found = derivatives(activation.function, torch.tensor([z], dtype=torch.float64))
     return tuple(float(part[0]) / activation.lipschitz(2) for part in found)
 
