@@ -39,6 +39,12 @@ def derivatives_of(tree: Node) -> Derivatives:
         @staticmethod
         def setup_context(ctx, inputs, output):
             ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            *_, curvature = plain(*ctx.saved_tensors)
+            return tangent * curvature
 
         @staticmethod
         def backward(ctx, gradient):
