@@ -71,7 +71,7 @@ def _ascending(t: Tensor) -> Tensor:
 def _larger_first(u: Tensor, ascends: Tensor | None) -> Tensor:
     """u with the pairs exchanged where t ascends. The map is its own transpose."""
     assert ascends is not None
-    swap = ascends.view(len(ascends), *[1] * (u.ndim - 2), -1)
+    swap = ascends.view(len(ascends), *[1] * (u.ndim - 2), ascends.shape[-1])
     first, second = _pairs(u)
     pairs = torch.stack([torch.where(swap, second, first), torch.where(swap, first, second)], 1).flatten(0, 1)
     return torch.cat([pairs, u[len(pairs) :]])
