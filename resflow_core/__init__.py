@@ -24,11 +24,11 @@ The files of this folder are the paper, and what runs. Read in this order, they 
     block, flow       residual (the branch g and its Jacobian), fixed_point (the inverse), actnorm, flow, hybrid
     training          training.trainer, training.flat_parameters
 
-`fast` has the one other implementation: kernels that numba compiles, for flows in the plane in float32 on a CPU. They
-take the steps of the app's flows, ten times as fast, and one suite of laws (`tests/core/test_laws.py`) holds them to
-these files. All else adds to the registries here: `norms` and `branches` what a flow is built of, `expressions` formulas
-as activations. `data`, `baselines`, `measure` and `estimators` are what experiments need, and `api` is the library for
-other programs.
+`fast` has two other ways to the same numbers. `fast.fused` is one function of torch for flows with one hidden layer.
+`fast.compiled` has kernels that numba compiles, for flows in the plane in float32 on a CPU: they take the steps of the
+app's flows, ten times as fast. One suite of laws (`tests/core/test_laws.py`) holds all three together. `norms`,
+`branches` and `expressions` add to the registries here; `data`, `baselines`, `measure` and `estimators` are what
+experiments need, and `api` is the library for other programs.
 
 A name is loaded when it is first used. With it come the packages that add norms, constraints, formulas as activations
 (`activation="=sin(z)"`), and the fast implementation. `from resflow_core.flow import FlowConfig` loads that file and

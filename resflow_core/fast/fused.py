@@ -1,5 +1,6 @@
-"""All blocks of a flow with their Jacobians as one function of autograd, with its backward pass by hand: of branches with
-one hidden layer and an element-wise activation, as the app's flows have them.
+"""All blocks of a flow with their Jacobians as one function of autograd, with its backward pass by hand.
+
+It takes branches with one hidden layer and an element-wise activation, as the app's flows have them.
 
 It finds the same as `FlowMap.forward_and_jacobians` by itself. In small flows autograd's steps, some thirty small ones
 for each block, take two thirds as long again as the computation, so a step without kernels takes 1.5 times as long
@@ -24,7 +25,7 @@ import torch
 from torch import Tensor
 
 from resflow_core import activations
-from resflow_core.activations import Activation, Near, ValueAndSlope
+from resflow_core.activations import Activation, ValueAndSlope
 from resflow_core.flow import FUSED, FlowMap
 from resflow_core.residual import Sequential, products_of
 
@@ -47,22 +48,20 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, f: FlowMap, x: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         network: Any = f.network
-        columns, kept, tangents = x.T.contiguous(), list[_Kept](), list[Tensor]()
-        known = network.activation.function in CURVATURES
+        kept, columns, tangents = list[_Kept](), x.T.contiguous(), list[Tensor]()
+        near = _near(network.activation)
         products = products_of(*network.weights).unbind()
         for k, g in enumerate(f.networks):
             (inner, outer), (bias, last) = g.weights, g.biases  # type: ignore[misc]
             y = torch.addcmul(f.shifts[k], f.scales[k], columns)
-            with torch.set_grad_enabled(not known):  # for the curvatures
-                at_t = network.activation.near((g.entry_scale * y).requires_grad_(not known))  # type: ignore[attr-defined]
-                t = at_t.value.detach()
-                at_h = network.activation.near(torch.addmm(bias, inner, t).detach().requires_grad_(not known))
+            at_t = near(g.entry_scale * y)  # type: ignore[attr-defined]
+            at_h = near(torch.addmm(bias, inner, at_t.value))
             kept.append(_Kept(columns, y, at_t, at_h))
-            tangents.append(products[k] @ at_h.slope.detach())
-            columns = y + torch.addmm(last, outer, at_h.value.detach())
-        z, all_tangents = torch.addcmul(f.shifts[-1], f.scales[-1], columns), torch.stack(tangents, 1)
-        factors = network.entry_scale[:, None] * torch.stack([one.at_t.slope.detach() for one in kept], 1)
-        all_tangents = all_tangents.view(len(z), len(z), *all_tangents.shape[1:])  # (d, d, n, batch)
+            tangents.append(products[k] @ at_h.slope)
+            columns = y + torch.addmm(last, outer, at_h.value)
+        z, d = torch.addcmul(f.shifts[-1], f.scales[-1], columns), len(columns)
+        all_tangents = torch.stack(tangents, 1).view(d, d, len(kept), -1)
+        factors = network.entry_scale[:, None] * torch.stack([one.at_t.slope for one in kept], 1)
         ctx.f, ctx.kept = f, (kept, columns, all_tangents, factors)
         ctx.save_for_backward(x, *tensors)
         return z.T, (all_tangents * factors).permute(2, 3, 0, 1)
@@ -74,36 +73,47 @@ class _Fused(torch.autograd.Function):
             return None, *by_autograd(f, FlowMap.jacobians_by_autograd, ctx.saved_tensors, (d_z, d_jacobians))
         kept, last_columns, tangents, factors = ctx.kept
         network: Any = f.network
-        (inner, outer), beta, curvature = network.weights, network.entry_scale, _curvature(network.activation)
+        (inner, outer), (bias, _), beta = network.weights, network.biases, network.entry_scale
         d_a, d_z = d_jacobians.permute(2, 3, 0, 1), d_z.T
         d_factors = (d_a * tangents).sum(0)  # (d, n, batch)
         d_tangents = (d_a * factors).flatten(0, 1).unbind(1)
-        d_slopes_t = (beta[:, None] * d_factors).unbind(1)
+        d_slopes = (beta[:, None] * d_factors).unbind(1)
         products, inners, outers = products_of(inner, outer), inner.mT.unbind(), outer.mT.unbind()
         into, found, d_end = products.mT.unbind(), list[_Gradients](), f.scales[-1] * d_z
         for k, one in reversed([*enumerate(kept)]):
-            slope_t, slope_h = one.at_t.slope.detach(), one.at_h.slope.detach()
-            d_h = torch.addcmul(curvature(one.at_h, into[k] @ d_tangents[k]), slope_h, outers[k] @ d_end)
-            d_t = torch.addcmul(curvature(one.at_t, d_slopes_t[k]), slope_t, inners[k] @ d_h)
+            d_h = torch.addcmul(one.at_h.bent(into[k] @ d_tangents[k]), one.at_h.slope, outers[k] @ d_end)
+            d_t = torch.addcmul(one.at_t.bent(d_slopes[k]), one.at_t.slope, inners[k] @ d_h)
             d_y = torch.addcmul(d_end, beta[k], d_t)
-            d_products = d_tangents[k] @ slope_h.T
-            d_weights = d_h @ one.at_t.value.detach().T, d_end @ one.at_h.value.detach().T
-            d_biases = d_h.sum_to_size(network.biases[0][k].shape), d_end.sum_to_size(network.biases[1][k].shape)
-            found.append(_Gradients(d_y, d_t, d_products, *d_weights, *d_biases))
+            d_weights = d_tangents[k] @ one.at_h.slope.T, d_h @ one.at_t.value.T, d_end @ one.at_h.value.T
+            found.append(_Gradients(d_end, d_y, d_t, *d_weights, d_h.sum_to_size(bias.shape[1:])))
             d_end = f.scales[k] * d_y
-        found.reverse()
-        d_ys, d_ts, d_products, d_inner, d_outer, d_bias, d_last = zip(*found, strict=True)
+        d_ends, d_ys, d_ts, d_products, d_inner, d_outer, d_bias = zip(*reversed(found), strict=True)
         d_products = torch.stack(d_products).unflatten(1, (len(d_z), len(d_z)))  # (n, d, d, units)
         d_inner = torch.stack(d_inner) + (d_products * outer[:, :, None]).sum(1).mT
         d_outer = torch.stack(d_outer) + (d_products * inner.mT[:, None]).sum(2)
         d_beta = (torch.stack(d_ts) * torch.stack([one.y for one in kept])).sum((1, 2))
-        d_beta += (d_factors * factors / beta[:, None]).sum((0, 2))
-        arrivals = zip([*d_ys, d_z], [*(one.columns for one in kept), last_columns], f.scales, f.shifts, strict=True)
-        d_scales, d_shifts = zip(
-            *(((d * x).sum_to_size(s.shape), d.sum_to_size(m.shape)) for d, x, s, m in arrivals), strict=True
-        )
-        d_biases = torch.stack(d_bias), torch.stack(d_last)
-        return None, d_end.T, *d_scales, *d_shifts, None, d_beta, d_inner, d_outer, *d_biases
+        d_beta += (d_factors * torch.stack([one.at_t.slope for one in kept], 1)).sum((0, 2))
+        d_shifts = torch.stack([*d_ys, d_z])
+        d_scales = d_shifts * torch.stack([*(one.columns for one in kept), last_columns])
+        d_last = torch.stack(d_ends).sum_to_size(network.biases[1].shape)
+        d_affine = *_as(f.scales, d_scales), *_as(f.shifts, d_shifts)
+        return None, d_end.T, *d_affine, None, d_beta, d_inner, d_outer, torch.stack(d_bias), d_last
+
+
+def _as(parameters: Sequence[Tensor], gradients: Tensor) -> list[Tensor]:
+    """The gradients, (n, d, batch), in the shapes of these parameters: sums over the batch, unless they differ from
+    point to point."""
+    sums = gradients.sum(2, keepdim=True)
+    pairs = zip(parameters, sums.unbind(), gradients.unbind(), strict=True)
+    return [total if parameter.shape[1] == 1 else each for parameter, total, each in pairs]
+
+
+class _Bent(NamedTuple):
+    """raw at pre-activations, its slope there, and `bent(d)`: raw'' times d."""
+
+    value: Tensor
+    slope: Tensor
+    bent: Callable[[Tensor], Tensor]
 
 
 class _Kept(NamedTuple):
@@ -111,37 +121,43 @@ class _Kept(NamedTuple):
 
     columns: Tensor
     y: Tensor
-    at_t: Near
-    at_h: Near
+    at_t: _Bent
+    at_h: _Bent
 
 
 class _Gradients(NamedTuple):
     """With respect to what a block has."""
 
+    end: Tensor
     y: Tensor
     t: Tensor
     products: Tensor
     inner: Tensor
     outer: Tensor
     bias: Tensor
-    last: Tensor
 
 
 CURVATURES: dict[ValueAndSlope, Callable[[Tensor, Tensor], Tensor]] = {activations.sine: lambda value, d: -d * value}
 """raw'' times a gradient, from the value, of the app's usual activation: autograd computes another sine for it."""
 
 
-def _curvature(activation: Activation) -> Callable[[Near, Tensor], Tensor]:
-    """raw'' times the gradient with respect to the slope."""
-    if known := CURVATURES.get(activation.function):
-        return lambda near, d_slope: known(near.value, d_slope)
-    return _curvature_by_autograd
+def _near(activation: Activation) -> Callable[[Tensor], _Bent]:
+    """The activation near pre-activations; its curvature is one of `CURVATURES`, or autograd's."""
 
+    def known(t: Tensor) -> _Bent:
+        value, slope = activation.function(t)
+        return _Bent(value, slope, lambda d: curvature(value, d))
 
-def _curvature_by_autograd(near: Near, d_slope: Tensor) -> Tensor:
-    if not near.slope.requires_grad:
-        return torch.zeros_like(d_slope)
-    return torch.autograd.grad(near.slope, near.t, d_slope, retain_graph=True)[0]
+    def differentiated(t: Tensor) -> _Bent:
+        with torch.enable_grad():
+            t = t.detach().requires_grad_()
+            value, slope = activation.function(t)
+        if not slope.requires_grad:
+            return _Bent(value.detach(), slope, torch.zeros_like)
+        return _Bent(value.detach(), slope.detach(), lambda d: torch.autograd.grad(slope, t, d, retain_graph=True)[0])
+
+    curvature = CURVATURES.get(activation.function)
+    return known if curvature else differentiated
 
 
 def by_autograd(f: FlowMap, function: Any, inputs: Sequence[Tensor], d_outputs: Sequence[Tensor]) -> list[Any]:
