@@ -51,7 +51,7 @@ class Run:
 
     @property
     def backend(self) -> str:
-        """A key of `resflow_core.training.trainer.BACKENDS`."""
+        """One of `resflow_core.training.trainer.BACKENDS`."""
         return NUMBA if NUMBA in self.fingerprint and not self.arm.by_torch else "torch"
 
     @property

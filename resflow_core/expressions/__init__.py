@@ -6,20 +6,19 @@ notation "=": an activation with the name "=sin(z)" is then a formula.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import torch
-from torch import Tensor
 
 from resflow_core.activations import NOTATIONS, Activation
 from resflow_core.expressions.bounds import Bound, largest_slope
-from resflow_core.expressions.functions import FUNCTIONS
+from resflow_core.expressions.functions import FUNCTIONS, Derivatives
 from resflow_core.expressions.jets import derivatives_of
 from resflow_core.expressions.places import corners, grid
 from resflow_core.expressions.printing import latex, shown
 from resflow_core.expressions.refusals import ARITY, check_constants, check_numbers, is_flat, why_unbounded
 from resflow_core.expressions.syntax import ALIKE, MOST_CHARACTERS, parse
 from resflow_core.expressions.tree import Node, depends_on_z, steps_of
-from resflow_core.fast.closed_forms import ClosedForm, Derivatives
 
 SIGN = "="
 """First character of an activation's name if the rest is a formula."""
@@ -28,17 +27,6 @@ MACROS = {name: f.latex for name, f in FUNCTIONS.items() if f.latex} | {"min": r
 LEAST_CONSTANT, LARGEST_CONSTANT = 1e-9, 1e9
 # The most kinks that `Formula.kinks` lists.
 MOST_KINKS = 12
-
-
-@dataclass(frozen=True, eq=False)
-class _Function:
-    """A formula divided by its Lipschitz constant, as a function of tensors."""
-
-    closed_form: ClosedForm
-    constant: float
-
-    def __call__(self, z: Tensor) -> Tensor:
-        return next(self.closed_form.derivatives(z)) / self.constant
 
 
 @dataclass(frozen=True)
@@ -114,8 +102,13 @@ def _certified(text: str) -> Formula:
         )
     check_numbers(tree, derivatives, found.bound)
     bound = found.bound
-    function = _Function(ClosedForm(derivatives, lambda p: bound, text=text), bound)
-    activation = FormulaActivation(text, function, temporaries=3 * len(steps_of(tree)))
+    activation = FormulaActivation(
+        text,
+        function=lambda t: islice(derivatives(t), 2),
+        lipschitz=lambda p: bound,
+        text=text,
+        temporaries=3 * len(steps_of(tree)),
+    )
     steepest, at = _steepest(derivatives, found)
     return Formula(text, tree, activation, bound, steepest, at, *_kinks(tree, derivatives), latex(tree, MACROS))
 

@@ -1,6 +1,7 @@
 """The functions that a formula may name. A new entry of `FUNCTIONS` adds one.
 
-The functions of t below yield value, slope and curvature, each in the shape of t.
+The functions of t below yield value, slope and curvature, each in the shape of t. Certified bounds of the slope need
+the curvature in closed form.
 """
 
 import math
@@ -12,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core import activations
+from resflow_core.activations import ValueAndSlope
 from resflow_core.expressions.arrays import everywhere, somewhere, up
-from resflow_core.fast import closed_forms
-from resflow_core.fast.closed_forms import Derivatives
 
 INFINITY = math.inf
+Derivatives = Callable[[Tensor], Iterator[Tensor]]
 Interval = tuple[np.ndarray, np.ndarray]
 # Allowed errors of PyTorch's functions in float64: relative, and absolute for functions of size 1.
 RELATIVE, ABSOLUTE = 16 * np.finfo(float).eps, 1e-14
@@ -120,6 +122,34 @@ def _wave(shift: float) -> Callable[[np.ndarray, np.ndarray], Interval]:
 
 
 WAVES = tuple(_wave(k * math.pi / 2) for k in range(4))
+
+
+def _with_curvature(function: ValueAndSlope, curvature: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Derivatives:
+    """A function of `resflow_core.activations`, with its curvature from t, the value y and the slope."""
+
+    def derivatives(t: Tensor) -> Iterator[Tensor]:
+        both = function(t)
+        yield (y := next(both))
+        yield (slope := next(both))
+        yield curvature(t, y, slope)
+
+    return derivatives
+
+
+def _of_silu(t: Tensor, y: Tensor, slope: Tensor) -> Tensor:
+    """(1 - s) (2 y' - y) with the logistic s."""
+    return torch.lerp(torch.lerp(y, slope, 2.0), y.new_zeros(()), torch.sigmoid(t))
+
+
+def _of_gelu(t: Tensor, y: Tensor, slope: Tensor) -> Tensor:
+    """(2 - t^2) p with the normal density p."""
+    return (2 - t**2) * (torch.exp(-0.5 * t**2) / math.sqrt(2 * math.pi))
+
+
+def _of_mish(t: Tensor, y: Tensor, slope: Tensor) -> Tensor:
+    """w' (2 + t (1 - s - 2 w s)) with w = tanh(log(1 + exp t)), w' = (1 - w^2) s and the logistic s."""
+    w, s = torch.tanh(torch.nn.functional.softplus(t)), torch.sigmoid(t)
+    return (1 - w**2) * s * (2 + t * (1 - s - 2 * w * s))
 
 
 def cosine(t: Tensor) -> Iterator[Tensor]:
@@ -234,27 +264,46 @@ FLAT, STEP = (0.0, 0.0), (0.0, 1.0)
 QUARTER = math.nextafter(math.pi / 2, 2)  # pi / 2, rounded up
 LINE = (-INFINITY, INFINITY)
 FUNCTIONS: dict[str, Function] = {
-    "sin": Function(closed_forms.sine, ranges=(WAVES[0], WAVES[1], WAVES[2]), latex=r"\sin"),
+    "sin": Function(
+        _with_curvature(activations.sine, lambda t, y, slope: -y), ranges=(WAVES[0], WAVES[1], WAVES[2]), latex=r"\sin"
+    ),
     "cos": Function(cosine, ranges=(WAVES[1], WAVES[2], WAVES[3]), latex=r"\cos"),
     "tanh": Function(
-        closed_forms.tanh, ((), (0.0,), (-0.65847894846, 0.65847894846)), ((-1.0, 1.0), FLAT, FLAT), latex=r"\tanh"
+        _with_curvature(activations.tanh, lambda t, y, slope: -2 * y * slope),
+        ((), (0.0,), (-0.65847894846, 0.65847894846)),
+        ((-1.0, 1.0), FLAT, FLAT),
+        latex=r"\tanh",
     ),
     "sigmoid": Function(sigmoid, ((), (0.0,), (-1.31695789692, 1.31695789692)), (STEP, FLAT, FLAT), latex=r"\sigma"),
-    "softplus": Function(closed_forms.softplus, ((), (), (0.0,)), ((0.0, INFINITY), STEP, FLAT)),
-    "relu": Function(closed_forms.relu, limits=((0.0, INFINITY), STEP, FLAT), kink=1, error=0.0),
-    "elu": Function(closed_forms.elu, ((), (), SIDES), ((-1.0, INFINITY), STEP, FLAT), kink=2),
+    "softplus": Function(
+        _with_curvature(activations.softplus, lambda t, y, slope: slope * (1 - slope)),
+        ((), (), (0.0,)),
+        ((0.0, INFINITY), STEP, FLAT),
+    ),
+    "relu": Function(
+        _with_curvature(activations.relu, lambda t, y, slope: torch.zeros_like(t)),
+        limits=((0.0, INFINITY), STEP, FLAT),
+        kink=1,
+        error=0.0,
+    ),
+    "elu": Function(
+        _with_curvature(activations.elu, lambda t, y, slope: torch.where(t > 0, 0, slope)),
+        ((), (), SIDES),
+        ((-1.0, INFINITY), STEP, FLAT),
+        kink=2,
+    ),
     "silu": Function(
-        closed_forms.silu,
+        _with_curvature(activations.silu, _of_silu),
         ((-1.27846454276108,), (-2.39935728051547, 2.39935728051547), (-3.43584099353511, 0.0, 3.43584099353511)),
         ((0.0, INFINITY), STEP, FLAT),
     ),
     "gelu": Function(
-        closed_forms.gelu,
+        _with_curvature(activations.gelu, _of_gelu),
         ((-0.75179152469357,), (-1.41421356237310, 1.41421356237310), (-2.0, 0.0, 2.0)),
         ((0.0, INFINITY), STEP, FLAT),
     ),
     "mish": Function(
-        closed_forms.mish,
+        _with_curvature(activations.mish, _of_mish),
         (
             (-1.19243121451549,),
             (-2.25637639636079, 1.49057117948543),

@@ -6,15 +6,16 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from resflow_core.expressions.functions import FUNCTIONS
+from resflow_core.expressions.functions import FUNCTIONS, Derivatives
 from resflow_core.expressions.tree import CONSTANTS, Node, Number, Power, Symbol, depends_on_z, parts_of, steps_of
 
 # A part's derivative at every point, or one number if it is the same everywhere.
 Jet = Tensor | float
 
 
-def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
-    """A function of t that yields value, slope and curvature of a tree, as `ClosedForm.derivatives` does."""
+def derivatives_of(tree: Node) -> Derivatives:
+    """A function of t that yields value, slope and curvature of a tree at every t, in the shape of t, each computed
+    only when it is asked for. Value and slope are differentiable, the curvature is not."""
     places = steps_of(tree)
     steps = [(node, [places[part] for part in parts_of(node)]) for node in places]
 
@@ -38,6 +39,12 @@ def derivatives_of(tree: Node) -> Callable[[Tensor], Iterator[Tensor]]:
         @staticmethod
         def setup_context(ctx, inputs, output):
             ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            *_, curvature = plain(*ctx.saved_tensors)
+            return tangent * curvature
 
         @staticmethod
         def backward(ctx, gradient):
@@ -129,7 +136,7 @@ def _product(a: list[Jet], b: list[Jet]) -> Jet:
     return sum(terms[1:], terms[0])
 
 
-def _chain(derivatives: Callable[[Tensor], Iterator[Tensor]], at: int, t: Tensor):
+def _chain(derivatives: Derivatives, at: int, t: Tensor):
     """f(u): f', f' u', f'' u'^2 + f' u''."""
     outer: list[Tensor] = []
 

@@ -2,10 +2,10 @@
 
 from functools import lru_cache
 
+from resflow_core.activations import Activation
 from resflow_core.expressions.refusals import ARITY
 from resflow_core.expressions.syntax import parse
 from resflow_core.expressions.tree import CONSTANTS, Call, Node, Number, Power
-from resflow_core.fast.closed_forms import ClosedForm
 
 JsonTree = float | str | list
 
@@ -25,9 +25,9 @@ def json_tree(node: Node) -> JsonTree:
     return CONSTANTS.get(node.name, node.name)
 
 
-def activation_tree(form: ClosedForm) -> JsonTree | None:
+def activation_tree(activation: Activation) -> JsonTree | None:
     """The function of one number of an activation, raw without its arrangement; None if it has no text."""
-    return _tree_of(form.text) if form.text else None
+    return _tree_of(activation.text) if activation.text else None
 
 
 @lru_cache(maxsize=512)

@@ -6,13 +6,12 @@ import numpy as np
 import torch
 
 from resflow_core.expressions.enclosures import Cells, Enclosed, Enclosure
-from resflow_core.expressions.functions import FUNCTIONS
+from resflow_core.expressions.functions import FUNCTIONS, Derivatives
 from resflow_core.expressions.jets import constant_value, derivatives_of
 from resflow_core.expressions.places import WITHIN, corners, roots
 from resflow_core.expressions.printing import shown, unparse
 from resflow_core.expressions.syntax import parse
 from resflow_core.expressions.tree import Call, Node, Power, depends_on_z, matches, parts_of, steps_of
-from resflow_core.fast.closed_forms import Derivatives
 
 ARITY = {**dict.fromkeys(FUNCTIONS, 1), "min": 2, "max": 2}
 # A slope below this share of the slopes of its parts is rounding.

@@ -17,7 +17,7 @@ from resflow_core.measure.classification import (
 )
 from resflow_core.measure.edits import Change, Edited, EditedBlock, EditedLayer, edited_block, layer_shapes
 from resflow_core.measure.estimate import Estimate, estimate_mean, kl, mean_nll
-from resflow_core.measure.evaluation import Evaluation, by_parts, evaluate, log_prob
+from resflow_core.measure.evaluation import Evaluation, by_parts, constrain, evaluate, log_prob
 from resflow_core.measure.gradient_split import GradientSplit, Parts, gradient_split
 from resflow_core.measure.guarantees import Guarantee, Guarantees, guarantees
 from resflow_core.measure.inversion import Inversion, Walk, inversion

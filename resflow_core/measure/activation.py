@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 import torch
 from torch import Tensor
 
-from resflow_core.activations import Activation
-from resflow_core.fast.closed_forms import ClosedForm, closed_form
+from resflow_core.activations import Activation, Near, ValueAndSlope, curvature
 
 # The search for constants and kinks runs from -REACH to REACH in steps of STEP.
 REACH, STEP = 20.0, 1e-3
@@ -113,43 +113,47 @@ class Criteria:
         return self.numbers == 1 and self.by_itself
 
 
-def unit_derivatives(form: ClosedForm, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """raw(t), (copies * units, batch), and |slope| and |curvature| of every unit of t, (units, batch).
+def derivatives(function: ValueAndSlope, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value, slope and curvature of a function of one number at every t, in the shape of t."""
+    value, slope = islice(function(t), 2)
+    return value, slope, curvature(function, t)
+
+
+def unit_derivatives(activation: Activation, near: Near) -> tuple[Tensor, Tensor]:
+    """|slope| and |curvature| of raw, of every unit of `near.t`, (units, batch).
 
     They are not divided by the constant. If an arrangement sorts pairs, the units come in sorted order.
     """
-    arrangement = form.arrangement
-    y, slope, curvature = form.derivatives(arrangement.apply(t, arrangement.pattern(t)))
-    if arrangement.copies == 1:
-        return y, slope.abs(), curvature.abs()
-    shape = (arrangement.copies, *t.shape)
-    return y, *(part.reshape(shape).square().sum(0).sqrt() for part in (slope, curvature))
+    arranged = near.arrangement.apply(near.t, near.pattern)
+    found = near.slope, curvature(activation.function, arranged)
+    if activation.copies == 1:
+        slope, bend = (part.abs() for part in found)
+    else:
+        slope, bend = (part.reshape(activation.copies, *near.t.shape).square().sum(0).sqrt() for part in found)
+    return slope, bend
 
 
 @torch.no_grad()
 def criteria(activation: Activation) -> Criteria:
-    """The `Criteria` of an activation, from its derivatives in double precision. Raises `NoClosedForm` if it acts on
-    several units together and `CLOSED_FORMS` has no entry for it.
-    """
-    form = closed_form(activation)
-    divisor = form.lipschitz(2)
+    """The `Criteria` of an activation, from its derivatives in double precision."""
+    divisor = activation.lipschitz(2)
 
     def unit(t: Tensor) -> tuple[Tensor, Tensor]:
-        _, slope, curvature = unit_derivatives(form, t[None])
-        return slope[0], curvature[0]
+        slope, bend = unit_derivatives(activation, activation.near(t[None]))
+        return slope[0], bend[0]
 
     def function(t: Tensor) -> tuple[Tensor, Tensor]:
-        _, slope, curvature = form.derivatives(t)
-        return slope, curvature
+        _, slope, bend = derivatives(activation.function, t)
+        return slope, bend
 
     jumps = [_jumps(lambda t, n=n: function(t)[n] / divisor) for n in (0, 1)]
     # If other units decide, there is a kink where t equals one of them.
-    by_itself = form.arrangement.pattern(torch.zeros(2, 1)) is None
+    by_itself = activation.arrangement.pattern(torch.zeros(2, 1)) is None
     smoothness = Smoothness.C1 if jumps[1] else Smoothness.C2
     return Criteria(
         constant=_supremum(lambda t: unit(t)[0], divisor),
         # In the sup-norm, stacked numbers have the constant of the one function.
-        function=_supremum(lambda t: function(t)[0].abs(), form.lipschitz(math.inf)),
+        function=_supremum(lambda t: function(t)[0].abs(), activation.lipschitz(math.inf)),
         left=_tail(lambda t: [part / divisor for part in unit(-t)]),
         right=_tail(lambda t: [part / divisor for part in unit(t)]),
         smoothness=Smoothness.C0 if jumps[0] or not by_itself else smoothness,

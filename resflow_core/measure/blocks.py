@@ -8,12 +8,12 @@ from torch import Tensor
 
 from resflow_core.breathe import Breathe, without
 from resflow_core.estimators.moments import spectral_radius
-from resflow_core.fast.folding import layer_bounds, layer_norms, lipschitz_bounds
 from resflow_core.flow import Flow
 from resflow_core.log_det import LogDet, Roulette
 from resflow_core.measure.evaluation import Evaluation
 from resflow_core.measure.invertibility import breaking_scales
 from resflow_core.norms.induced import norm_of_2x2
+from resflow_core.residual import Stack
 
 # Orders with a closed form for the norm of a 2 x 2 matrix. For others, CANDIDATES points at a time are searched.
 CLOSED, CANDIDATES = (1.0, 2.0, float("inf")), 100
@@ -38,16 +38,16 @@ class BlockTable:
 
 def block_table(flow: Flow, evaluation: Evaluation, log_det: LogDet, breathe: Breathe = without) -> BlockTable:
     """The `BlockTable` of a flow in the plane, evaluated at some points, that trains by `log_det`."""
-    radius, branches = spectral_radius(evaluation.jacobians), flow.branches
-    norms = layer_norms(branches, breathe)
-    orders = [branch.orders[:-1] for branch in branches]
+    radius, stack = spectral_radius(evaluation.jacobians), Stack(flow.branches)
+    norms = stack.layer_norms(breathe)
+    orders = [branch.orders[:-1] for branch in stack.branches]
     norms_2, outer = norm_of_2x2(evaluation.jacobians, 2.0), [first for first, *_ in orders]
     tail_ratio = log_det.law.tail_ratio if isinstance(log_det, Roulette) else None
     return BlockTable(
         mean_log_det=evaluation.block_log_dets.mean(0).numpy(),
         mean_abs_log_det=float((evaluation.block_log_dets.sum(1) + flow.actnorm_log_det.detach().cpu()).abs().mean()),
-        lipschitz=np.array(lipschitz_bounds(branches, norms)),
-        layer_norms=layer_bounds(branches, norms).numpy(),
+        lipschitz=np.array(stack.lipschitz_bounds(norms)),
+        layer_norms=stack.layer_bounds(norms).numpy(),
         largest_norm=(
             norms_2.amax(0).numpy()
             if set(outer) == {2.0}

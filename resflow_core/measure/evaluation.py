@@ -11,6 +11,7 @@ from torch import Tensor
 from resflow_core.breathe import Breathe, without
 from resflow_core.flow import Flow, NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import residual_log_det
+from resflow_core.residual import Stack
 from resflow_core.training.step_work import MOST_POINTS, points_a_part
 
 
@@ -35,6 +36,13 @@ def by_parts(
             breathe()
         found.append(function(part))
     return found
+
+
+@torch.no_grad()
+def constrain(flow: Flow, breathe: Breathe = without) -> None:
+    """Compute the constrained weights of a flow, with `breathe` between norms that take long. All that is evaluated
+    next without gradients has them at hand."""
+    Stack(flow.branches).constrained(breathe)
 
 
 def evaluate(flow: Flow, x: Tensor, breathe: Breathe = without) -> Evaluation:

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from resflow_core.breathe import Breathe, without
-from resflow_core.fast.folding import layer_norms
 from resflow_core.flow import Flow, FlowConfig, NormalizingFlow, standard_normal_log_prob
 from resflow_core.log_det import LogDet, Work
 from resflow_core.measure.estimate import Estimate
 from resflow_core.measure.ledger import Ledger
+from resflow_core.residual import Stack
 
 # With fewer draws the jackknife has no standard error.
 LEAST_DRAWS = 3
@@ -78,8 +78,8 @@ def subject(config: FlowConfig, batch: int, generator: torch.Generator) -> tuple
     Its layers have the norms of their caps, as the layers of trained flows almost do.
     """
     flow = config.build(generator)
-    branches = [block.branch for block in flow.blocks]
-    for branch, norms in zip(branches, layer_norms(branches).tolist(), strict=True):
+    branches = flow.branches
+    for branch, norms in zip(branches, Stack(branches).layer_norms().tolist(), strict=True):
         for linear, norm in zip(branch.linears, norms, strict=True):
             linear.raw.mul_(linear.cap / norm)
     x = torch.randn(batch, config.dim, generator=generator)

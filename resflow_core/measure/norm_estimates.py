@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from resflow_core.fast.folding import layer_norms
 from resflow_core.flow import Flow
 from resflow_core.lipschitz import cold_start
 from resflow_core.norms.spectral_estimates import exact, gram_iteration, power_iteration
+from resflow_core.residual import Stack
 
 POWER_STEPS, GRAM_STEPS = 30, 6
 
@@ -27,8 +27,8 @@ class NormEstimates:
 @torch.no_grad()
 def norm_estimates(flow: Flow) -> NormEstimates:
     """The `NormEstimates` of a flow. The layer is the one whose norm, in its own orders, is the largest."""
-    branches = [block.branch for block in flow.blocks]
-    block, layer = divmod(int(layer_norms(branches).argmax()), len(branches[0].linears))
+    branches = flow.branches
+    block, layer = divmod(int(Stack(branches).layer_norms().argmax()), len(branches[0].linears))
     weight = branches[block].linears[layer].weight(branches[block].norms[layer])
     start = cold_start(weight.shape[1]).to(weight)
     return NormEstimates(

@@ -1,6 +1,7 @@
 """A flow in the plane as numbers and a description, from which a program in another language computes its maps.
 
-It needs neither the parameters nor the constraints: weights are folded (`resflow_core.fast.folding`).
+It needs neither the parameters nor the constraints: weights are folded, with caps, constants and scales multiplied into
+them (`resflow_core.residual.Sequential`, `resflow_core.branches.dense.Dense`).
 """
 
 from typing import Any, TypeGuard
@@ -10,20 +11,17 @@ import torch
 from torch import Tensor
 
 from resflow_core.expressions.json_tree import activation_tree
-from resflow_core.fast.closed_forms import closed_form
-from resflow_core.fast.folding import lipschitz_bounds
-from resflow_core.fast.fused_flow import FusedFlow
-from resflow_core.flow import NormalizingFlow
-from resflow_core.residual import Branch
+from resflow_core.flow import Flow, NormalizingFlow
+from resflow_core.residual import Branch, Network, Sequential
 from resflow_core.settings import told
 
 
-def is_portable(flow: NormalizingFlow) -> TypeGuard[FusedFlow]:
-    """Whether a flow has a description: it is in the plane, its class folds weights, and its activation has a text."""
-    if not isinstance(flow, FusedFlow) or flow.dim != 2:
+def is_portable(flow: NormalizingFlow) -> TypeGuard[Flow]:
+    """Whether a flow has a description: it is residual and in the plane, and its activation has a text."""
+    if not isinstance(flow, Flow) or flow.dim != 2:
         return False
-    form = closed_form(flow.first_branch.activation)
-    return bool(form.text and form.arrangement.name)
+    activation = flow.first_branch.activation
+    return bool(activation.text and activation.arrangement.name)
 
 
 @torch.no_grad()
@@ -43,14 +41,14 @@ def flow_shape(flow: NormalizingFlow) -> dict[str, Any] | None:
         return None
     config, branches = flow.config, flow.branches
     first = branches[0]
-    form, alike = closed_form(first.activation), first.raw_orders is None
+    activation, alike = first.activation, first.raw_orders is None
     return {
         "blocks": config.blocks,
         "widths": [2, *[config.width] * config.hidden_layers, 2],
         "branch": config.branch,
         "actnorm": config.actnorm,
-        "activation": {"tree": activation_tree(form), "arrangement": form.arrangement.name},
-        "bounds": lipschitz_bounds(branches),
+        "activation": {"tree": activation_tree(activation), "arrangement": activation.arrangement.name},
+        "bounds": flow.lipschitz_bounds(),
         "orders": [_order(first)] * config.blocks if alike else [_order(branch) for branch in branches],
     }
 
@@ -78,13 +76,13 @@ def folded_numbers(flow: NormalizingFlow, dtype: type = np.float32) -> np.ndarra
     """
     if not is_portable(flow):
         raise ValueError(f"flow = {told(type(flow).__name__)}: its weights cannot be folded for another program.")
-    scales, shifts, weights = (flow.values and flow.values.folded(flow)) or flow.folded()
+    scales, shifts, network = (flow.kernels and flow.kernels.folded(flow)) or _folded(flow)
     scales, shifts = _rows(scales), _rows(shifts)
     n = flow.config.blocks
     parts = [scales[:n], shifts[:n]] if flow.config.actnorm else []
-    if hasattr(weights, "entry_scale"):
-        parts.append(_rows(weights.entry_scale))
-    for weight, bias in zip(weights.weights, weights.biases, strict=True):
+    if isinstance(network, Sequential):
+        parts.append(_rows(network.entry_scale))
+    for weight, bias in zip(network.weights, network.biases, strict=True):
         parts += [_rows(weight), _rows(bias)]
     last = [scales[n], shifts[n]] if flow.config.actnorm else []
     size = n * sum(part.shape[1] for part in parts)
@@ -93,6 +91,11 @@ def folded_numbers(flow: NormalizingFlow, dtype: type = np.float32) -> np.ndarra
     if last:
         np.concatenate(last, out=numbers[size:], casting="same_kind")
     return numbers
+
+
+def _folded(flow: Flow) -> tuple[Tensor, Tensor, Network]:
+    f = flow.map()
+    return torch.stack([*f.scales]), torch.stack([*f.shifts]), f.network
 
 
 def _rows(part: np.ndarray | Tensor) -> np.ndarray:

@@ -17,7 +17,7 @@ slope of LipSwish tends to 0.909, that of ELU to 1. The default delta counts onl
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +25,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from resflow_core.activations import Near
 from resflow_core.branches.dense import DenseBranch
 from resflow_core.breathe import Breathe, without
-from resflow_core.fast.closed_forms import closed_form
-from resflow_core.fast.folding import fold
-from resflow_core.fast.forward_mode import FoldedWeights
 from resflow_core.flow import Flow
 from resflow_core.measure.activation import DELTA, unit_derivatives
-from resflow_core.residual import Branch, ResidualBlock
+from resflow_core.residual import Branch, ResidualBlock, Stack
 
 # Pre-activations, and |slope| and |curvature| of phi_beta there.
 Layer = tuple[Tensor, tuple[Tensor, Tensor]]
@@ -87,8 +85,7 @@ def saturation(
         shares.append([float(_saturated(*layer, delta, epsilon).double().mean()) for _, layer in layers])
         straight.append([float((curvature <= epsilon).double().mean()) for _, (_, curvature) in layers])
         scales.append(branch.scales.cpu().numpy())
-        orders = branch.orders[1:-1] if isinstance(branch, DenseBranch) else branch.orders[:-1]
-        constants.append([closed_form(branch.activation).lipschitz(p) for p in orders])
+        constants.append(_constants(branch))
         breathe()
     reaches = [[_round(np.abs(q).max()) if reach is None else reach for q in of_block] for of_block in quantiles]
     counts = []
@@ -145,46 +142,34 @@ def _passed(flow: Flow, x: Tensor, until: int | None = None) -> Iterator[tuple[B
 
     A layer is t and (|phi_beta'|, |phi_beta''|) of its units, (units, batch) each, on the processor.
     """
-    x, k = x.to(next(flow.parameters())), 0
-    branches = [block.branch for block in flow.blocks]
-    is_dense = isinstance(branches[0], DenseBranch)
-    weights = [None] * len(branches) if is_dense else fold(branches).unstacked()
-    for part in flow.bijections:
+    x, branches = x.to(next(flow.parameters())), flow.branches
+    networks, k = Stack(branches).network().unstacked(), 0
+    for part in flow.parts:
         if not isinstance(part, ResidualBlock):
             x = part(x)
             continue
-        folded = weights[k]
-        layers, value = _dense_layers(part.branch, x) if folded is None else _layers(part.branch, folded, x)
-        x = x + value
-        yield part.branch, layers
+        near: Any = networks[k].near(x)
+        x = x + near.value
+        yield part.branch, _layers(part.branch, near.units)
         if k == until:
             return
         k += 1
 
 
-def _layers(branch: Branch, weights: FoldedWeights, x: Tensor) -> tuple[list[Layer], Tensor]:
-    """The layers of one block as in `_passed`, and g(x), (batch, dim).
-
-    Folded weights contain every beta except the first, which is the entry scale. So the input of a layer is t.
-    """
-    t, layers = weights.entry_scale * x.T, []
-    for weight, bias, beta, p in zip(weights.weights, weights.biases, branch.scales, branch.orders, strict=False):
-        y, slope, curvature = unit_derivatives(closed_form(branch.activation), t)
-        constant = closed_form(branch.activation).lipschitz(p)
-        layers.append((t.cpu(), ((slope / constant).cpu(), (curvature * (beta / constant)).cpu())))
-        t = torch.addmm(bias, weight, y)
-    return layers, t.T
+def _layers(branch: Branch, units: Sequence[Near]) -> list[Layer]:
+    """The layers of one block as in `_passed`. A dense branch has no activation in its last layer."""
+    layers = []
+    for near, beta, constant in zip(units, branch.scales, _constants(branch), strict=True):
+        slope, curvature = unit_derivatives(branch.activation, near)
+        layers.append((near.t.cpu(), ((slope / constant).cpu(), (curvature * (beta / constant)).cpu())))
+    return layers
 
 
-def _dense_layers(branch: Any, x: Tensor) -> tuple[list[Layer], Tensor]:
-    """As `_layers`, of a dense branch: its dense layers, since the last layer has no activation."""
-    layers, orders = [], branch.orders[1:]
-    for h, beta, p in zip(branch.pre_activations(x), branch.scales, orders, strict=False):
-        t = beta * h.T
-        _, slope, curvature = unit_derivatives(closed_form(branch.activation), t)
-        constant = closed_form(branch.activation).lipschitz(p)
-        layers.append((t.cpu(), ((slope / constant).cpu(), (curvature * (beta / constant)).cpu())))
-    return layers, branch(x)
+def _constants(branch: Branch) -> list[float]:
+    """The constant of raw in the norm of every activation of a branch. A dense branch measures its units in the norm
+    that they are added in."""
+    orders = branch.orders[1:-1] if isinstance(branch, DenseBranch) else branch.orders[:-1]
+    return [branch.activation.lipschitz(p) for p in orders]
 
 
 def _round(reach: float) -> float:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 import resflow_core.expressions
-from resflow_core.activations import ACTIVATIONS, activation_named
+from resflow_core.activations import ACTIVATIONS, activation_named, curvature
 from resflow_core.api import flow_file
 from resflow_core.data import DATASETS
 from resflow_core.expressions import formula, read
@@ -30,8 +30,6 @@ from resflow_core.expressions.refusals import ARITY, WRITTEN_OUT, check_numbers
 from resflow_core.expressions.syntax import MOST_NODES, parse
 from resflow_core.expressions.tree import Call, Number, Power, Symbol, Z, size, steps_of
 from resflow_core.expressions.waves import period_of
-from resflow_core.fast.closed_forms import closed_form
-from resflow_core.fast.folding import FoldedBranch
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.residual import Branch
@@ -182,18 +180,19 @@ class TestDerivatives:
         t = torch.linspace(-3, 3.01, 50, dtype=torch.float64).requires_grad_()
         activation = formula(text)
         expected = differentiated(lambda t: oracle(read(text).tree, t), t.detach())
-        value, slope, curvature = closed_form(activation).derivatives(t)
-        (first,) = torch.autograd.grad(closed_form(activation).raw(t).sum(), t, create_graph=True)
+        value, slope = activation.function(t)
+        bend = curvature(activation.function, t)
+        (first,) = torch.autograd.grad(activation.raw(t).sum(), t, create_graph=True)
         (second,) = torch.autograd.grad(first.sum(), t, create_graph=True, materialize_grads=True)
         (of_slope,) = torch.autograd.grad(slope.sum(), t, materialize_grads=True)
-        for found, order in ((value, 0), (slope, 1), (first, 1), (curvature, 2), (second, 2), (of_slope, 2)):
+        for found, order in ((value, 0), (slope, 1), (first, 1), (bend, 2), (second, 2), (of_slope, 2)):
             torch.testing.assert_close(found, expected[order], rtol=1e-10, atol=1e-12)
         for found in (torch.autograd.grad(value.sum(), t, retain_graph=True)[0] for _ in range(2)):
             torch.testing.assert_close(found, expected[1], rtol=1e-10, atol=1e-12)
 
     def test_autograd_has_the_third_derivative_too(self):
         t = torch.linspace(-3, 3, 20, dtype=torch.float64).requires_grad_()
-        found = closed_form(formula("sin(z) * gauss(z)")).raw(t)
+        found = formula("sin(z) * gauss(z)").raw(t)
         for _ in range(3):
             (found,) = torch.autograd.grad(found.sum(), t, create_graph=True)
         s, c, g, z = torch.sin(t), torch.cos(t), torch.exp(-(t**2)), t
@@ -204,14 +203,15 @@ class TestDerivatives:
     @pytest.mark.parametrize("text", ["min(exp(z), 1)", "z", "tanh(z) + pi", "max(z, 0.1*z)", "elu(z) + relu(z)"])
     def test_dtype_and_shape_stay_and_everything_is_finite_far_out(self, text, dtype):
         t = torch.tensor([[-1e4, -100, 0, 0.5], [2, 100, 1000, 1e4]], dtype=dtype).requires_grad_()
-        found = list(closed_form(formula(text)).derivatives(t))
+        function = formula(text).function
+        found = [*function(t), curvature(function, t)]
         assert all(f.dtype == dtype and f.shape == t.shape and bool(f.isfinite().all()) for f in found)
         found[1].sum().backward() if found[1].requires_grad else None
         with torch.no_grad():
-            assert next(closed_form(formula(text)).derivatives(t)).data_ptr() != t.data_ptr()
+            assert next(function(t)).data_ptr() != t.data_ptr()
 
     def test_they_are_computed_when_they_are_asked_for(self):
-        value = next(closed_form(formula("tanh(z)")).derivatives(torch.zeros(3)))
+        value = next(formula("tanh(z)").function(torch.zeros(3)))
         assert torch.equal(value, torch.zeros(3))
 
 
@@ -295,9 +295,9 @@ class TestTheConstant:
         assert f.lipschitz == pytest.approx(largest, rel=1e-4)
         assert largest * (1 - 1e-4) <= f.steepest <= f.lipschitz
         at = torch.tensor([f.steepest_at], dtype=torch.float64)
-        assert abs(float(list(closed_form(f.activation).derivatives(at))[1])) == pytest.approx(f.steepest, rel=1e-6)
+        assert abs(float(list(f.activation.function(at))[1])) == pytest.approx(f.steepest, rel=1e-6)
         for p in (1, 2, math.inf):
-            assert closed_form(f.activation).lipschitz(p) == f.lipschitz
+            assert f.activation.lipschitz(p) == f.lipschitz
 
     @pytest.mark.thorough
     @given(tame_trees())
@@ -308,7 +308,7 @@ class TestTheConstant:
         except ValueError as error:
             assert re.search("constant|same for every z|reaches|at most|loses its digits", str(error))
             return
-        slopes = list(closed_form(f.activation).derivatives(torch.from_numpy(np.sinh(np.linspace(-9, 9, 20_000)))))[1]
+        slopes = list(f.activation.function(torch.from_numpy(np.sinh(np.linspace(-9, 9, 20_000)))))[1]
         assert float(slopes.abs().max()) <= f.lipschitz * (1 + 1e-9)
 
     @given(st.lists(st.floats(), min_size=1))
@@ -491,7 +491,7 @@ class TestRefusals:
             with told(text):
                 with pytest.raises(ValueError, match=rf"Write {name}\(z\)\."):
                     read(text)
-                torch.testing.assert_close(closed_form(formula(f"{name}(z)")).raw(t), oracle(parse(text, ARITY), t))
+                torch.testing.assert_close(formula(f"{name}(z)").raw(t), oracle(parse(text, ARITY), t))
 
     def test_what_has_a_bound_and_overflows_all_the_same_is_refused(self):
         tree = parse("exp(90 + tanh(z))/1e12/1e12/1e12", ARITY)
@@ -508,9 +508,8 @@ class TestRefusals:
     @pytest.mark.parametrize("text", ["sin(300*z)/300", "tanh(z) + 1e3", "tanh(1e6*z)/1e6", "sin(9*z + 100)", "1e6*z"])
     def test_what_keeps_its_digits_in_single_precision_is_not(self, text):
         z = torch.linspace(-19, 19, 1_001)
-        for single, double in zip(
-            closed_form(formula(text)).derivatives(z), closed_form(formula(text)).derivatives(z.double()), strict=True
-        ):
+        derivatives = derivatives_of(read(text).tree)
+        for single, double in zip(derivatives(z), derivatives(z.double()), strict=True):
             scale = read(text).lipschitz + float((double - double[500]).abs().max())
             assert float((single - double).abs().max()) < 2e-3 * scale
 
@@ -683,15 +682,28 @@ class TestInAFlow:
         assert from_json(FlowConfig, to_json(CONFIG)) == CONFIG
 
     @pytest.mark.parametrize("text", [TEXT, "sin(2*z) - elu(z)/3"])
-    def test_the_jacobian_and_its_gradients_are_those_of_the_plain_branch(self, text):
-        g = FoldedBranch([2, 6, 6, 2], f"={text}", 0.9, seeded(0)).double()
+    def test_the_jacobian_and_its_gradients_are_those_of_autograd(self, text):
+        g = Branch([2, 6, 6, 2], f"={text}", 0.9, seeded(0)).double()
         x = 2 * points(7, 2)
-        found, plain = g.value_and_jacobian(x), Branch.value_and_jacobian(g, x)
-        torch.testing.assert_close(found, plain)
-        losses = [(value.sum() + (jacobian**2).sum()) for value, jacobian in (found, plain)]
+        value, jacobian = g.value_and_jacobian(x)
+        found = torch.autograd.functional.jacobian(g, x, create_graph=True)
+        by_autograd = torch.stack([found[k, :, k] for k in range(len(x))])
+        torch.testing.assert_close((value, jacobian), (g(x), by_autograd))
+        losses = [g(x).sum() + (of**2).sum() for of in (jacobian, by_autograd)]
         gradients = [torch.autograd.grad(loss, list(g.parameters())) for loss in losses]
         for a, b in zip(*gradients, strict=True):
             torch.testing.assert_close(a, b)
+
+    @pytest.mark.parametrize("derivative", [torch.func.jacrev, torch.func.jacfwd])
+    def test_transforms_of_torch_func_differentiate_its_log_det(self, derivative):
+        """Forward, backward and over a batch, through the slopes that the Jacobian is made of."""
+        g, x = Branch([2, 6, 2], f"={TEXT}", 0.9, seeded(0)).double(), 2 * points(5, 2)
+
+        def log_det(row):
+            return torch.linalg.slogdet(torch.eye(2).double() + g.value_and_jacobian(row[None])[1][0]).logabsdet
+
+        expected = torch.stack([torch.autograd.functional.jacobian(log_det, row) for row in x])
+        torch.testing.assert_close(torch.func.vmap(derivative(log_det))(x), expected)
 
     @pytest.mark.thorough
     @pytest.mark.parametrize("log_det", [Exact(), Roulette()], ids=str)

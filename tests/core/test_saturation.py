@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from resflow_core import measure
-from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
 from tests.core.breathing import Breaths, moved
 from tests.core.oracles import points, seeded
@@ -29,12 +28,11 @@ def build(activation="sine", blocks=3, scale=None, **settings):
 def by_autograd(activation, beta, constant, h):
     """|phi_beta'| and |phi_beta''| of h, (units, batch), phi_beta(h) = raw(beta h) / (C beta), by automatic
     differentiation of each of the numbers that a unit becomes."""
-    form, copies = closed_form(activation), activation.copies
     first, second = torch.zeros_like(h), torch.zeros_like(h)
-    for k in range(copies):
+    for k in range(activation.copies):
         # Every unit by itself; a unit alone is passed through where units are sorted.
         z = h.detach().reshape(1, -1).clone().requires_grad_()
-        y = form.raw(beta * z)[k] / (constant * beta) if form.arrangement.pattern(h) is None else z + 0
+        y = activation.raw(beta * z)[k] / (constant * beta) if activation.arrangement.pattern(h) is None else z + 0
         (slope,) = torch.autograd.grad(y.sum(), z, create_graph=True)
         curvature = torch.zeros_like(z)
         if slope.requires_grad:
@@ -47,16 +45,16 @@ def by_autograd(activation, beta, constant, h):
 def plainly(flow, x, delta=DELTA, epsilon=EPSILON):
     """Of every block and layer: beta h as NumPy, and whether units are saturated, (units, batch)."""
     blocks = []
-    for part in flow.bijections:
+    for part in flow.parts:
         if hasattr(part, "branch"):
             branch, layers = part.branch, []
             h = x.T
             for beta, linear, norm in zip(branch.scales.detach(), branch.linears, branch.norms, strict=True):
-                constant = closed_form(branch.activation).lipschitz(norm.p)
+                constant = branch.activation.lipschitz(norm.p)
                 slope, curvature = by_autograd(branch.activation, beta, constant, h)
                 layers.append(((beta * h).numpy(), ((slope >= 1 - delta) & (curvature <= epsilon)).numpy()))
                 with torch.no_grad():
-                    value = closed_form(branch.activation).raw(beta * h) / (constant * beta)
+                    value = branch.activation.raw(beta * h) / (constant * beta)
                     h = linear.weight(norm) @ value + linear.bias[:, None]
             blocks.append(layers)
         with torch.no_grad():

@@ -26,7 +26,6 @@ from resflow_core.api import flow_file
 from resflow_core.breathe import Breathe, without
 from resflow_core.data import DATASETS, Dataset, Source
 from resflow_core.data.digits import DIGITS
-from resflow_core.fast.folding import constrain
 from resflow_core.flow import Flow, FlowConfig
 from resflow_core.hybrid import Hybrid
 from resflow_core.log_det import LogDet
@@ -183,7 +182,7 @@ class Job:
             self.history.add_held_out(new(*self._losses(measure.log_prob(self.flow, points, breathe))), classified)
             return None
         flow = self.flow
-        constrain(flow.branches, breathe)
+        measure.constrain(flow, breathe)
         evaluation = measure.evaluate(flow, points, breathe)
         bias = measure.log_prob_bias(evaluation, log_det)
         learned = [branch.orders[:-1] for branch in flow.branches if branch.chain.learned]
@@ -202,7 +201,7 @@ class Job:
         if request.grid**2 > points_a_part(flow.config):
             flow = copy.deepcopy(flow)
             if isinstance(flow, Flow):
-                constrain(flow.branches, breathe)
+                measure.constrain(flow, breathe)
         frame = render(flow, self.dataset, request, step, breathe)
         return frame if self._hybrid is None else classed(self._hybrid, frame, self.dataset.window)
 

@@ -30,8 +30,8 @@ from app.ui.chart_style import CATEGORIES, GREY
 from app.words import number
 from resflow_core.activations import ACTIVATIONS, Activation, activation_named
 from resflow_core.expressions import SIGN, read
-from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Criteria, Verdict
+from resflow_core.measure.activation import derivatives
 
 # Kinks are searched for up to the second derivative.
 SMOOTH = {"C0": "C⁰", "C1": "C¹", "C2": "at least C²"}
@@ -251,7 +251,7 @@ def _derivatives(name: str, beta: float) -> tuple[np.ndarray, ...]:
     """raw, raw' and raw'' at beta z for all z that are drawn."""
     t = beta * torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)
     with torch.no_grad():
-        return tuple(part.numpy() for part in closed_form(activation_named(name)).derivatives(t))
+        return tuple(part.numpy() for part in derivatives(activation_named(name).function, t))
 
 
 def _smoothness(name: str) -> str:

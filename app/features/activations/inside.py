@@ -21,7 +21,6 @@ from app.ui.scene import POLL_SECONDS
 from app.words import number
 from resflow_core.activations import activation_named
 from resflow_core.expressions import SIGN
-from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import unit_derivatives
 from resflow_core.residual import BRANCHES
@@ -177,9 +176,8 @@ def _units(s: Saturation, looked_at: Layer) -> Chart:
     counts = s.counts[block, layer]
     activation = activation_named(session.setup().flow.activation)
     with torch.no_grad():
-        _, slope, curvature = unit_derivatives(
-            closed_form(activation), torch.as_tensor(centres, dtype=torch.float64)[None]
-        )
+        near = activation.near(torch.as_tensor(centres, dtype=torch.float64)[None])
+        slope, curvature = unit_derivatives(activation, near)
     constant, beta = float(s.constants[block, layer]), float(s.scales[block, layer])
     return Chart(
         f"Block {block + 1}, layer {layer + 1}: where its units are",

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from resflow_core.activations import activation_named
 from resflow_core.expressions import SIGN, read
-from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Criteria, Supremum, Verdict, criteria
 
 PAIRS = "maxmin"
@@ -32,7 +31,7 @@ def steepest_of(name: str) -> Supremum:
 
 def divisor(name: str, raw: bool) -> float:
     """By which its curves are divided: its constant, or 1 if they are drawn before division."""
-    return 1.0 if raw else closed_form(activation_named(name)).lipschitz(math.inf)
+    return 1.0 if raw else activation_named(name).lipschitz(math.inf)
 
 
 @dataclass(frozen=True)

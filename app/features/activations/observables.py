@@ -14,8 +14,8 @@ from app.lessons.expression import Unknown
 from app.lessons.observables import Observable, known
 from resflow_core.activations import activation_named
 from resflow_core.expressions import SIGN
-from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Verdict
+from resflow_core.measure.activation import derivatives
 
 if TYPE_CHECKING:
     from app.lessons.observables import Situation
@@ -38,9 +38,11 @@ def _log_det_share(at: "Situation") -> float:
 @lru_cache(maxsize=32)
 def _phi(name: str, z: float) -> tuple[float, float, float]:
     """Value, slope and curvature, divided by the constant."""
-    return tuple(
-        float(part[0]) for part in closed_form(activation_named(name)).phi(torch.tensor([z], dtype=torch.float64))
-    )
+    activation = activation_named(name)
+    if not activation.is_elementwise:
+        raise ValueError("This activation is not a function of one number: it acts on several units together.")
+    found = derivatives(activation.function, torch.tensor([z], dtype=torch.float64))
+    return tuple(float(part[0]) / activation.lipschitz(2) for part in found)
 
 
 def _tail(name: str, side: str) -> Any:

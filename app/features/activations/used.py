@@ -12,7 +12,6 @@ from app.ui import bands
 from app.ui.bands import Band, Groups, Ranking
 from resflow_core.activations import activation_named
 from resflow_core.data import Dataset
-from resflow_core.fast.closed_forms import closed_form
 from resflow_core.measure import Saturation
 from resflow_core.measure.activation import DELTA, unit_derivatives
 from resflow_core.measure.saturation import EPSILON
@@ -87,10 +86,11 @@ def compared(dataset: Dataset, groups: Groups, found: Mapping[str, Sequence[Unit
 
 def curves(name: str, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """|phi'| and |phi''| at t, divided by the constant."""
-    form = closed_form(activation_named(name))
+    activation = activation_named(name)
     with torch.no_grad():
-        _, slope, curvature = unit_derivatives(form, torch.as_tensor(t, dtype=torch.float64)[None])
-    return slope[0].numpy() / form.lipschitz(2), curvature[0].numpy() / form.lipschitz(2)
+        near = activation.near(torch.as_tensor(t, dtype=torch.float64)[None])
+        slope, curvature = unit_derivatives(activation, near)
+    return slope[0].numpy() / activation.lipschitz(2), curvature[0].numpy() / activation.lipschitz(2)
 
 
 def is_saturated(slope: np.ndarray, curvature: np.ndarray, scale: float) -> np.ndarray:

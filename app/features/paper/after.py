@@ -67,8 +67,8 @@ AFTER: Mapping[str, Successor] = {
         "Exact first trace",
         "The first trace of the series need not be estimated: of a block, tr A is a closed form that costs one "
         "product. The estimate stays unbiased, with less noise.",
-        "`Roulette(exact_traces=1)`. It is built: `resflow_core/fast/traces.py`, derived in `docs/exact-traces.md`. "
-        "It is this project's own; continuous flows have exact traces by such formulas.",
+        "`Roulette(exact_traces=1)`. It is built: `LinearisedSequential.trace` in `resflow_core/residual.py`, derived "
+        "in `docs/exact-traces.md`. It is this project's own; continuous flows have exact traces by such formulas.",
         "OT-Flow: Fast and Accurate Continuous Normalizing Flows via Optimal Transport. Onken, Wu Fung, Li and "
         "Ruthotto, AAAI 2021",
         "https://arxiv.org/abs/2006.00104",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from app.engine.training.measurements.measurement import Measurement
 from resflow_core import measure
-from resflow_core.fast.folding import constrain
 
 if TYPE_CHECKING:
     from app.engine.commands import ViewRequest
@@ -29,7 +28,7 @@ class Bounds:
 
 def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe) -> Bounds:
     flow, step = copy.deepcopy(job.looked_at(request)), job.step_count
-    constrain(flow.branches, breathe)
+    measure.constrain(flow, breathe)
     evaluation = measure.evaluate(flow, job.dataset.held_out(), breathe)
     breathe()
     return Bounds(step, measure.guarantees(flow, evaluation), measure.norm_estimates(flow))

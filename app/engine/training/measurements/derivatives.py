@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from app.engine.training.measurements.measurement import Measurement
 from resflow_core import measure
-from resflow_core.fast.folding import constrain
 from resflow_core.flow import Flow
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def record(job: Job, request: ViewRequest, wanted: Any, breathe: Breathe) -> Der
     flow, step, points = copy.deepcopy(job.looked_at(request)), job.step_count, job.dataset.held_out()[:POINTS]
     spectrum = None
     if isinstance(flow, Flow):
-        constrain(flow.branches, breathe)
+        measure.constrain(flow, breathe)
         spectrum = measure.spectrum(measure.evaluate(flow, points, breathe).jacobians, SPECTRUM_POINTS)
         breathe()
     return Derivatives(step, measure.jacobian_structure(flow, points), spectrum)
