@@ -73,10 +73,10 @@ def _is_single(tensor: Tensor) -> bool:
 
 
 def _are_near(x: Tensor) -> bool:
-    return _is_single(x) and not _in_transform() and bool((x.detach().abs() < FARTHEST).all())
+    return _is_single(x) and not in_transform() and bool((x.detach().abs() < FARTHEST).all())
 
 
-def _in_transform() -> bool:
+def in_transform() -> bool:
     """Whether torch.func transforms this computation (vmap, grad, hessian, ...), for which kernels have no rules."""
     active = getattr(torch._C, "_are_functorch_transforms_active", None)
     return bool(active and active())
