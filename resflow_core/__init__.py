@@ -15,6 +15,21 @@ in nats. Train one, draw from it, and ask for densities:
 
 `to_bytes` and `from_bytes` write and read a flow as a file. `NAMES` lists all that this module offers.
 
+The files of this folder are the paper, and what runs. Read in this order, they take an evening:
+
+    words and signs   bijection (the words, and f with its inverse and log det), settings, arguments
+    activations       activations (phi as value and slope, LipSwish)
+    Lipschitz         spectral_norm (the certified norm), lipschitz (what makes ||W|| at most c)
+    log det           roulette (the law of N), probes (v), gradients (the series, Theorems 1 and 2), log_det (its forms)
+    block, flow       residual (the branch g and its Jacobian), fixed_point (the inverse), actnorm, flow, hybrid
+    training          training.trainer, training.flat_parameters
+
+`fast` has two other ways to the same numbers. `fast.fused` is one function of torch for flows with one hidden layer.
+`fast.compiled` has kernels that numba compiles, for flows in the plane in float32 on a CPU: they take the steps of the
+app's flows, ten times as fast. One suite of laws (`tests/core/test_laws.py`) holds all three together. `norms`,
+`branches` and `expressions` add to the registries here; `data`, `baselines`, `measure` and `estimators` are what
+experiments need, and `api` is the library for other programs.
+
 A name is loaded when it is first used. With it come the packages that add norms, constraints, formulas as activations
 (`activation="=sin(z)"`), and the fast implementation. `from resflow_core.flow import FlowConfig` loads that file and
 those that it needs, and nothing else.

@@ -159,6 +159,11 @@ class FlowMap:
 
     def forward_and_jacobians(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z, (batch, dim), and every A = dg/dx, (n, batch, dim, dim), at the points that arrive there."""
+        found = (fused(self, x) for fused in FUSED)
+        return next((one for one in found if one is not None), None) or self.jacobians_by_autograd(x)
+
+    def jacobians_by_autograd(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The same without `FUSED`; differentiable any number of times."""
         columns, found = x.T.contiguous(), list[Any]()
         for scale, shift, g in zip(self.scales, self.shifts, self.networks, strict=False):
             y = torch.addcmul(shift, scale, columns)
@@ -214,6 +219,10 @@ class FlowMap:
         n, rest = len(self.scales), iter(tensors)
         scales, shifts, log_det = [*islice(rest, n)], [*islice(rest, n)], next(rest)
         return FlowMap(scales, shifts, log_det, self.network.at(rest), self.kernels)
+
+
+FUSED: list[Callable[[FlowMap, Tensor], tuple[Tensor, Tensor] | None]] = []
+"""Faster ways to `FlowMap.forward_and_jacobians`, each None where it has none (`resflow_core.fast.fused`)."""
 
 
 def needs_jacobians(log_det: LogDet, dim: int) -> bool:

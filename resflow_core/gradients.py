@@ -280,7 +280,8 @@ class _Series:
     """v'A^k of every probe at every point, and the exact traces."""
 
     def __init__(self, branch: DifferentiableMap, x: Tensor, probes: Tensor, exact_traces: int):
-        self.probes = probes
+        # Each coordinate contiguous in memory, as a network has its points.
+        self.probes = probes.movedim(-1, 0).contiguous().movedim(0, -1)
         self._near = branch.near(x)
         self.g = self._near.value
         self._exact = _first_traces(self._near, exact_traces)

@@ -128,7 +128,7 @@ def cap_over_norm(raw: Tensor, cap: float, norm: Norm) -> Tensor:
 def share(cap: float, norm: Tensor) -> Tensor:
     """cap / norm, (n, 1, 1), float64, at most `MOST_GROWTH`, and 1 for matrices of zeros."""
     norm = norm.double()
-    return torch.where(norm == 0, 1.0, cap / torch.where(norm == 0, 1.0, norm))[:, None, None].clamp(max=MOST_GROWTH)
+    return (cap / torch.where(norm == 0, cap, norm))[:, None, None].clamp(max=MOST_GROWTH)
 
 
 class LipschitzLinear(nn.Module):

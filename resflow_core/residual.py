@@ -80,21 +80,22 @@ class Sequential:
     entry_scale: Tensor
     weights: Sequence[Tensor]
     biases: Sequence[Tensor]
-    products: Tensor | None = None  # W_2[i, u] W_1[u, j], (d * d, units): of one hidden layer, where they are at hand
 
     def unstacked(self) -> list["Sequential"]:
         parts = [self.entry_scale.unbind()]
         parts += [zip(*(part.unbind() for part in of_layers), strict=True) for of_layers in (self.weights, self.biases)]
-        if len(self.weights) == 2 and self.activation.is_elementwise:
-            parts.append(_products(*self.weights).unbind())
         return [Sequential(self.activation, *part) for part in zip(*parts, strict=True)]
 
     def jacobians(self, near: Sequence["LinearisedSequential"]) -> Tensor:
-        tangents = torch.stack([one.tangents() for one in near], 2)  # (d, d, n, batch)
-        scales = self.entry_scale[:, None]
+        scales = self.entry_scale[:, None, None]
         if self.activation.is_elementwise:
-            scales = scales * torch.stack([one.units[0].slope for one in near], 1)
-        return (tangents * scales).permute(2, 3, 0, 1)
+            scales = scales * torch.stack([one.units[0].slope for one in near])
+            if len(self.weights) == 2:
+                slopes = torch.stack([one.units[1].slope for one in near])
+                tangents = torch.bmm(products_of(*self.weights), slopes).unflatten(1, (len(near[0].columns), -1))
+                return (tangents * scales[:, None]).permute(0, 3, 1, 2)
+        tangents = torch.stack([one.tangents() for one in near])
+        return (tangents * (scales[:, None] if scales.ndim == 3 else scales)).permute(0, 3, 1, 2)
 
     def parameters(self) -> Iterator[Tensor]:
         yield from (self.entry_scale, *self.weights, *self.biases)
@@ -117,7 +118,7 @@ class Sequential:
         for weight, bias in zip(self.weights, self.biases, strict=True):
             units.append(self.activation.near(t))
             t = torch.addmm(bias, weight, units[-1].value)
-        return LinearisedSequential(t, self.entry_scale, self.weights, units, self.products)
+        return LinearisedSequential(t, self.entry_scale, self.weights, units)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,6 @@ class LinearisedSequential:
     entry_scale: Tensor
     weights: Sequence[Tensor]
     units: Sequence[Near]
-    products: Tensor | None = None
 
     @property
     def value(self) -> Tensor:
@@ -159,8 +159,7 @@ class LinearisedSequential:
             identity = torch.eye(d).to(first)[:, :, None].expand(d, d, self.columns.shape[1])
             return self._through(identity, self.weights, self.units)
         if len(weights) == 1:
-            products = _products(first, weights[0]) if self.products is None else self.products
-            return (products @ units[0].slope).view(d, d, -1)
+            return (products_of(first, weights[0]) @ units[0].slope).view(d, d, -1)
         return self._through(first[:, :, None], weights, units)
 
     def _through(self, tangents: Tensor, weights: Sequence[Tensor], units: Sequence[Near]) -> Tensor:
@@ -176,7 +175,7 @@ class LinearisedSequential:
         return self.entry_scale * trace_between(self.weights[1], self.units[1], self.weights[0], self.units[0])
 
 
-def _products(inner: Tensor, outer: Tensor) -> Tensor:
+def products_of(inner: Tensor, outer: Tensor) -> Tensor:
     """W_2[i, u] W_1[u, j], (..., d * d, units)."""
     return (outer[..., :, None, :] * inner.mT[..., None, :, :]).flatten(-3, -2)
 

@@ -93,9 +93,9 @@ def normalised(weights: Tensor) -> tuple[Tensor, Tensor]:
     """
     weights = weights.double()
     largest = weights.detach().abs().amax((-2, -1), keepdim=True)
-    finite = largest.isfinite()
-    unit = torch.where(finite, weights, 0.0) / torch.where(finite & (largest > 0), largest, 1.0)
-    return unit, torch.where(finite, largest, torch.nan)[..., 0, 0]
+    unit = weights / torch.where(largest > 0, largest, 1.0)  # 1 for NaN too
+    unit, largest = torch.where(largest.isfinite(), unit, 0.0), largest - largest + largest  # inf - inf is NaN
+    return unit, largest[..., 0, 0]
 
 
 def certified(weights: Tensor) -> Tensor:
@@ -115,8 +115,8 @@ class _TopSingularValue(Function):
     @staticmethod
     def forward(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         unit, largest = normalised(weights)
-        _, u, v = top_singular_triples(unit)
-        return largest * (u * (unit @ v)).sum((1, 2)), u, v
+        s, u, v = top_singular_triples(unit)
+        return largest * s[:, 0, 0], u, v
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

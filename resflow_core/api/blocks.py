@@ -15,9 +15,8 @@ from resflow_core.api.implicit import with_gradient
 from resflow_core.api.layers import bound_of
 from resflow_core.api.stream import OwnStream
 from resflow_core.estimators.moments import spectral_radius
-from resflow_core.fast.second_order import in_transform
-from resflow_core.fixed_point import euclidean_size, solve_banach
-from resflow_core.log_det import Exact
+from resflow_core.fast.compiled import in_transform
+from resflow_core.fixed_point import solve_banach
 from resflow_core.settings import told
 
 # A measured stretch above the bound by this share is no rounding.
@@ -161,8 +160,6 @@ class ResidualBlock(OwnStream):
         how, rows = log_det_of(log_det), self._rows(x)
         branch = self._branch(rows)
         value, found = how.value_and_log_det(branch, rows, one_generator(seed, generator, self._stream))
-        if how != Exact() and str(getattr(how, "gradient", "")).startswith("plain") and torch.is_grad_enabled():
-            branch.probe(rows, self._stream)
         branch.warn()
         return (rows + value).view(x.shape), found.view(self._batch(x))
 
@@ -178,7 +175,7 @@ class ResidualBlock(OwnStream):
         """
         rows = self._rows(z)
         branch = self._branch(rows)
-        x = solve_banach(branch, rows.detach(), self.lipschitz, size=euclidean_size)
+        x = solve_banach(branch, rows.detach(), self.lipschitz)
         if torch.is_grad_enabled() and z.requires_grad:
             x = with_gradient(lambda x: x + branch(x), x, rows)
         return x.view(z.shape)
@@ -195,7 +192,7 @@ the log det converges.
         rows = self._rows(x)
         norm = radius = 0.0
         for part in rows.split(CHECKED):
-            jacobian = self._branch(part).value_and_jacobian(part)[1].double()
+            jacobian = self._branch(part).near(part).jacobian().double()
             norm = max(norm, float(torch.linalg.matrix_norm(jacobian, 2).max()))
             radius = max(radius, float(spectral_radius(jacobian).max()))
         return Check(len(rows), self.lipschitz, self.certified, norm, radius)
@@ -256,48 +253,32 @@ class _Branch:
     def parameters(self) -> Any:
         return self.g.parameters() if isinstance(self.g, nn.Module) else iter(())
 
-    def value_and_jacobian(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        def one(row: Tensor) -> tuple[Tensor, Tensor]:
-            value = self(row[None])[0]
-            return value, value
+    def near(self, rows: Tensor) -> "_Near":
+        return _Near(self, rows)
 
-        value = self(rows)
+    def _alone(self, row: Tensor) -> tuple[Tensor, Tensor]:
+        value = self(row[None])[0]
+        return value, value
+
+    def jacobian(self, rows: Tensor, value: Tensor) -> Tensor:
+        """A of each row by itself, (batch, d, d). Raises ValueError if g of a row alone is not its `value`."""
         if not len(rows):
-            return value, rows.new_zeros(0, rows.shape[1], rows.shape[1])
-        jacobian, alone = vmap(jacrev(one, has_aux=True))(rows)
+            return rows.new_zeros(0, rows.shape[1], rows.shape[1])
+        jacobian, alone = vmap(jacrev(self._alone, has_aux=True))(rows)
         if not in_transform() and not torch.allclose(value, alone, atol=1e-4, rtol=1e-3, equal_nan=True):
             raise ValueError("g treats a row differently in a batch than alone: a block needs a g of single rows.")
         self._see(jacobian.detach())
-        return value, jacobian
-
-    def pullback(self, rows: Tensor) -> Callable[[Tensor], Tensor]:
-        """w -> w'A, and a look at ||w'A|| / ||w||, which is at most Lip(g)."""
-        pull: Any = vjp(self, rows.detach())[1]
-
-        def pulled(w: Tensor) -> Tensor:
-            (after,) = pull(w)
-            self._saw(torch.linalg.vector_norm(after, dim=-1) / torch.linalg.vector_norm(w, dim=-1))
-            return after
-
-        return pulled
-
-    @torch.no_grad()
-    def probe(self, rows: Tensor, generator: torch.Generator) -> None:
-        """Look at a few powers of A."""
-        pull = self.pullback(rows)
-        w = torch.randn(rows.shape, generator=generator, dtype=rows.dtype).to(rows.device)
-        for _ in range(5):
-            w = pull(w)
+        return jacobian
 
     @torch.no_grad()
     def _see(self, jacobian: Tensor) -> None:
         w = jacobian.new_ones(jacobian.shape[-1], 1) / math.sqrt(jacobian.shape[-1])
         for _ in range(3):
             after = jacobian @ w
-            self._saw(torch.linalg.vector_norm(after, dim=(-2, -1)) / torch.linalg.vector_norm(w, dim=(-2, -1)))
+            self.saw(torch.linalg.vector_norm(after, dim=(-2, -1)) / torch.linalg.vector_norm(w, dim=(-2, -1)))
             w = jacobian.mT @ after
 
-    def _saw(self, ratios: Tensor) -> None:
+    def saw(self, ratios: Tensor) -> None:
         largest = ratios.detach().nan_to_num(0.0).amax() if ratios.numel() else None
         if largest is not None and not in_transform():
             self.stretch = largest if self.stretch is None else torch.maximum(self.stretch, largest)
@@ -318,3 +299,32 @@ class _Branch:
             BrokenBound,
             stacklevel=3,
         )
+
+
+class _Near:
+    """g near rows, (batch, d), by torch.func: differentiable any number of times in the rows and the parameters of
+    g."""
+
+    def __init__(self, branch: _Branch, rows: Tensor):
+        self._branch, self._rows = branch, rows
+        found: Any = vjp(branch, rows)
+        self.value, self._pull = found
+
+    def pullback(self, w: Tensor) -> Tensor:
+        """w'A for vectors at every row, (..., batch, d), and a look at ||w'A|| / ||w||, which is at most Lip(g)."""
+        several = w.reshape(-1, *w.shape[-2:])
+        # One probe, the usual number, does not ask g for a rule of vmap.
+        after = self._pulled(several[0])[None] if len(several) == 1 else vmap(self._pulled)(several)
+        after = after.view(w.shape)
+        self._branch.saw(torch.linalg.vector_norm(after, dim=-1) / torch.linalg.vector_norm(w, dim=-1))
+        return after
+
+    def jacobian(self) -> Tensor:
+        """A, (batch, d, d)."""
+        return self._branch.jacobian(self._rows, self.value)
+
+    def trace(self) -> None:
+        """There is no formula for tr A of any g."""
+
+    def _pulled(self, w: Tensor) -> Tensor:
+        return self._pull(w)[0]

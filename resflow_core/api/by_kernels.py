@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from resflow_core.fast import compiled
-from resflow_core.fast.fused_flow import PLANE
+from resflow_core.flow import PLANE
 from resflow_core.log_det import LogDet, drawn
 from resflow_core.training import compilation
 from resflow_core.training.flat_parameters import FlatParameters
@@ -22,7 +22,7 @@ class ByKernels:
         self._flow, self._weights = flow.flow, FlatParameters(flow.flow)
         self._nll = compiled.CompiledNLL(self._flow, *self._weights.stacked())
         stacked, most = self._weights.stacked()[0], points_a_part(self._flow.config)
-        self._flow.values = compiled.CompiledValues(self._flow, stacked, most)
+        self._flow.kernels = compiled.CompiledValues(self._flow, stacked, most)
         self.parameters = [self._weights.matrices, self._weights.others]
 
     def gradients(self, rows: Tensor, log_det: LogDet, generator: torch.Generator) -> tuple[float, list[Tensor]]:
@@ -33,7 +33,7 @@ class ByKernels:
 
     def release(self) -> None:
         """Let each parameter have memory of its own again."""
-        self._flow.values = None
+        self._flow.kernels = None
         for parameter in self._weights.parameters:
             parameter.data = parameter.data.clone()
 

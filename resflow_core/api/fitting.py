@@ -4,7 +4,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,6 @@ from resflow_core.api import by_kernels
 from resflow_core.api.choices import points_of
 from resflow_core.api.sizes import batch_for, learning_rate_for, weight_decay_for
 from resflow_core.arguments import check_finite
-from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.log_det import Exact
 from resflow_core.settings import told
 from resflow_core.training.trainer import Diverged, cosine
@@ -217,8 +215,7 @@ class _Run:
             nll, gradients = self.kernels.gradients(self.rows[chosen], flow.log_det, flow._stream)
             return nll + float(flow.scale.log().sum()), gradients
         given = None if self.given is None else self.given[chosen]
-        with flow.flow.folding(flow.log_det) if isinstance(flow.flow, FusedFlow) else nullcontext():
-            loss = -flow._log_prob(self.rows[chosen], given, flow.log_det, flow._stream).mean()
+        loss = -flow._log_prob(self.rows[chosen], given, flow.log_det, flow._stream).mean()
         return loss.item(), torch.autograd.grad(loss, self.parameters, materialize_grads=True)
 
     @torch.no_grad()

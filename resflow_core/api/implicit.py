@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from resflow_core.gradients import once
+from resflow_core.gradients import differentiable_once
 
 SECOND = "The gradient of samples and of the inverse is known once."
 
@@ -29,4 +29,4 @@ def with_gradient(forward: Callable[[Tensor], Tensor], x: Tensor, z: Tensor) -> 
     # Through `forward` at a constant: its gradient in the parameters alone.
     residual = z - forward(x.detach())
     step = torch.linalg.solve(jacobian, residual[..., None])[..., 0]
-    return once(x.detach() + step - step.detach(), SECOND)
+    return differentiable_once(x.detach() + step - step.detach(), SECOND)

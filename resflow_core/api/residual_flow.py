@@ -18,13 +18,13 @@ from resflow_core.api.choices import (
     points_of,
     shape_of,
 )
+from resflow_core.api.conditional import ConditionalFlow
 from resflow_core.api.distribution import FlowDistribution
 from resflow_core.api.fitting import Fit, fit
-from resflow_core.api.given import GivenFlow
 from resflow_core.api.implicit import with_gradient
 from resflow_core.api.sizes import sizes_for
 from resflow_core.api.stream import OwnStream, from_state
-from resflow_core.fast.second_order import in_transform
+from resflow_core.fast.compiled import in_transform
 from resflow_core.flow import MOST_DIM, Flow, FlowConfig, standard_normal_log_prob
 from resflow_core.log_det import Exact, LogDet
 from resflow_core.settings import told
@@ -140,7 +140,7 @@ class ResidualFlow(OwnStream):
 
     def _first(self, config: FlowConfig, weights: torch.Generator) -> Flow:
         """The flow before its first step."""
-        return GivenFlow(config, self.context, weights) if self.context else config.build(weights)
+        return ConditionalFlow(config, self.context, weights) if self.context else config.build(weights)
 
     def _suit(self, points: int) -> None:
         """Build the flow anew with sizes that suit so many points, as if they had been given to the constructor.
@@ -293,7 +293,7 @@ class ResidualFlow(OwnStream):
         """
         how = self.log_det if log_det is None else log_det_of(log_det)
         rows, contexts, shape = self._rows(x, context)
-        with self._given(contexts, how):
+        with self._given(contexts):
             z, log_dets = self.flow.forward_and_log_det(rows, how, one_generator(seed, generator, self._stream))
         log_dets = log_dets - self.scale.log().sum().to(rows.dtype)
         return z.view(*shape, self.features), log_dets.view(shape)
@@ -484,13 +484,12 @@ class ResidualFlow(OwnStream):
             shape,
         )
 
-    def _given(self, contexts: Tensor | None, how: LogDet | None = None) -> AbstractContextManager[None]:
-        return (
-            self.flow.at(contexts, how) if isinstance(self.flow, GivenFlow) and contexts is not None else nullcontext()
-        )
+    def _given(self, contexts: Tensor | None) -> AbstractContextManager[None]:
+        is_conditional = isinstance(self.flow, ConditionalFlow) and contexts is not None
+        return self.flow.at(contexts) if is_conditional else nullcontext()
 
     def _chunks(self, rows: Tensor, contexts: Tensor | None, how: LogDet) -> list[tuple[Tensor, Tensor | None]]:
-        if torch.is_grad_enabled() or in_transform():
+        if torch.is_grad_enabled():
             return [(rows, contexts)]
         numbers = self.config.blocks * self.features**2 if how == Exact() else self.config.width
         size = max(1, CHUNK_NUMBERS // numbers)
@@ -499,7 +498,7 @@ class ResidualFlow(OwnStream):
 
     def _log_prob(self, rows: Tensor, contexts: Tensor | None, how: LogDet, generator: torch.Generator) -> Tensor:
         """log p(x) of standardised points, (n, d), in nats per own units, (n,)."""
-        with self._given(contexts, how):
+        with self._given(contexts):
             z, log_dets = self.flow.forward_and_log_det(rows, how, generator)
         base = self._present_base()
         of_base = standard_normal_log_prob(z) if base is None else base.log_prob(z)

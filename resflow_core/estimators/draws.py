@@ -10,7 +10,6 @@ From the uniform numbers u_1, u_2, ... of one draw, with a_k = (-1)^(k+1) / k:
 With m exact traces it is sum_{k<=m} a_k tr(A^k) + sum_{m<k<=N} a_k / P(N >= k) v'A^k v, from the same N and v.
 """
 
-import inspect
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -53,7 +52,7 @@ def draw_terms_and_probes(
     bits = np.random.PCG64(seed).advance(each * start)
     u = np.random.Generator(bits).random((n, each))
     terms = np.searchsorted(-survival_table(law, UNIFORM_STEP).numpy(), -u[:, 0])
-    return terms, PROBES[probe].by_hand(u, dim, np)
+    return terms, PROBES[probe].from_uniforms(u, dim)
 
 
 def uniform_numbers(dim: int) -> int:
@@ -128,8 +127,6 @@ def snippet(matrix: np.ndarray, law: Law, probe: str, n: int, seed: int, exact_t
     Raises KeyError if `PROBES` has no such probe.
     """
     longest = len(survival_table(law, UNIFORM_STEP))
-    probe_lines = inspect.getsource(PROBES[probe].by_hand).splitlines()[1:]
-    v = "\n".join(line.strip().replace("return", "v =") for line in probe_lines)
     traces = ["np.trace(A)", "- np.trace(A @ A) / 2"][:exact_traces]
     exact = "".join(f"{trace} " for trace in traces) + "+ " * bool(traces)
     unless_exact = f"(i >= {exact_traces}) * " if exact_traces else ""
@@ -141,7 +138,7 @@ k = np.arange(1, {longest + 1})
 survival = {numpy_survival(law)}  # P(N >= k)
 u = np.random.Generator(np.random.PCG64(seed)).random((draws, {uniform_numbers(len(matrix))}))
 N = np.searchsorted(-survival, -u[:, 0])  # the number of k with u < P(N >= k)
-{v}
+{PROBES[probe].shown}
 terms = [{unless_exact}(-1) ** i / (i + 1) / survival[i] * np.linalg.matrix_power(A, i + 1) for i in range(N.max())]
 sums = np.cumsum([np.zeros((d, d)), *terms], axis=0)
 estimates = {exact}np.einsum("ti,tij,tj->t", v, sums[N], v)

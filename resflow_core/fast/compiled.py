@@ -7,6 +7,7 @@ used on a machine, which takes some five seconds each, and kept in a folder of n
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice, zip_longest
 from typing import Any, TypeGuard
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from resflow_core.breathe import Breathe, without
 from resflow_core.extras import extra
+from resflow_core.fast.fused import by_autograd
 from resflow_core.flow import Flow, FlowMap
 from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import MOST_GROWTH, Constraint, Soft, SpectralNorm, in_cache
@@ -71,10 +73,10 @@ def _is_single(tensor: Tensor) -> bool:
 
 
 def _are_near(x: Tensor) -> bool:
-    return _is_single(x) and not _in_transform() and bool((x.detach().abs() < FARTHEST).all())
+    return _is_single(x) and not in_transform() and bool((x.detach().abs() < FARTHEST).all())
 
 
-def _in_transform() -> bool:
+def in_transform() -> bool:
     """Whether torch.func transforms this computation (vmap, grad, hessian, ...), for which kernels have no rules."""
     active = getattr(torch._C, "_are_functorch_transforms_active", None)
     return bool(active and active())
@@ -374,7 +376,8 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx, d_z, d_log_dets):
         (x, *tensors), compiled = ctx.saved_tensors, ctx.compiled
         if torch.is_grad_enabled():
-            return None, None, None, *_by_autograd(ctx.f, ctx.log_det, (x, *tensors), (d_z, d_log_dets))
+            function = partial(_log_dets, log_det=ctx.log_det)
+            return None, None, None, *by_autograd(ctx.f, function, (x, *tensors), (d_z, d_log_dets))
         of = compiled._arrays_of(tensors, len(ctx.f.scales) - 1)
         gradient, d_x = type(of)(*(np.zeros_like(part) for part in of)), torch.empty_like(x)
         compiled._entries.gradients(
@@ -389,15 +392,6 @@ class _Differentiable(torch.autograd.Function):
         return None, None, None, d_x, *scales, *shifts, None, d_entry, *weights, *biases
 
 
-def _by_autograd(
-    f: FlowMap, log_det: LogDet, inputs: Sequence[Tensor], d_outputs: Sequence[Tensor]
-) -> list[Tensor | None]:
-    """The gradients of z and the log dets in x and the `tensors` of f, with their graph."""
-    # A view of each: an input may be computed from another one, and partial derivatives are wanted.
-    x, *tensors = views = [tensor.view_as(tensor) for tensor in inputs]
-    z, log_dets = f.at(tensors).forward_and_log_dets(x, log_det, None)
-    wanted = [view for view in views if view.requires_grad]
-    found = iter(
-        torch.autograd.grad([z, log_dets.sum(0)], wanted, d_outputs, create_graph=True, materialize_grads=True)
-    )
-    return [next(found) if view.requires_grad else None for view in views]
+def _log_dets(f: FlowMap, x: Tensor, log_det: LogDet) -> tuple[Tensor, Tensor]:
+    z, log_dets = f.forward_and_log_dets(x, log_det, None)
+    return z, log_dets.sum(0)

@@ -137,34 +137,37 @@ class FlatParameters:
 
 
 class GradientOfParts:
-    """The gradient of a loss that is a sum of parts, each in turn. The weights that a residual flow's `map` has are
-    made once for all of them, and differentiated once, at the end."""
+    """The gradient of a loss that is a sum of parts, each in turn. Where there are several, the weights that a residual
+    flow's map has are made once for all of them, and differentiated once, at the end."""
 
-    def __init__(self, weights: FlatParameters, breathe: Breathe = without):
+    def __init__(self, weights: FlatParameters, parts: int, breathe: Breathe = without):
         self._weights, model = weights, weights.model
         flow = model.flow if isinstance(model, Hybrid) else model
-        self.map: FlowMap | None = None
-        self._made, self._cut = list[Tensor](), list[Tensor]()
+        self._leaves, self._made = list(weights.leaves.values()), list[Tensor]()
+        self._map: FlowMap | None = None
         if isinstance(flow, Flow):
-            leaves = {name.removeprefix("flow."): leaf for name, leaf in weights.leaves.items()}
-            whole = flow.map(leaves, breathe)
-            self._made = whole.tensors
-            self._cut = [tensor.detach().requires_grad_() for tensor in self._made]
-            self.map = whole.at(self._cut)
-        self._inputs = [*self._cut, *weights.others_than_leaves]
+            self._map = flow.map({name.removeprefix("flow."): leaf for name, leaf in weights.leaves.items()}, breathe)
+            self._made = self._map.tensors if parts > 1 else []
+        self._inputs = [tensor.detach().requires_grad_() for tensor in self._made] or self._leaves
+        self._all_inputs = [*self._inputs, *weights.others_than_leaves]
         self._total = list[Tensor]()
+
+    @property
+    def map(self) -> FlowMap | None:
+        """The map of a residual flow, for one part; None of another flow."""
+        return self._map.at(self._inputs) if self._map and self._made else self._map
 
     def add(self, loss: Tensor) -> None:
         """Add the gradient of a part of the loss."""
-        found = torch.autograd.grad(loss, self._inputs, materialize_grads=True)
+        found = torch.autograd.grad(loss, self._all_inputs, materialize_grads=True)
         self._total = list(map(torch.add, self._total, found)) if self._total else list(found)
 
     def take(self) -> None:
         """Let the sum be the gradient of the weights."""
-        of_made, of_others = self._total[: len(self._cut)], self._total[len(self._cut) :]
-        leaves = list(self._weights.leaves.values())
-        of_leaves = torch.autograd.grad(self._made, leaves, of_made, materialize_grads=True) if leaves else ()
-        self._weights.take(of_leaves, of_others)
+        of_inputs, of_others = self._total[: len(self._inputs)], self._total[len(self._inputs) :]
+        if self._made:
+            of_inputs = list(torch.autograd.grad(self._made, self._leaves, of_inputs, materialize_grads=True))
+        self._weights.take(of_inputs, of_others)
 
 
 def _within(name: str) -> str:

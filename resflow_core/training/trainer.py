@@ -386,7 +386,7 @@ class Trainer:
             by_kernels, exact = self._by_kernels.of_parts([x[part] for part in parts], log_dets, breathe)
             return by_kernels, exact if self.exact_losses else by_kernels
         log_dets = [config.log_det] if len(parts) == 1 else split(config.log_det, blocks, x, parts, self._probes)
-        gradient, shared = GradientOfParts(self._weights, breathe), order_loss(self._branches)
+        gradient, shared = GradientOfParts(self._weights, len(parts), breathe), order_loss(self._branches)
         loss, nll = shared.item(), 0.0
         for k, (part, log_det) in enumerate(zip(parts, log_dets, strict=True)):
             if k:
