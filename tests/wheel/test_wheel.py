@@ -30,7 +30,7 @@ config = rf.FlowConfig(blocks=3, activation="=sin(z)", norms="mixed", constraint
 trainer = rf.Trainer(config, rf.TrainConfig(log_det=rf.Roulette(), batch=64), rf.DATASETS["moons"], seed=0)
 losses = [trainer.step() for _ in range(5)]
 assert torch.tensor(losses).isfinite().all()
-assert type(trainer.flow).__name__ == "FusedFlow"
+assert type(trainer.flow).__name__ == "Flow"
 
 file = Path("flow.safetensors")
 file.write_bytes(rf.to_bytes(trainer.evaluated))
