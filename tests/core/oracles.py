@@ -49,8 +49,14 @@ class LinearBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x @ self.a.T
 
+    def network(self) -> "LinearBranch":
+        return self
+
     def near(self, x: Tensor) -> "LinearNear":
         return LinearNear(self(x), self.a)
+
+    def value_and_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self(x), self.near(x).jacobian()
 
 
 class LinearNear(NamedTuple):
