@@ -85,7 +85,7 @@ def test_what_takes_too_much_memory_or_time_is_refused_with_value_limit_and_reme
     need, most = map(int, re.findall(r"(\d+) MiB", deep.problem))
     assert need == round(32 * 4 * parameter_count(deep.flow) / 2**20) > most == MOST_BYTES >> 20
     assert "32 passes" in deep.problem and "Lower passes" in deep.problem
-    slow = SurveyPlan(FlowConfig(blocks=16, width=8, activation="maxmin", hidden_layers=4), batch=8, terms=20, draws=8)
+    slow = SurveyPlan(FlowConfig(blocks=16, width=8, activation="maxmin", hidden_layers=4), batch=8, terms=24, draws=8)
     assert slow.problem is None
     need, most = (int(number.replace(",", "")) for number in re.findall(r"\d[\d,]+", too_much_work(slow)))
     assert 0 <= need - naive_work(slow) < 1_000 and need > most == MOST_WORK and "Lower terms" in too_much_work(slow)
