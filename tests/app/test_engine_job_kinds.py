@@ -25,7 +25,7 @@ from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.measure.scaling import Plan, Subject, by_dim
-from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
+from resflow_core.measure.survey import MOST_BYTES, Subjects, Survey, SurveyPlan
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.requests import engine_without_time
 from tests.core.breathing import Breaths, Ended, EndsAt
