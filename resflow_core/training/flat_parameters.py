@@ -166,7 +166,10 @@ class GradientOfParts:
         """Let the sum be the gradient of the weights."""
         of_inputs, of_others = self._total[: len(self._inputs)], self._total[len(self._inputs) :]
         if self._made:
-            of_inputs = list(torch.autograd.grad(self._made, self._leaves, of_inputs, materialize_grads=True))
+            # Ones, in the place of scales that a flow has not, are made of no leaf.
+            made = [pair for pair in zip(self._made, of_inputs, strict=True) if pair[0].requires_grad]
+            of_made, of_inputs = map(list, zip(*made, strict=True))
+            of_inputs = list(torch.autograd.grad(of_made, self._leaves, of_inputs, materialize_grads=True))
         self._weights.take(of_inputs, of_others)
 
 

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import Soft
 from resflow_core.norms.constraints import Hard, Off
 from resflow_core.spectral_norm import SLACK
+from tests.core.oracles import seeded
 
 
 def elu(z: Tensor) -> Tensor:
@@ -147,3 +149,22 @@ def rows_jacobian(function, x: Tensor) -> Tensor:
     x = x if x.requires_grad else x.detach().requires_grad_()
     found = torch.autograd.functional.jacobian(lambda x: function(x).sum(0), x, create_graph=True)
     return found.transpose(0, 1)
+
+
+def built(width=6, **settings):
+    """A flow in float64 whose parameters are far from where they begin, with some layers at their cap and some not."""
+    flow = FlowConfig(width=width, **settings).build(seeded(0)).double()
+    generator = seeded(1)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+            parameter.add_(noise, alpha=0.05 if parameter.ndim == 1 else 0.15)
+    return flow
+
+
+def by_autograd(flow, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """The mean NLL of a flow by the formulas, and its gradient with respect to each parameter."""
+    names, parameters = zip(*flow.named_parameters(), strict=True)
+    loss = -PlainFlow(flow).log_prob(x).mean()
+    found = torch.autograd.grad(loss, parameters, materialize_grads=True)
+    return loss.detach(), dict(zip(names, found, strict=True))

@@ -8,8 +8,6 @@ import pytest
 import torch
 
 from resflow_core.data import DATASETS
-from resflow_core.fast import fused_flow
-from resflow_core.fast.folding import fold, layer_norms
 from resflow_core.flow import FlowConfig, Uncertified
 from resflow_core.lipschitz import NORM_CHAINS, Soft
 from resflow_core.log_det import Exact, Roulette
@@ -18,7 +16,7 @@ from resflow_core.measure.blocks import _largest_norms
 from resflow_core.norms.constraints import Hard, Off, Power
 from resflow_core.norms.induced import upper_bound
 from resflow_core.norms.norm_orders import learned_orders, order_loss
-from resflow_core.residual import Branch
+from resflow_core.residual import Branch, Stack
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import autograd_jacobian, dense_norms, numpy_log_abs_det, points, seeded
 
@@ -54,8 +52,8 @@ class TestOrders:
         raw = branch.raw_orders.detach().numpy()
         assert branch.raw_orders.shape == (3,)
         np.testing.assert_allclose(branch.orders, [*(1 + np.exp(-raw)), 1 + np.exp(-raw[0])], rtol=1e-15)
-        # The constraint of layer i takes p_{i-1} -> p_i: those of fold() are each layer's own.
-        weights = fold([branch]).unstacked()[0].weights
+        # The constraint of layer i takes p_{i-1} -> p_i: those of the network are each layer's own.
+        weights = branch.network().weights
         scales = [*branch.scales.tolist(), 1.0]
         for i, linear in enumerate(branch.linears):
             p, q = (torch.tensor([o], dtype=torch.float64) for o in branch.orders[i : i + 2])
@@ -134,7 +132,7 @@ class TestOrderLoss:
             loss.backward()
             optimiser.step()
             losses.append(loss.item())
-            assert (layer_norms([branch])[0].numpy() <= branch.linears[0].cap).all()
+            assert (Stack([branch]).layer_norms()[0].numpy() <= branch.linears[0].cap).all()
         assert losses[-1] < before - 0.05
         assert np.ptp(branch.orders) > 0.1 and branch.orders[0] == branch.orders[-1]
 
@@ -146,7 +144,7 @@ class TestOrderLoss:
             trainer.step()
             for flow in (trainer.flow, trainer.evaluated):
                 _, jacobians = flow.forward_and_jacobians(x)
-                norms = layer_norms([block.branch for block in flow.blocks])
+                norms = Stack([block.branch for block in flow.blocks]).layer_norms()
                 caps = torch.tensor([linear.cap for linear in flow.blocks[0].branch.linears])
                 assert (norms <= caps).all()
                 for i, block in enumerate(flow.blocks):
@@ -238,7 +236,7 @@ class TestScaled:
         for i, (a, b) in enumerate(zip(flow.blocks, scaled.blocks, strict=True)):
             factor = s if i == block else 1.0
             assert b.branch.lipschitz == pytest.approx(factor * a.branch.lipschitz, rel=1e-12)
-            norms, scaled_norms = layer_norms([a.branch]), layer_norms([b.branch])
+            norms, scaled_norms = Stack([a.branch]).layer_norms(), Stack([b.branch]).layer_norms()
             np.testing.assert_allclose(scaled_norms.prod(), factor * norms.prod(), rtol=1e-12)
             assert float(scaled_norms.prod()) <= b.branch.lipschitz * (1 + 1e-12)
         twice = scaled.scaled(block, 2.0)
@@ -266,11 +264,11 @@ class TestRefusal:
     def test_blocks_are_inverted_in_the_norm_and_with_the_bound_of_their_branch(self, chain, monkeypatch):
         asked = []
 
-        def solve(branch, z, lipschitz, size):
-            asked.append((lipschitz, size.__self__.orders[0]))
+        def solve(g, z, lipschitz, norm):
+            asked.append((lipschitz, norm.__self__.orders[0]))
             return z
 
-        monkeypatch.setattr(fused_flow, "solve_broyden", solve)
+        monkeypatch.setattr("resflow_core.flow.solve", solve)
         flow = FlowConfig(blocks=2, width=4, norms=chain, budget=BUDGET).build(seeded(0))
         if chain == "learned":
             with torch.no_grad():
@@ -316,7 +314,7 @@ class TestBlockTable:
             observed = dense_norms(jacobian, p, p, 720).max()
             assert table.largest_norm[i] == pytest.approx(observed, rel=2e-4)
             assert table.lipschitz[i] == pytest.approx(block.branch.lipschitz, rel=1e-12)
-            assert table.layer_norms[i] == pytest.approx(layer_norms([block.branch])[0].numpy())
+            assert table.layer_norms[i] == pytest.approx(Stack([block.branch]).layer_norms()[0].numpy())
             assert observed <= table.layer_norms[i].prod() * (1 + 1e-12) <= table.lipschitz[i] * (1 + 1e-9)
             eigenvalues = np.linalg.eigvals(jacobian.numpy())
             lowest = np.where(abs(eigenvalues.imag) < 1e-12, eigenvalues.real, np.inf).min()
@@ -349,6 +347,6 @@ def test_looking_changes_no_loss():
     flow = prepared(CONFIGS[3])
     x = points(50, 2)
     before = mean_nll(evaluate(flow, x).log_prob)
-    layer_norms([block.branch for block in flow.blocks])
+    Stack([block.branch for block in flow.blocks]).layer_norms()
     flow.scaled(0, 2.0)
     assert mean_nll(evaluate(flow, x).log_prob) == before

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core import measure
+from resflow_core import lipschitz, measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.breathe import without
 from resflow_core.data import DATASETS
-from resflow_core.fast import capped, compiled
-from resflow_core.fast.folding import FoldedBranch, constrain, fold
+from resflow_core.fast import compiled
 from resflow_core.flow import FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.hybrid import HybridConfig
@@ -21,7 +20,7 @@ from resflow_core.lipschitz import Soft
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import evaluation
 from resflow_core.norms.constraints import Hard, Off
-from resflow_core.residual import Branch
+from resflow_core.residual import Stack
 from resflow_core.training import step_work
 from resflow_core.training.step_work import PART_SECONDS, USUAL_SECONDS, part_count
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
@@ -141,14 +140,6 @@ class TestHowMany:
         assert part_count(self.LARGEST, train) == math.ceil(work.rows / work.once)
 
 
-@pytest.mark.parametrize("name", ["sine", "lipswish", "maxmin", "cpila", "=sin(z)/2 + z/4"])
-def test_a_vector_is_pulled_back_as_by_autograd(name):
-    branch = FoldedBranch([2, 6, 6, 2], name, 0.9, seeded(0)).double()
-    x, w = 2 * points(9, 2), points(9, 2)
-    _, jacobian = Branch.value_and_jacobian(branch, x)
-    torch.testing.assert_close(branch.pullback(x)(w), torch.einsum("bi,bij->bj", w, jacobian))
-
-
 class TestLargeFlows:
     """What is done once at a time for a large flow is the same as at once for any."""
 
@@ -157,7 +148,7 @@ class TestLargeFlows:
     @pytest.fixture
     def some_at_a_time(self, monkeypatch):
         monkeypatch.setattr(evaluation, "points_a_part", lambda config: 7)
-        monkeypatch.setattr(capped, "CACHED_NUMBERS", 256**2)
+        monkeypatch.setattr(lipschitz, "CACHED_NUMBERS", 256**2)
 
     def test_a_trainer_is_built_in_parts(self):
         breathe = Breaths()
@@ -193,10 +184,11 @@ class TestLargeFlows:
     def test_norms_that_are_at_hand_are_those_of_the_weights(self, some_at_a_time):
         one, other = (self.FLOW.build(seeded(0)) for _ in range(2))
         breathe = Breaths()
-        constrain(one.branches, breathe)
+        with torch.no_grad():
+            Stack(one.branches).constrained(breathe)
         assert breathe.count >= 2
         with torch.no_grad():
-            assert all(map(torch.equal, fold(one.branches).weights, fold(other.branches).weights))
+            assert all(map(torch.equal, Stack(one.branches).network().weights, Stack(other.branches).network().weights))
 
 
 class TestKernels:
@@ -208,8 +200,8 @@ class TestKernels:
         flow = FlowConfig(blocks=3, width=8, hidden_layers=hidden_layers).build(seeded(0))
         x = points(1_000, 2).float()
 
-        def found(values):
-            flow.values = values
+        def found(kernels):
+            flow.kernels = kernels
             with torch.no_grad():
                 jacobians = flow.forward_and_jacobians(x)
                 return [*jacobians, flow.log_prob(x), torch.stack(flow.stages(x)), flow.inverse(x)]

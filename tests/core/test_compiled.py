@@ -1,4 +1,4 @@
-"""The kernels that numba compiles against float64 and autograd through the paper's files, tensor by tensor."""
+"""The kernels that numba compiles against the formulas in float64 and autograd, tensor by tensor."""
 
 import builtins
 import copy
@@ -12,10 +12,9 @@ import pytest
 import torch
 from numba import njit
 
-from resflow_core.activations import ACTIVATIONS, activation_named
+from resflow_core.activations import ACTIVATIONS, curvature
 from resflow_core.data import DATASETS
-from resflow_core.fast import compiled, folding
-from resflow_core.fast.closed_forms import closed_form
+from resflow_core.fast import compiled
 from resflow_core.fast.kernel import activations, entries, numbers
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import FlowConfig, Uncertified
@@ -23,16 +22,16 @@ from resflow_core.hybrid import HybridConfig
 from resflow_core.lipschitz import Soft
 from resflow_core.log_det import Exact, Truncated
 from resflow_core.norms.constraints import Hard, Off
+from resflow_core.residual import Stack
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
-from tests.core.oracles import points, seeded
-from tests.core.test_by_hand import built, by_autograd
+from tests.core.oracles import points
+from tests.core.plain_flow import built, by_autograd
 from tests.covering import covering, in_turn
 
 # Of float32, with sums over points and units.
 TOLERANCE = 2e-5
-FORMS = {name: closed_form(activation_named(name)) for name in ACTIVATIONS}
-NAMES = [name for name, form in FORMS.items() if form.is_elementwise and form.derivatives in activations.KINDS]
+NAMES = [name for name, known in ACTIVATIONS.items() if known.is_elementwise and known.function in activations.KINDS]
 # Kernels differ by the number of layers, and work on tiles of points. What an activation computes, they call.
 SHAPES = {"blocks": [1, 5], "hidden_layers": [1, 2, 3], "width": [5, 32], "actnorm": [True, False]}
 ROWS = in_turn(covering(SHAPES | {"constraint": [Soft(), Hard()], "batch": [1, 32, 77]}), activation=NAMES)
@@ -119,12 +118,11 @@ def test_without_numba_torch_trains_and_who_asks_for_it_is_told_what_to_install(
 
 
 def valued(**settings):
-    """A flow that is far from where it begins, in double precision by the paper's files, and the same by kernels."""
+    """A flow that is far from where it begins, in double precision by torch, and the same by kernels."""
     flow = built(**settings)
-    exact = flow.config.build(seeded(0), "paper").double()
-    exact.load_state_dict(flow.state_dict())
+    exact = copy.deepcopy(flow)
     flow = flow.float()
-    flow.values = compiled.CompiledValues(flow)
+    flow.kernels = compiled.CompiledValues(flow)
     return exact, flow
 
 
@@ -140,7 +138,7 @@ class TestValues:
     def made(self, row, monkeypatch):
         settings = dict(row)
         exact, flow = valued(**{name: settings[name] for name in settings if name != "batch"})
-        monkeypatch.setattr(folding, "fold", refused_outside(compiled, folding.fold))
+        monkeypatch.setattr(Stack, "network", refused_outside(compiled, Stack.network))
         return exact, flow, 2 * points(settings["batch"], 2)
 
     @pytest.mark.thorough
@@ -175,13 +173,13 @@ class TestValues:
         torch.testing.assert_close(exact(x.double()).float(), z.float(), atol=1e-4, rtol=1e-4)
 
 
-def refused_outside(module, fold):
-    """`folding.fold`, which fails when anything but `module` asks for folded weights."""
+def refused_outside(module, network):
+    """`Stack.network`, which fails when anything but `module` asks for it."""
 
-    def refused(branches):
+    def refused(stack, *rest):
         callers = {frame.filename for frame in traceback.extract_stack()}
         assert module.__file__ in callers, "computed by torch"
-        return fold(branches)
+        return network(stack, *rest)
 
     return refused
 
@@ -209,9 +207,9 @@ class TestPointsThatAreNone:
         """Of a block that folds whatever its bound is said to be: its neighbours, before and after it, are undone."""
         _, flow = valued(blocks=3, width=8)
         z = 3 * points(300, 2).float()
-        assert flow.values.inverse(flow, z, [0.97] * 3) is not None
+        assert flow.kernels.inverse(flow, z, [0.97] * 3) is not None
         for block in range(3):
-            assert flow.values.inverse(flow.scaled(block, 20.0), z, [0.97] * 3) is None
+            assert flow.kernels.inverse(flow.scaled(block, 20.0), z, [0.97] * 3) is None
 
     def test_no_points_at_all(self):
         _, flow = valued(blocks=2, width=8)
@@ -223,7 +221,7 @@ class TestPointsThatAreNone:
         exact, flow = valued(blocks=4, width=8)
         x = 900 * points(50, 2) / points(50, 2).abs().max()
         with torch.no_grad():
-            assert flow.values.takes(flow, x.float())
+            assert flow.kernels.takes(flow, x.float())
             z = flow.forward_and_log_det(x.float())[0].double()
             torch.testing.assert_close(z, exact.forward_and_log_det(x)[0], rtol=1e-4, atol=1e-2)
 
@@ -243,13 +241,13 @@ class TestWeightsAtHand:
         x = 2 * points(50, 2).float()
         with torch.no_grad():
             by_kernel = flow.log_prob(x)
-            values, flow.values = flow.values, None
+            kernels, flow.kernels = flow.kernels, None
             by_torch = flow.log_prob(x)
-            flow.values = values
+            flow.kernels = kernels
         torch.testing.assert_close(by_kernel, by_torch, rtol=TOLERANCE, atol=TOLERANCE)
 
     def test_they_are_used(self, flow, monkeypatch):
-        monkeypatch.setattr(type(flow), "folded", lambda self: pytest.fail("the weights were stacked anew"))
+        monkeypatch.setattr(Stack, "network", lambda *_: pytest.fail("the weights were stacked anew"))
         with torch.no_grad():
             flow.log_prob(points(9, 2).float())
 
@@ -340,12 +338,12 @@ def pairs(x, out):
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
-def test_activations_are_those_of_the_closed_forms(name):
-    form = FORMS[name]
+def test_activations_are_those_of_torch(name):
+    function = ACTIVATIONS[name].function
     t = torch.linspace(-60, 60, 2_561).float()
     found = np.empty((3, len(t)), np.float32)
-    activations.activate(activations.KINDS[form.derivatives], t.numpy(), *found)
-    for ours, exact in zip(found, form.derivatives(t.double()), strict=True):
+    activations.activate(activations.KINDS[function], t.numpy(), *found)
+    for ours, exact in zip(found, [*function(t.double()), curvature(function, t.double())], strict=True):
         np.testing.assert_allclose(ours, exact, atol=1e-5, rtol=1e-6)
 
 

@@ -10,14 +10,12 @@ import torch
 from scipy import linalg
 
 from resflow_core.data import DATASETS
-from resflow_core.fast import capped
-from resflow_core.fast.folding import FoldedBranch, constrained_weights, layer_norms
 from resflow_core.flow import FlowConfig, Uncertified
-from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, LipschitzLinear, Soft, SpectralNorm
+from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, LipschitzLinear, Soft, SpectralNorm, constrained
 from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
 from resflow_core.norms.induced import dual, lower_bound
 from resflow_core.norms.norm_orders import InducedNorm, order_loss
-from resflow_core.residual import Branch
+from resflow_core.residual import Branch, Stack
 from resflow_core.settings import from_json, to_json
 from resflow_core.spectral_norm import SLACK
 from resflow_core.training.trainer import Diverged, TrainConfig, Trainer
@@ -30,7 +28,7 @@ BUDGET = 0.9
 
 
 def branch_of(chain, constraint, dtype=torch.float64, widths=(2, 6, 5, 2), activation="sine"):
-    return FoldedBranch([*widths], activation, BUDGET, seeded(0), chain, constraint).to(dtype)
+    return Branch([*widths], activation, BUDGET, seeded(0), chain, constraint).to(dtype)
 
 
 @torch.no_grad()
@@ -41,7 +39,7 @@ def true_norms(branch):
         p, q = norm.p, norm.q
         if branch.raw_orders is not None:
             norm = InducedNorm(*(torch.tensor([order], dtype=torch.float64) for order in (p, q)))
-        w = constrained_weights([linear], norm).double()
+        w = constrained([linear], linear.raw[None], norm).double()
         if p == q == 2:
             norm = np.linalg.svd(w[0].numpy(), compute_uv=False)[0]
         elif w.shape[2] == 2:
@@ -88,7 +86,7 @@ class TestCaps:
         branch = branch_of(chain, constraint, dtype, activation=activation)
         caps, reached = np.array([linear.cap for linear in branch.linears]), 0.0
         for _ in explode(branch, 12):
-            norms, bounds = true_norms(branch), layer_norms([branch])[0].numpy()
+            norms, bounds = true_norms(branch), Stack([branch]).layer_norms()[0].numpy()
             assert (norms <= caps).all()
             assert (bounds <= caps).all() and (norms <= bounds * (1 + 1e-12)).all()
             reached = max(reached, (norms / caps).max())
@@ -128,10 +126,10 @@ class TestCaps:
                 branch.raw_orders += torch.tensor([0.5 * i, -0.3 * i])
                 for linear in branch.linears:
                     linear.raw *= 1 + i
-        together = layer_norms(branches)
+        together = Stack(branches).layer_norms()
         assert together.shape == (4, 2)
         for row, branch in zip(together, branches, strict=True):
-            torch.testing.assert_close(row, layer_norms([branch])[0], rtol=1e-12, atol=0)
+            torch.testing.assert_close(row, Stack([branch]).layer_norms()[0], rtol=1e-12, atol=0)
             assert (true_norms(branch) <= row.numpy()).all()
 
 
@@ -148,7 +146,7 @@ class TestHardAndBjorck:
             assert (true_norms(branch) <= cap).all()
         else:
             np.testing.assert_allclose(true_norms(branch), cap, rtol=3 * SLACK if chain in ("2", "mixed") else 1e-3)
-        np.testing.assert_allclose(layer_norms([branch])[0], cap, rtol=3 * SLACK)
+        np.testing.assert_allclose(Stack([branch]).layer_norms()[0], cap, rtol=3 * SLACK)
 
     @pytest.mark.parametrize("shape", [(6, 2), (2, 6), (5, 5), (12, 10)])
     def test_bjorck_goes_to_the_orthonormal_matrix_nearest_to_raw(self, shape):
@@ -177,7 +175,7 @@ class TestHardAndBjorck:
         orders = [torch.full((2,), o, dtype=torch.float64) for o in (p, q)] if p == 1.5 else (p, q)
         norm = SpectralNorm() if p == q == 2 else InducedNorm(*orders)
         assert torch.autograd.gradcheck(
-            lambda w: capped.weights(constraint, w, 0.7, norm, torch.ones(2, 3))[0], raw, fast_mode=True
+            lambda w: constraint.weights(w, 0.7, norm, torch.ones(2, 3))[0], raw, fast_mode=True
         )
 
 
@@ -277,11 +275,11 @@ class TestWhatIsNotFinite:
         flow = config.build(seeded(0))
         first, second = (block.branch for block in flow.blocks)
         with torch.no_grad():
-            before = layer_norms([first, second])
+            before = Stack([first, second]).layer_norms()
             first.linears[1].raw[0, 0] = bad
             # Alone and in a stack.
-            assert not bool(constrained_weights([first.linears[1]], first.norms[1]).isfinite().all())
-            norms = layer_norms([first, second])
+            assert not bool(first.linears[1].weight(first.norms[1]).isfinite().all())
+            norms = Stack([first, second]).layer_norms()
         assert norms[0, 1].isnan()
         rest = torch.tensor([[True, False, True], [True, True, True]])
         torch.testing.assert_close(norms[rest], before[rest], rtol=3 * SLACK, atol=0)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core.fast.broyden import solve_broyden
-from resflow_core.fixed_point import NotConverged, solve_banach
+from resflow_core.fixed_point import NotConverged, solve_banach, solve_broyden
 from resflow_core.norms.induced import vector_norm
 from resflow_core.residual import Branch
 from tests.core.oracles import LinearBranch, points, seeded
@@ -156,7 +155,7 @@ class TestInOtherNorms:
     def test_solvers_keep_their_tolerance_in_that_norm(self, solve, p, activation, tolerance):
         branch, x = in_the_norm_of(p, activation=activation), 3 * points(1000, 2)
         z = x + branch(x)
-        found = solve(branch, z, branch.lipschitz, tolerance, branch.size)
+        found = solve(branch, z, branch.lipschitz, tolerance, branch.norm_of)
         assert np.linalg.norm((found - x).numpy(), p, axis=1).max() <= tolerance
         residual = np.linalg.norm((z - found - branch(found)).numpy(), p, axis=1)
         assert residual.max() <= tolerance * (1 - branch.lipschitz) * (1 + 1e-9)
@@ -164,8 +163,8 @@ class TestInOtherNorms:
     def test_in_float32_the_stated_slack_is_enough(self, solve, p, activation):
         branch, x = in_the_norm_of(p, activation=activation), 3 * points(1000, 2)
         z = (x + branch(x)).float()
-        truth = solve_broyden(branch, z.double(), branch.lipschitz, 1e-12, branch.size).numpy()
-        found = solve(branch.float(), z, branch.lipschitz, 1e-6, branch.size).double().numpy()
+        truth = solve_broyden(branch, z.double(), branch.lipschitz, 1e-12, branch.norm_of).numpy()
+        found = solve(branch.float(), z, branch.lipschitz, 1e-6, branch.norm_of).double().numpy()
         size = 1 + np.linalg.norm(found, p, axis=1)
         slack = 2 * 8 * np.finfo(np.float32).eps * size / (1 - branch.lipschitz)
         assert (np.linalg.norm(found - truth, p, axis=1) <= np.maximum(1e-6, slack)).all()

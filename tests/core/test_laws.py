@@ -1,10 +1,10 @@
-"""The core against the formulas of the paper and autograd: torch to the rounding of float64, kernels to float32's.
+"""The core against the formulas of the paper and autograd: torch and its fused function to the rounding of float64,
+kernels to float32's.
 
 Any two settings meet in one case at least (`tests.covering`); activations of one kind take turns. `plain_flow` has the
 formulas. Kernels have only flows in the plane, in single precision; they compute the same, so the same laws hold.
 """
 
-import copy
 import itertools
 import math
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.autograd.functional import hessian
 
 from resflow_core import branches, expressions, norms  # noqa: F401  they register their own
+from resflow_core import flow as fused_ways
 from resflow_core.activations import ACTIVATIONS
-from resflow_core.fast import compiled
+from resflow_core.fast import compiled, fused
 from resflow_core.fixed_point import solve_banach, solve_broyden
 from resflow_core.flow import CHUNK_NUMBERS, FlowConfig, Uncertified, standard_normal_log_prob
 from resflow_core.gradients import GRADIENTS
@@ -61,8 +62,15 @@ KERNEL_CASES = in_turn(
     dim=[2],
     branch=["residual"],
 )
+FUSED_CASES = in_turn(
+    covering(LEVELS | {"hidden_layers": [1], "dim": [2, 3], "constraint": [Soft(), Hard()]}),
+    activation=OF_ONE,
+    by=["fused"],
+    branch=["residual"],
+)
+ALL_CASES = CASES + FUSED_CASES + KERNEL_CASES
 # One case of each activation before each commit.
-BRIEFLY = list({(case["activation"], case["by"]): case for case in reversed(CASES + KERNEL_CASES)}.values())
+BRIEFLY = list({(case["activation"], case["by"]): case for case in reversed(ALL_CASES)}.values())
 SMOOTH = {*RAW} - {"relu", "leaky_relu", "maxmin"}  # the others have no curvature
 
 
@@ -121,9 +129,7 @@ def built(case, width=5):
 
 
 @pytest.fixture(
-    params=[
-        case if case in BRIEFLY else pytest.param(case, marks=pytest.mark.thorough) for case in CASES + KERNEL_CASES
-    ],
+    params=[case if case in BRIEFLY else pytest.param(case, marks=pytest.mark.thorough) for case in ALL_CASES],
     ids=lambda case: "-".join(str(level) for level in case.values()),
     scope="module",
 )
@@ -133,6 +139,13 @@ def case(request):
 
 @pytest.fixture(scope="module")
 def tried(case):
+    """By torch alone, by the fused function too, or by kernels where they have it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_ways, "FUSED", [fused.forward_and_jacobians] if case["by"] == "fused" else [])
+        yield made(case)
+
+
+def made(case):
     flow = plain = built(case)
     if case["by"] == "kernels":
         flow = built(case).float()
@@ -271,28 +284,29 @@ class TestFlows:
             allowed = (1e-3 if tried.by_kernels else 1e-9) * (1 + largest)
             torch.testing.assert_close(found.double(), expected, atol=allowed, rtol=0)
 
-    def test_the_gradient_that_trains_is_that_of_the_formulas(self, tried):
+    @pytest.mark.parametrize("split", [3, BATCH])
+    def test_the_gradient_that_trains_is_that_of_the_formulas(self, tried, split):
         """The NLL that the trainer differentiates: of stacked leaves, or by `CompiledNLL`."""
         x = tried.kernel_points.detach()
-        flow = copy.deepcopy(tried.flow)
+        flow = built(tried.case).to(x.dtype)
         flat = FlatParameters(flow)
         expected = -tried.plain.log_prob(tried.x).mean()
         its = torch.autograd.grad(expected, [*tried.plain.flow.parameters()], materialize_grads=True)
-        if tried.by_kernels and compiled.supports(flow):
+        if tried.by_kernels and compiled.supports(flow) and tried.case["scale"] == 1:  # a trained flow has no other
             parameters, gradients = flat.stacked()
             for gradient in gradients.values():
                 gradient.fill_(torch.nan)  # all of them must be written
             by_kernels = compiled.CompiledNLL(flow, parameters, gradients)
             losses = [by_kernels(x) for _ in range(2)]  # what the first call left in its arrays must not be in the next
         else:
-            parts = GradientOfParts(flat)
-            for part in x.split(3):
+            parts = GradientOfParts(flat, len(x.split(split)))
+            for part in x.split(split):
                 z, log_dets = parts.map.forward_and_log_det(part, Exact(), None)
                 parts.add(-(standard_normal_log_prob(z) + log_dets).sum() / len(x))
             parts.take()
             losses = []
         for loss in losses:
-            assert loss == pytest.approx(float(expected), rel=2e-5, abs=2e-5)
+            assert loss == pytest.approx(float(expected.detach()), rel=2e-5, abs=2e-5)
         places = dict(
             zip(map(id, flat.parameters), flat.gradient.split([p.numel() for p in flat.parameters]), strict=True)
         )

@@ -7,8 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resflow_core import spectral_norm
-from resflow_core.fast.folding import constrained_weights
-from resflow_core.lipschitz import LipschitzLinear
+from resflow_core.lipschitz import LipschitzLinear, SpectralNorm, constrained
 from resflow_core.spectral_norm import BLOCK, SLACK, top_singular_triples
 from tests.core.oracles import seeded
 from tests.covering import covering
@@ -18,6 +17,11 @@ CAP = 0.9
 
 def numpy_norms(weights):
     return np.linalg.svd(weights.detach().double().numpy(), compute_uv=False)[..., 0]
+
+
+def constrained_weights(layers):
+    """W of these layers, (n, out, in)."""
+    return constrained(layers, torch.stack([layer.raw for layer in layers]), SpectralNorm())
 
 
 def layers_of(weights, cap=CAP):

@@ -17,7 +17,6 @@ import torch
 from scipy import stats
 
 from resflow_core import log_det as module
-from resflow_core.fast.folding import FoldedBranch
 from resflow_core.gradients import GRADIENTS, Coefficients, log_series, neumann_series
 from resflow_core.log_det import (
     LOG_DETS,
@@ -471,7 +470,7 @@ def numbers_kept(forward):
 @pytest.mark.thorough
 @pytest.mark.slow
 def test_memory_grows_with_the_terms_only_where_each_is_differentiated():
-    branch, x = FoldedBranch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
+    branch, x = Branch([2, 32, 2], "tanh", 0.8, seeded(0)), points(100, 2).float()
     kept = {
         (name, n): numbers_kept(
             lambda n=n, name=name: Truncated(n, gradient=name).value_and_log_det(branch, x, seeded(0))

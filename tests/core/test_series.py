@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-
 from resflow_core.api.given import GivenFlow
+
 from resflow_core.data import DATASETS
 from resflow_core.fast import compiled
 from resflow_core.flow import FlowConfig
@@ -39,7 +39,7 @@ from resflow_core.roulette import Custom, Geometric, Poisson
 from resflow_core.training.flat_parameters import FlatParameters
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig, Trainer
 from tests.core.oracles import contraction, points, seeded
-from tests.core.test_by_hand import built
+from tests.core.plain_flow import built
 from tests.covering import covering, in_turn
 
 # Of float32, with sums over points and units.
@@ -200,12 +200,12 @@ def flow(row):
 
 def by_autograd(flow, x, log_det):
     """The mean NLL of a flow in float64 by autograd through vector-Jacobian products, and its gradients by name."""
-    paper = flow.config.build(seeded(0), "paper").double()
-    paper.load_state_dict(flow.state_dict())
     z, log_dets = x, torch.zeros(len(x), dtype=x.dtype)
-    z, log_dets = paper.forward_and_log_det(x, log_det, None)
+    for part in flow.parts:  # a block alone does not form A
+        z, of_part = part.forward_and_log_det(z, log_det, None)
+        log_dets = log_dets + of_part
     loss = (z.square().sum(1) / 2 + math.log(2 * math.pi) - log_dets).mean()
-    names, parameters = zip(*paper.named_parameters(), strict=True)
+    names, parameters = zip(*flow.named_parameters(), strict=True)
     found = torch.autograd.grad(loss, parameters, materialize_grads=True)
     return loss.item(), dict(zip(names, found, strict=True))
 
@@ -249,7 +249,7 @@ def test_differentiable_values_by_kernels_are_those_by_torch(row, flow):
 
     expected = found(flow, x.double(), in_double(log_det))
     flow = flow.float()
-    flow.values = compiled.CompiledValues(flow)
+    flow.kernels = compiled.CompiledValues(flow)
     ours = found(flow, x, log_det)
     scale = max(float(one.detach().abs().max()) for one in expected)
     for one, other in zip(ours, expected, strict=True):
@@ -323,7 +323,7 @@ def test_kernels_are_unbiased(gradient, probe, exact_traces):
     1 / P(N >= 2). The derivative's noise is larger: there it is seen for signs alone. What the others would miss, the
     tests above find."""
     flow = built(blocks=1, width=6, budget=0.75).float()
-    flow.values = compiled.CompiledValues(flow)
+    flow.kernels = compiled.CompiledValues(flow)
     x = points(1, 2).float().expand(100_000, 2).contiguous()
     estimator = Roulette(Geometric(0.4, 1), probe=probe, gradient=gradient, exact_traces=exact_traces)
     log_det = drawn(estimator, 1, x, seeded(3))

@@ -97,10 +97,10 @@ def test_steps_that_are_taken_meanwhile_change_nothing_of_the_record():
 
 
 class Reference:
-    """The paper's flow in float64 with the weights of a trainer, and the draws of its next step."""
+    """The flow by torch in float64 with the weights of a trainer, and the draws of its next step."""
 
     def __init__(self, trainer):
-        self.flow = trainer.model.config.build(torch.Generator(), "paper").double()
+        self.flow = trainer.model.config.build(torch.Generator()).double()
         self.flow.load_state_dict(trainer.model.state_dict())
         self.config = trainer.train_config
         data, self.probes = torch.Generator(), torch.Generator()

@@ -166,7 +166,6 @@ def test_the_memory_of_a_step_is_known_beforehand(activation, log_det):
     flow = FlowConfig(blocks=2, width=32, activation=activation)
     train = TrainConfig(log_det=log_det, batch=200)
     t = Trainer(flow, train, DATASETS["moons"], seed=0)
-    t._by_hand = None  # it keeps the same tensors, but not through autograd
     kept = {}
 
     def keep(tensor):
