@@ -276,7 +276,7 @@ class TestFit:
         flow = rf.ResidualFlow(2, blocks=2, width=8)
         before = list(flow.parameters())
         flow.fit(data(), steps=2)
-        assert flow.fitted.backend == "numba" and flow.flow.values is None
+        assert flow.fitted.backend == "numba" and flow.flow.kernels is None
         assert all(a is b for a, b in zip(before, flow.parameters(), strict=True))
         storages = {parameter.untyped_storage().data_ptr() for parameter in flow.parameters()}
         assert len(storages) == len(before)
