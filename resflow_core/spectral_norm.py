@@ -129,15 +129,10 @@ class _TopSingularValue(Function):
         weights, u, v = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return ((d_s[:, None, None] * u) @ v.mT).to(weights)
-        return (d_s[:, None, None] * _gradient(weights)).to(weights)
+        u, _, v = torch.linalg.svd(weights.double(), full_matrices=False)
+        return (d_s[:, None, None] * (u[:, :, :1] @ v[:, :1])).to(weights)
 
     @staticmethod
     def jvp(ctx: Any, d_weights: Tensor) -> Any:
-        weights, _, _ = ctx.saved_tensors
-        return (_gradient(weights) * d_weights).sum((1, 2)), None, None
-
-
-def _gradient(weights: Tensor) -> Tensor:
-    """uv' of n matrices, (n, out, in), float64, differentiable in its turn."""
-    u, _, v = torch.linalg.svd(weights.double(), full_matrices=False)
-    return u[:, :, :1] @ v[:, :1]
+        _, u, v = ctx.saved_tensors
+        return (u * (d_weights.double() @ v)).sum((1, 2)), None, None
