@@ -183,7 +183,8 @@ def products_of(inner: Tensor, outer: Tensor) -> Tensor:
 def as_columns(w: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Vectors at points, (..., batch, d), as columns, (d, k, batch), and the way back for as many of any length."""
     shape = w.shape[:-1]
-    return w.reshape(-1, *w.shape[-2:]).permute(2, 0, 1), lambda w: w.permute(1, 2, 0).reshape(*shape, len(w))
+    columns = w.reshape(shape[:-1].numel(), *w.shape[-2:]).permute(2, 0, 1)
+    return columns, lambda w: w.permute(1, 2, 0).reshape(*shape, len(w))
 
 
 def through(weight: Tensor, tangents: Tensor) -> Tensor:

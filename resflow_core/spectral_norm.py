@@ -108,7 +108,7 @@ def certified(weights: Tensor) -> Tensor:
 
 class _TopSingularValue(Function):
     """s = u'Wv of n matrices, (n, out, in) -> (n,), and u and v. The gradient is uv'. Where it is differentiated in its
-    turn, u and v are no constants, so it is taken from the singular values by autograd."""
+    turn, u and v are no constants, so they are taken from a differentiable SVD."""
 
     generate_vmap_rule = True
 
@@ -122,18 +122,17 @@ class _TopSingularValue(Function):
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.mark_non_differentiable(*output[1:])
         ctx.save_for_backward(*inputs, *output[1:])
-        ctx.save_for_forward(*output[1:])
+        ctx.save_for_forward(*inputs, *output[1:])  # the same: vmap knows one list
 
     @staticmethod
     def backward(ctx: Any, d_s: Tensor, *_: Any) -> Tensor:
         weights, u, v = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return ((d_s[:, None, None] * u) @ v.mT).to(weights)
-        weights = weights if weights.requires_grad else weights.detach().requires_grad_()
-        s = torch.linalg.svdvals(weights.double())[:, 0]
-        return torch.autograd.grad(s, weights, d_s, create_graph=True)[0]
+        u, _, v = torch.linalg.svd(weights.double(), full_matrices=False)
+        return (d_s[:, None, None] * (u[:, :, :1] @ v[:, :1])).to(weights)
 
     @staticmethod
     def jvp(ctx: Any, d_weights: Tensor) -> Any:
-        u, v = ctx.saved_tensors
+        _, u, v = ctx.saved_tensors
         return (u * (d_weights.double() @ v)).sum((1, 2)), None, None

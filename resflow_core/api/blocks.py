@@ -312,7 +312,7 @@ class _Near:
 
     def pullback(self, w: Tensor) -> Tensor:
         """w'A for vectors at every row, (..., batch, d), and a look at ||w'A|| / ||w||, which is at most Lip(g)."""
-        several = w.reshape(-1, *w.shape[-2:])
+        several = w.reshape(w.shape[:-2].numel(), *w.shape[-2:])  # -1 is refused where there are no rows
         # One probe, the usual number, does not ask g for a rule of vmap.
         after = self._pulled(several[0])[None] if len(several) == 1 else vmap(self._pulled)(several)
         after = after.view(w.shape)

@@ -23,8 +23,8 @@ NAN, INF = float("nan"), float("inf")
 CONFIG = FlowConfig(blocks=2, width=8)
 
 
-def flow(implementation=None):
-    return CONFIG.build(seeded(0), implementation)
+def flow():
+    return CONFIG.build(seeded(0))
 
 
 HYBRID = HybridConfig(CONFIG).build(seeded(0))
@@ -32,7 +32,6 @@ HYBRID = HybridConfig(CONFIG).build(seeded(0))
 # All that takes points of the plane.
 TAKES_POINTS = {
     "forward": flow(),
-    "forward of the paper's": flow("paper"),
     "forward of a block": flow().blocks[0],
     "forward of an ActNorm": ActNorm(2),
     "forward of a layer": LipschitzLinear(2, 5, 0.9, seeded(0)),
@@ -43,9 +42,7 @@ TAKES_POINTS = {
     "forward_and_log_det": flow().forward_and_log_det,
     "forward_and_log_dets": flow().forward_and_log_dets,
     "forward_and_jacobians": flow().forward_and_jacobians,
-    "forward_and_jacobians of the paper's": flow("paper").forward_and_jacobians,
     "log_prob": flow().log_prob,
-    "log_prob of the paper's": flow("paper").log_prob,
     "log_prob of an estimate": lambda x: flow().log_prob(x, Roulette(), seeded(0)),
     "stages": flow().stages,
     "initialize": flow().initialize,
@@ -83,9 +80,8 @@ def test_other_points_are_refused(take):
             take(wrong)
 
 
-@pytest.mark.parametrize("implementation", ["paper", "fused"])
-def test_a_flow_of_float64_wants_float64(implementation):
-    built, x = flow(implementation), torch.zeros(4, 2)
+def test_a_flow_of_float64_wants_float64():
+    built, x = flow(), torch.zeros(4, 2)
     assert built(x).dtype == built.inverse(x).dtype == torch.float32
     built.double()
     for take in (built, built.inverse, built.log_prob, built.blocks[0], built.blocks[0].inverse):
@@ -100,9 +96,8 @@ def test_what_is_told_of_a_long_list_is_short():
     assert len(str(error.value)) < 300
 
 
-@pytest.mark.parametrize("implementation", ["paper", "fused"])
-def test_no_points_are_points(implementation):
-    built, none = flow(implementation), torch.zeros(0, 2)
+def test_no_points_are_points():
+    built, none = flow(), torch.zeros(0, 2)
     assert built(none).shape == built.inverse(none).shape == built.sample(0, seeded(0)).shape == (0, 2)
     assert built.log_prob(none).shape == built.log_prob(none, Truncated(3), seeded(0)).shape == (0,)
 
@@ -110,9 +105,8 @@ def test_no_points_are_points(implementation):
 class TestNotFinite:
     @pytest.mark.parametrize("log_det", [Exact(), Truncated(3), Roulette()], ids=lambda log_det: type(log_det).__name__)
     @pytest.mark.parametrize("bad", [NAN, INF, -INF])
-    @pytest.mark.parametrize("implementation", ["paper", "fused"])
-    def test_the_density_of_such_a_row_is_not_a_number_and_the_others_stay(self, implementation, bad, log_det):
-        built, good = flow(implementation), points(6, 2).float()
+    def test_the_density_of_such_a_row_is_not_a_number_and_the_others_stay(self, bad, log_det):
+        built, good = flow(), points(6, 2).float()
         x = good.clone()
         x[2, 1] = bad
         expected, found = (built.log_prob(y, log_det, seeded(0)).detach() for y in (good, x))
@@ -122,14 +116,13 @@ class TestNotFinite:
         torch.testing.assert_close(built(x)[others], built(good)[others])
 
     @pytest.mark.parametrize("bad", [NAN, INF])
-    @pytest.mark.parametrize("implementation", ["paper", "fused"])
     @pytest.mark.slow
-    def test_it_has_no_inverse(self, implementation, bad):
+    def test_it_has_no_inverse(self, bad):
         z = torch.tensor([[0.3, 0.2], [bad, 0.0]])
         with pytest.raises(NotConverged, match=r"1 of 2 points; .* \(row 1\), .* This z is not finite; leave such"):
-            flow(implementation).blocks[0].inverse(z)
+            flow().blocks[0].inverse(z)
         with pytest.raises(NotConverged, match=r"1 of 2 points; .* \(row 1\)"):
-            flow(implementation).inverse(z)
+            flow().inverse(z)
 
     @pytest.mark.parametrize("bad", [NAN, INF])
     @pytest.mark.parametrize(
@@ -188,10 +181,9 @@ def test_samples_are_counted_by_numpys_whole_numbers_too():
 @pytest.mark.parametrize(
     "log_det", [Exact, Roulette, "exact", torch.Generator()], ids=["a class", "another class", "a name", "a generator"]
 )
-@pytest.mark.parametrize("implementation", ["paper", "fused"])
-def test_an_estimator_is_a_value(implementation, log_det):
+def test_an_estimator_is_a_value(log_det):
     with pytest.raises(ValueError, match=r"log_det = .*: pass an estimator, e\.g\. Exact\(\) or Roulette\(\)\."):
-        flow(implementation).log_prob(torch.zeros(3, 2), log_det)
+        flow().log_prob(torch.zeros(3, 2), log_det)
 
 
 class Drawn:

@@ -14,6 +14,7 @@ from torch.autograd.functional import hessian
 
 import resflow_core as rf
 from resflow_core.api import bases, by_kernels
+from resflow_core.api.conditional import ConditionalFlow
 from resflow_core.training import compilation
 from tests.core.oracles import autograd_jacobian, numpy_log_abs_det, points, seeded
 from tests.covering import told
@@ -41,6 +42,15 @@ def data(n=200, d=2, seed=0):
 
 def fitted(d=2, steps=8, **settings):
     return rf.ResidualFlow(d, **{**SMALL, **settings}).fit(data(d=d), steps=steps)
+
+
+# Of a conditional flow with one block, in the order of its state.
+NAMES_OF_FILES = [
+    "0.network.0.weight", "0.network.0.bias", "0.network.2.weight", "0.network.2.bias", "1.log_scale", "1.shift",
+    "2.branch.raw_scales", "2.branch.linears.0.raw", "2.branch.linears.0.bias", "2.branch.linears.1.raw",
+    "2.branch.linears.1.bias", "2.branch.network.0.weight", "2.branch.network.0.bias", "2.branch.network.2.weight",
+    "2.branch.network.2.bias", "3.log_scale", "3.shift",
+]  # fmt: skip
 
 
 @functools.cache
@@ -276,7 +286,7 @@ class TestFit:
         flow = rf.ResidualFlow(2, blocks=2, width=8)
         before = list(flow.parameters())
         flow.fit(data(), steps=2)
-        assert flow.fitted.backend == "numba" and flow.flow.values is None
+        assert flow.fitted.backend == "numba" and flow.flow.kernels is None
         assert all(a is b for a, b in zip(before, flow.parameters(), strict=True))
         storages = {parameter.untyped_storage().data_ptr() for parameter in flow.parameters()}
         assert len(storages) == len(before)
@@ -463,6 +473,74 @@ class TestContext:
         expected = td.Normal(0.0, 1.0).log_prob(flow(x, c).detach()).sum(-1).numpy()
         expected = expected + numpy_log_abs_det(torch.cat(rows))
         np.testing.assert_allclose(flow.log_prob(x, c).detach().numpy(), expected, atol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("d", "settings", "log_det"),
+        [
+            (2, {}, rf.Truncated(4, n_probes=2)),
+            (2, {"actnorm": False}, rf.Roulette(gradient="plain")),
+            (2, {"hidden_layers": 2}, rf.Exact()),
+            (3, {"activation": "clipswish"}, rf.Roulette(n_probes=2, exact_traces=1)),
+            (3, {"actnorm": False}, rf.Truncated(4, n_probes=2, gradient="in_forward")),
+            (3, {"activation": "maxmin"}, rf.Exact()),
+        ],
+        ids=str,
+    )
+    def test_its_map_is_that_of_its_parts_one_after_the_other(self, d, settings, log_det):
+        """With the same draws; also in its gradients, in the contexts too."""
+        flow = ConditionalFlow(rf.FlowConfig(dim=d, blocks=3, width=7, **settings), 2, seeded(0)).double()
+        randomise(flow)
+        x, contexts = points(9, d), points(9, 2, seed=3).requires_grad_()
+
+        def found(log_dets_of):
+            with flow.at(contexts):
+                z, log_dets = log_dets_of(x, log_det, seeded(5))
+            gradient = torch.autograd.grad((z.sum(1) + log_dets).sum(), [contexts, *flow.parameters()])
+            return z, log_dets, *gradient
+
+        def part_by_part(*given):
+            z, log_dets = flow.forward_and_log_dets(*given)
+            return z, log_dets.sum(1)
+
+        for ours, expected in zip(found(flow.forward_and_log_det), found(part_by_part), strict=True):
+            torch.testing.assert_close(ours, expected, atol=1e-11, rtol=1e-11)
+
+    def test_many_points_keep_their_contexts_where_they_are_computed_in_parts(self, monkeypatch):
+        flow = rf.ResidualFlow(2, **SMALL, context=2)
+        randomise(flow)
+        x, c = points(50, 2), points(50, 2, seed=1)
+        with torch.no_grad():
+            whole = flow.log_prob(x, c), flow(x, c), x
+            monkeypatch.setattr("resflow_core.flow.CHUNK_NUMBERS", 7 * flow.config.width)  # 7 points at a time
+            parts = flow.log_prob(x, c), flow(x, c), flow.inverse(flow(x, c), c)
+        for one, other in zip(whole, parts, strict=True):
+            torch.testing.assert_close(other, one, atol=1e-5, rtol=0)
+
+    def test_its_state_has_the_names_of_older_files(self):
+        flow = rf.ResidualFlow(2, blocks=1, width=4, context=3)
+        names = [f"flow.bijections.{name}" for name in NAMES_OF_FILES]
+        assert list(flow.state_dict()) == ["centre", "scale", "context_centre", "context_scale", *names]
+        other = rf.ResidualFlow(2, blocks=1, width=4, context=3, seed=1)
+        other.load_state_dict({name: tensor + 1 for name, tensor in flow.state_dict().items()})
+        for name, tensor in flow.state_dict().items():
+            assert torch.equal(other.state_dict()[name], tensor + 1)
+
+    def test_its_numbers_are_those_of_older_versions(self):
+        """Computed by version 0.1.0 of September 2026, before its map was one."""
+        flow = rf.ResidualFlow(2, **SMALL, context=2)
+        randomise(flow)
+        x, c = torch.tensor([[0.3, -1.2], [1.5, 0.4]]).double(), torch.tensor([[1.0, -0.5], [-2.0, 0.7]]).double()
+        expected = torch.tensor([-11.91608953208152, -258.003555281154], dtype=torch.float64)
+        torch.testing.assert_close(flow.log_prob(x, c).detach(), expected, atol=1e-12, rtol=1e-12)
+
+    def test_without_contexts_its_map_says_what_to_do(self):
+        flow = rf.ResidualFlow(2, **SMALL, context=2)
+        with pytest.raises(ValueError, match=r"within `with flow\.at\(contexts\):`"):
+            flow.flow(points(3, 2))
+        with flow.flow.at(points(3, 2)):
+            assert flow.flow(points(3, 2)).shape == (3, 2)
+        with pytest.raises(ValueError, match="no contexts"):
+            flow.flow(points(3, 2))
 
 
 MAKERS = {

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import resflow_core as rf
-from resflow_core.fast.fused_flow import FusedFlow
 from resflow_core.flow import Flow
 from tests.core.oracles import seeded
 from tests.covering import told
@@ -61,9 +60,8 @@ class TestWhatIsLoaded:
     @pytest.mark.thorough
     def test_a_file_of_the_paper_loads_files_of_the_paper_only(self):
         (modules,) = loaded_by(
-            "from resflow_core.flow import FlowConfig, Flow, IMPLEMENTATIONS\n"
+            "from resflow_core.flow import FlowConfig, Flow\n"
             "import torch\n"
-            "assert list(IMPLEMENTATIONS) == ['paper']\n"
             "assert type(FlowConfig().build(torch.Generator())) is Flow"
         )
         assert ours(modules) <= set(PAPER)
@@ -93,8 +91,7 @@ class TestNames:
     def test_plug_ins_are_registered(self):
         config = rf.FlowConfig(activation="=sin(z)", norms="mixed", constraint=rf.Hard(), blocks=2)
         flow = config.build(seeded(0))
-        assert type(flow) is FusedFlow
-        assert type(config.build(seeded(0), "paper")) is Flow
+        assert type(flow) is Flow
         assert flow.log_prob(torch.zeros(3, 2)).shape == (3,)
 
 

@@ -9,6 +9,7 @@ from resflow_core.flow import FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import Roulette, Truncated
+from resflow_core.spectral_norm import SLACK, certified
 from tests.core.oracles import points, seeded
 from tests.covering import covering, in_turn
 
@@ -17,8 +18,8 @@ STEP = 1e-5
 SMOOTH = [name for name in ACTIVATIONS if name not in ("relu", "leaky_relu", "maxmin")]
 
 
-def flow_at_its_caps(implementation, **settings):
-    flow = FlowConfig(blocks=2, width=5, **settings).build(seeded(0), implementation).double()
+def flow_at_its_caps(**settings):
+    flow = FlowConfig(blocks=2, width=5, **settings).build(seeded(0)).double()
     flow.initialize(points(50, flow.dim))
     with torch.no_grad():
         for branch in flow.branches:
@@ -38,12 +39,12 @@ def by_differences(function, x):
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     "case",
-    in_turn(covering({"dim": [2, 3], "implementation": ["fused", "paper"]}), activation=SMOOTH),
+    in_turn(covering({"dim": [2, 3], "hidden_layers": [1, 2]}), activation=SMOOTH),
     ids=lambda case: "-".join(map(str, case.values())),
 )
 def test_the_hessian_of_log_prob_is_that_of_differences(case):
-    activation, implementation, dim = case["activation"], case["implementation"], case["dim"]
-    flow, x = flow_at_its_caps(implementation, activation=activation, dim=dim), points(1, dim, seed=1)
+    dim = case["dim"]
+    flow, x = flow_at_its_caps(**case), points(1, dim, seed=1)
 
     def gradient(x):
         x = x.clone().requires_grad_()
@@ -55,7 +56,7 @@ def test_the_hessian_of_log_prob_is_that_of_differences(case):
 
 
 def test_second_derivatives_in_the_weights_are_those_of_differences():
-    flow, x = flow_at_its_caps("fused"), points(4, 2, seed=1)
+    flow, x = flow_at_its_caps(), points(4, 2, seed=1)
     raw = flow.blocks[0].branch.linears[0].raw
 
     def gradient(value, create_graph=False):
@@ -69,17 +70,29 @@ def test_second_derivatives_in_the_weights_are_those_of_differences():
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
 
 
-def test_the_papers_norm_refuses_its_second_derivative():
-    flow, x = flow_at_its_caps("paper"), points(4, 2, seed=1)
-    with pytest.raises(RuntimeError, match="second derivative would be wrong"):
-        torch.autograd.grad(flow.log_prob(x).sum(), flow.blocks[0].branch.linears[0].raw, create_graph=True)
+@pytest.mark.parametrize("twice", ["grad of grad", "hessian"])
+def test_second_derivatives_of_the_norm_in_torch_func(twice):
+    """The certified norm of a matrix, against autograd of its largest singular value."""
+    w = points(4, 3, seed=2)
+
+    def largest(w):
+        return (1 + SLACK) * torch.linalg.svdvals(w)[0]
+
+    def norm(w):
+        return certified(w[None])[0]
+
+    jacrev = torch.func.jacrev
+    found = jacrev(jacrev(norm))(w) if twice == "grad of grad" else torch.func.hessian(norm)(w)
+    torch.testing.assert_close(found, hessian(largest, w), atol=1e-12, rtol=0)
+    each = torch.func.vmap(torch.func.jacfwd(norm))(w[None])[0]
+    torch.testing.assert_close(each, jacrev(largest)(w), atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("implementation", ["fused", "paper"])
+@pytest.mark.parametrize("dim", [2, 3])
 @pytest.mark.parametrize("gradient", GRADIENTS)
 @pytest.mark.parametrize("estimator", [Roulette, Truncated])
-def test_estimates_have_a_right_hessian_or_none(estimator, gradient, implementation):
-    flow, x = flow_at_its_caps(implementation), points(1, 2, seed=1)
+def test_estimates_have_a_right_hessian_or_none(estimator, gradient, dim):
+    flow, x = flow_at_its_caps(dim=dim), points(1, dim, seed=1)
 
     def log_prob(x):
         return flow.log_prob(x, estimator(gradient=gradient), seeded(3)).sum()
@@ -88,13 +101,13 @@ def test_estimates_have_a_right_hessian_or_none(estimator, gradient, implementat
         x = x.clone().requires_grad_()
         return torch.autograd.grad(log_prob(x), x)[0]
 
-    # In the plane a fast flow has A itself, and no graph that is freed block by block.
-    is_right = gradient == "plain" or (implementation == "fused" and not GRADIENTS[gradient].by_neumann)
+    # In the plane A itself is at hand, and no graph is freed block by block.
+    is_right = gradient == "plain" or (dim == 2 and not GRADIENTS[gradient].by_neumann)
     if not is_right:
         with pytest.raises(RuntimeError, match=r"Use the exact log det"):
             hessian(log_prob, x)
         return
-    found = hessian(log_prob, x).reshape(2, 2)
+    found = hessian(log_prob, x).reshape(dim, dim)
     torch.testing.assert_close(found, by_differences(slope, x), atol=1e-5, rtol=1e-5)
 
 
