@@ -87,15 +87,14 @@ class Sequential:
         return [Sequential(self.activation, *part) for part in zip(*parts, strict=True)]
 
     def jacobians(self, near: Sequence["LinearisedSequential"]) -> Tensor:
-        scales = self.entry_scale[:, None, None]
+        # Where there are products, they are made for all of them at once.
+        has_products = len(self.weights) == 2 and self.activation.is_elementwise
+        products = products_of(*self.weights).unbind() if has_products else [None] * len(near)
+        tangents = torch.stack([one.tangents(own) for one, own in zip(near, products, strict=True)], 2)
+        scales = self.entry_scale[:, None]
         if self.activation.is_elementwise:
-            scales = scales * torch.stack([one.units[0].slope for one in near])
-            if len(self.weights) == 2:
-                slopes = torch.stack([one.units[1].slope for one in near])
-                tangents = torch.bmm(products_of(*self.weights), slopes).unflatten(1, (len(near[0].columns), -1))
-                return (tangents * scales[:, None]).permute(0, 3, 1, 2)
-        tangents = torch.stack([one.tangents() for one in near])
-        return (tangents * (scales[:, None] if scales.ndim == 3 else scales)).permute(0, 3, 1, 2)
+            scales = scales * torch.stack([one.units[0].slope for one in near], 1)
+        return (tangents * scales).permute(2, 3, 0, 1)
 
     def parameters(self) -> Iterator[Tensor]:
         yield from (self.entry_scale, *self.weights, *self.biases)
@@ -147,19 +146,20 @@ class LinearisedSequential:
         scales = self.entry_scale * entry.slope if entry.is_elementwise else self.entry_scale
         return (self.tangents() * scales).permute(2, 0, 1)
 
-    def tangents(self) -> Tensor:
+    def tangents(self, products: Tensor | None = None) -> Tensor:
         """The columns of A, (d, d, batch), without the factors of the entry: beta and, of an element-wise activation,
         the slope J_1, which only scales them. They are tangents: T <- W_i J_i T.
 
         Without J_1 the first tangents are those of W_1, the same at every point. With one hidden layer all products of
-        W_2 and W_1 are one matrix.
+        W_2 and W_1 are one matrix: `products`, where it is at hand.
         """
         (first, *weights), (entry, *units), d = self.weights, self.units, len(self.columns)
         if not entry.is_elementwise:
             identity = torch.eye(d).to(first)[:, :, None].expand(d, d, self.columns.shape[1])
             return self._through(identity, self.weights, self.units)
         if len(weights) == 1:
-            return (products_of(first, weights[0]) @ units[0].slope).view(d, d, -1)
+            products = products_of(first, weights[0]) if products is None else products
+            return (products @ units[0].slope).view(d, d, -1)
         return self._through(first[:, :, None], weights, units)
 
     def _through(self, tangents: Tensor, weights: Sequence[Tensor], units: Sequence[Near]) -> Tensor:

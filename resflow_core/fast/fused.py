@@ -24,8 +24,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from resflow_core import activations
-from resflow_core.activations import Activation, ValueAndSlope
+from resflow_core.activations import ValueAndSlope
 from resflow_core.flow import FUSED, FlowMap
 from resflow_core.residual import Sequential, products_of
 
@@ -49,7 +48,7 @@ class _Fused(torch.autograd.Function):
     def forward(ctx: Any, f: FlowMap, x: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         network: Any = f.network
         kept, columns, tangents = list[_Kept](), x.T.contiguous(), list[Tensor]()
-        near = _near(network.activation)
+        near = _near(network.activation.function)
         products = products_of(*network.weights).unbind()
         for k, g in enumerate(f.networks):
             (inner, outer), (bias, last) = g.weights, g.biases  # type: ignore[misc]
@@ -137,27 +136,22 @@ class _Gradients(NamedTuple):
     bias: Tensor
 
 
-CURVATURES: dict[ValueAndSlope, Callable[[Tensor, Tensor], Tensor]] = {activations.sine: lambda value, d: -d * value}
-"""raw'' times a gradient, from the value, of the app's usual activation: autograd computes another sine for it."""
-
-
-def _near(activation: Activation) -> Callable[[Tensor], _Bent]:
-    """The activation near pre-activations; its curvature is one of `CURVATURES`, or autograd's."""
+def _near(function: ValueAndSlope) -> Callable[[Tensor], _Bent]:
+    """A function near pre-activations, with the curvature that it yields, or autograd's."""
 
     def known(t: Tensor) -> _Bent:
-        value, slope = activation.function(t)
-        return _Bent(value, slope, lambda d: curvature(value, d))
+        value, slope, curvature = function(t)
+        return _Bent(value, slope, curvature.mul)
 
     def differentiated(t: Tensor) -> _Bent:
         with torch.enable_grad():
             t = t.detach().requires_grad_()
-            value, slope = activation.function(t)
+            value, slope = function(t)
         if not slope.requires_grad:
             return _Bent(value.detach(), slope, torch.zeros_like)
         return _Bent(value.detach(), slope.detach(), lambda d: torch.autograd.grad(slope, t, d, retain_graph=True)[0])
 
-    curvature = CURVATURES.get(activation.function)
-    return known if curvature else differentiated
+    return known if len(list(function(torch.zeros(1)))) > 2 else differentiated
 
 
 def by_autograd(f: FlowMap, function: Any, inputs: Sequence[Tensor], d_outputs: Sequence[Tensor]) -> list[Any]:

@@ -85,13 +85,13 @@ class TestEveryFunction:
 
     def test_its_slope_is_that_of_the_value_and_has_the_same_derivatives(self, name, activation):
         t = torch.linspace(-6, 6, 400, dtype=torch.float64).requires_grad_()  # without 0, where some have none
-        value, slope = activation.function(t)
+        value, slope, *own = activation.function(t)
         (first,) = torch.autograd.grad(value.sum(), t, create_graph=True)
         torch.testing.assert_close(slope, first, atol=1e-12, rtol=0)
         seconds = [torch.zeros_like(t)] * 2
         if first.requires_grad:
             seconds = [torch.autograd.grad(of.sum(), t, create_graph=True)[0] for of in (first, slope)]
-        for found in (seconds[1], curvature(activation.function, t)):
+        for found in (seconds[1], curvature(activation.function, t), *own):
             torch.testing.assert_close(found, seconds[0], atol=1e-12, rtol=0)
         if seconds[0].requires_grad:
             thirds = [torch.autograd.grad(of.sum(), t, create_graph=True)[0] for of in seconds]

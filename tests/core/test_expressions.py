@@ -180,7 +180,7 @@ class TestDerivatives:
         t = torch.linspace(-3, 3.01, 50, dtype=torch.float64).requires_grad_()
         activation = formula(text)
         expected = differentiated(lambda t: oracle(read(text).tree, t), t.detach())
-        value, slope = activation.function(t)
+        value, slope, _ = activation.function(t)
         bend = curvature(activation.function, t)
         (first,) = torch.autograd.grad(activation.raw(t).sum(), t, create_graph=True)
         (second,) = torch.autograd.grad(first.sum(), t, create_graph=True, materialize_grads=True)
