@@ -3,7 +3,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -164,12 +164,18 @@ class FlowMap:
 
     def jacobians_by_autograd(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The same without `FUSED`; differentiable any number of times."""
-        columns, found = x.T.contiguous(), list[Any]()
-        for scale, shift, g in zip(self.scales, self.shifts, self.networks, strict=False):
-            y = torch.addcmul(shift, scale, columns)
-            found.append(near := g.near_columns(y))
-            columns = y + near.columns
-        return self._scaled(-1, columns.T), self.network.jacobians(found)
+        columns = x.T.contiguous()
+
+        def through_the_blocks() -> Iterator[Any]:
+            nonlocal columns
+            for scale, shift, g in zip(self.scales, self.shifts, self.networks, strict=False):
+                y = torch.addcmul(shift, scale, columns)
+                near = g.near_columns(y)
+                columns = y + near.columns
+                yield near
+
+        jacobians = self.network.jacobians(through_the_blocks())
+        return self._scaled(-1, columns.T), jacobians
 
     def forward_and_log_dets(
         self, x: Tensor, log_det: LogDet, generator: torch.Generator | None

@@ -6,10 +6,10 @@ A = J_g(x) comes from the slopes of its activations.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, pairwise, product
+from itertools import islice, pairwise, product, repeat
 from operator import attrgetter
 from typing import Any, Protocol, cast
 
@@ -59,9 +59,9 @@ class Network(Protocol):
         in each block takes a tenth of a step."""
         ...
 
-    def jacobians(self, near: Sequence[Any]) -> Tensor:
-        """A of each of several, (n, batch, d, d), from what their `near` returned: all at once, where that is faster
-        than one after the other."""
+    def jacobians(self, near: Iterable[Any]) -> Tensor:
+        """A of each of several, (n, batch, d, d), from what their `near` returns, of which none is kept: all at once,
+        where that is faster than one after the other."""
         ...
 
 
@@ -86,15 +86,18 @@ class Sequential:
         parts += [zip(*(part.unbind() for part in of_layers), strict=True) for of_layers in (self.weights, self.biases)]
         return [Sequential(self.activation, *part) for part in zip(*parts, strict=True)]
 
-    def jacobians(self, near: Sequence["LinearisedSequential"]) -> Tensor:
+    def jacobians(self, near: Iterable["LinearisedSequential"]) -> Tensor:
         # Where there are products, they are made for all of them at once.
         has_products = len(self.weights) == 2 and self.activation.is_elementwise
-        products = products_of(*self.weights).unbind() if has_products else [None] * len(near)
-        tangents = torch.stack([one.tangents(own) for one, own in zip(near, products, strict=True)], 2)
+        products = products_of(*self.weights).unbind() if has_products else repeat(None)
+        tangents, slopes = list[Tensor](), list[Tensor]()
+        for one, own in zip(near, products, strict=False):
+            tangents.append(one.tangents(own))
+            slopes.append(one.units[0].slope)
         scales = self.entry_scale[:, None]
         if self.activation.is_elementwise:
-            scales = scales * torch.stack([one.units[0].slope for one in near], 1)
-        return (tangents * scales).permute(2, 3, 0, 1)
+            scales = scales * torch.stack(slopes, 1)
+        return (torch.stack(tangents, 2) * scales).permute(2, 3, 0, 1)
 
     def parameters(self) -> Iterator[Tensor]:
         yield from (self.entry_scale, *self.weights, *self.biases)

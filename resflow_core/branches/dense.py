@@ -26,7 +26,7 @@ at 0.98 beside it, so a block with three layers has less than its coefficient. H
 from power iteration, which is a lower bound; here they are bounded from above.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice, pairwise
 from typing import Any, cast
@@ -86,7 +86,7 @@ class Dense:
             h = torch.cat([h, units[-1].value])
         return LinearisedDense(torch.addmm(shift, last, h), self.weights, units)
 
-    def jacobians(self, near: Sequence["LinearisedDense"]) -> Tensor:
+    def jacobians(self, near: Iterable["LinearisedDense"]) -> Tensor:
         return torch.stack([one.tangents() for one in near], 2).permute(2, 3, 0, 1)
 
 
