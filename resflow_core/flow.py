@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from numbers import Integral
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -138,7 +137,7 @@ class FlowMap:
     shifts: Sequence[Tensor]  # m_0, ..., m_n
     log_det_of_scales: Tensor  # sum of the log s_i, () or (batch,)
     network: Network  # of all branches, stacked
-    kernels: "Kernels | None" = None
+    kernels: Any = None  # those of the flow
 
     @cached_property
     def networks(self) -> Sequence[Network]:
@@ -237,45 +236,11 @@ def needs_jacobians(log_det: LogDet, dim: int) -> bool:
     return isinstance(log_det, Exact) or (dim == PLANE and isinstance(log_det, Truncated | Roulette | Drawn))
 
 
-class Kernels(Protocol):
-    """A faster way to some of what a flow computes (`resflow_core.fast`). All take the flow and points, (batch, d)."""
-
-    def folded(self, flow: "Flow") -> tuple[np.ndarray, np.ndarray, Any] | None:
-        """ActNorm's scales and shifts, (blocks + 1, dim), and the stacked network, as arrays that the next call
-        overwrites; None if the flow makes its map as fast."""
-        ...
-
-    def takes(self, flow: "Flow", x: Tensor) -> bool:
-        """Whether it computes values at these points just now."""
-        ...
-
-    def differentiates(self, x: Tensor) -> bool:
-        """Whether it has the gradients at these points just now."""
-        ...
-
-    def forward_and_log_det(self, flow: "Flow", x: Tensor) -> tuple[Tensor, Tensor]:
-        """z and log|det dz/dx| without ActNorm's part."""
-        ...
-
-    def differentiable(self, f: FlowMap, x: Tensor, log_det: LogDet) -> tuple[Tensor, Tensor]:
-        """As `forward_and_log_det` with gradients to x and the `tensors` of f, by the exact log det or one of which all
-        is drawn."""
-        ...
-
-    def forward_and_jacobians(self, flow: "Flow", x: Tensor) -> tuple[Tensor, Tensor]: ...
-
-    def stages(self, flow: "Flow", x: Tensor) -> list[Tensor]: ...
-
-    def inverse(self, flow: "Flow", z: Tensor, bounds: list[float]) -> Tensor | None:
-        """None where it is not certified at every point."""
-        ...
-
-
 class Flow(NormalizingFlow):
-    """The residual flow of a `FlowConfig`: its parameters, in blocks and ActNorms, and its maps. With `kernels`, theirs
-    are taken where they have them."""
+    """The residual flow of a `FlowConfig`: its parameters, in blocks and ActNorms, and its maps. With `kernels`, an
+    instance of `fast.compiled.CompiledValues`, values are theirs where they have them."""
 
-    kernels: Kernels | None = None
+    kernels: Any = None
 
     def __init__(self, config: FlowConfig, generator: torch.Generator, branch: Callable[..., Branch] | None = None):
         widths = [config.dim, *[config.width] * config.hidden_layers, config.dim]

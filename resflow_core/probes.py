@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,9 +83,6 @@ class Probe:
     """The distribution of v, and of the mean of v'Sv over the n_probes of a point, for symmetric S.
 
     `fill(v, generator)` fills v, (n_probes, batch, d), with independent probes of each point, and returns it.
-    `from_uniforms(u, d)` gives one probe for each row of u, as (n, d), in NumPy. It uses all numbers of the row but the
-    first: d of them, or d + 1 where d is odd, uniform on [0, 1). `shown` is the same as lines of a program, in which np
-    is NumPy, that make v of u and d.
     `variance(quadratic, n_probes)` is the variance of the mean of v'Sv.
 
     The other three are for d = 2, with the trace of S, the difference S_11 - S_22 and twice the other entry, 2 S_12:
@@ -98,8 +94,6 @@ class Probe:
     """
 
     fill: Callable[[Tensor, torch.Generator], Tensor]
-    from_uniforms: Callable[[np.ndarray, int], np.ndarray]
-    shown: str
     variance: Callable[[Quadratic, int], Tensor]
     spread: Callable[[Tensor, Tensor, int], Tensor]
     log_mean_exp: Callable[[Tensor, Tensor, int], Tensor]
@@ -192,59 +186,9 @@ def _off_diagonal(difference: Tensor, twice_off: Tensor, n_probes: int) -> Tenso
     return twice_off.abs()
 
 
-def _box_muller(u: np.ndarray, d: int) -> np.ndarray:
-    """Independent standard normal numbers (Box and Muller 1958)."""
-    return (np.sqrt(-2 * np.log(1 - u[:, 1::2])) * np.exp(2j * np.pi * u[:, 2::2])).view(float)[:, :d]
-
-
-def _signs_from_uniforms(u: np.ndarray, d: int) -> np.ndarray:
-    return np.where(u[:, 1 : d + 1] < 0.5, 1.0, -1.0)
-
-
-def _sphere_from_uniforms(u: np.ndarray, d: int) -> np.ndarray:
-    v = _box_muller(u, d)
-    return np.sqrt(d) * v / np.linalg.norm(v, axis=1, keepdims=True)
-
-
-_SHOWN_BOX_MULLER = "v = (np.sqrt(-2 * np.log(1 - u[:, 1::2])) * np.exp(2j * np.pi * u[:, 2::2])).view(float)[:, :d]"
-_SHOWN_SIGNS = "v = np.where(u[:, 1 : d + 1] < 0.5, 1.0, -1.0)"
-_SHOWN_SPHERE = f"{_SHOWN_BOX_MULLER}\nv = np.sqrt(d) * v / np.linalg.norm(v, axis=1, keepdims=True)"
-
 PROBES: dict[str, Probe] = {
-    "gaussian": Probe(
-        gaussian,
-        _box_muller,
-        _SHOWN_BOX_MULLER,
-        _gaussian_variance,
-        _eigenvalue_gap,
-        _gaussian_log_mean_exp,
-        _gaussian_cdf,
-    ),
-    "rademacher": Probe(
-        rademacher,
-        _signs_from_uniforms,
-        _SHOWN_SIGNS,
-        _sign_variance,
-        _off_diagonal,
-        _sign_log_mean_exp,
-        _sign_cdf,
-    ),
-    "sphere": Probe(
-        sphere,
-        _sphere_from_uniforms,
-        _SHOWN_SPHERE,
-        _sphere_variance,
-        _eigenvalue_gap,
-        _circle_log_mean_exp,
-        _circle_cdf,
-    ),
-    "orthogonal": Probe(
-        orthogonal,
-        _sphere_from_uniforms,
-        _SHOWN_SPHERE,
-        _orthogonal_variance,
-        _unpaired_gap,
-        _unpaired_log_mean_exp,
-        _circle_cdf,
-    ),
+    "gaussian": Probe(gaussian, _gaussian_variance, _eigenvalue_gap, _gaussian_log_mean_exp, _gaussian_cdf),
+    "rademacher": Probe(rademacher, _sign_variance, _off_diagonal, _sign_log_mean_exp, _sign_cdf),
+    "sphere": Probe(sphere, _sphere_variance, _eigenvalue_gap, _circle_log_mean_exp, _circle_cdf),
+    "orthogonal": Probe(orthogonal, _orthogonal_variance, _unpaired_gap, _unpaired_log_mean_exp, _circle_cdf),
 }

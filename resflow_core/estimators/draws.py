@@ -10,15 +10,56 @@ From the uniform numbers u_1, u_2, ... of one draw, with a_k = (-1)^(k+1) / k:
 With m exact traces it is sum_{k<=m} a_k tr(A^k) + sum_{m<k<=N} a_k / P(N >= k) v'A^k v, from the same N and v.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from resflow_core import probes
 from resflow_core.gradients import first_traces
-from resflow_core.probes import PROBES
 from resflow_core.roulette import UNIFORM_STEP, Geometric, Law, Poisson, Tabulated, survival_table
+
+
+class OfUniforms(NamedTuple):
+    """A probe for each row of uniform numbers, u -> (n, d). It uses all numbers of the row but the first: d of them, or
+    d + 1 where d is odd, on [0, 1). `shown` is the same as lines of a program that make v of u and d."""
+
+    function: Callable[[np.ndarray, int], np.ndarray]
+    shown: str
+
+
+def _box_muller(u: np.ndarray, d: int) -> np.ndarray:
+    """Independent standard normal numbers (Box and Muller 1958)."""
+    return (np.sqrt(-2 * np.log(1 - u[:, 1::2])) * np.exp(2j * np.pi * u[:, 2::2])).view(float)[:, :d]
+
+
+def _signs_from_uniforms(u: np.ndarray, d: int) -> np.ndarray:
+    return np.where(u[:, 1 : d + 1] < 0.5, 1.0, -1.0)
+
+
+def _sphere_from_uniforms(u: np.ndarray, d: int) -> np.ndarray:
+    v = _box_muller(u, d)
+    return np.sqrt(d) * v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+_SHOWN_BOX_MULLER = "v = (np.sqrt(-2 * np.log(1 - u[:, 1::2])) * np.exp(2j * np.pi * u[:, 2::2])).view(float)[:, :d]"
+_SHOWN_SIGNS = "v = np.where(u[:, 1 : d + 1] < 0.5, 1.0, -1.0)"
+_SHOWN_SPHERE = f"{_SHOWN_BOX_MULLER}\nv = np.sqrt(d) * v / np.linalg.norm(v, axis=1, keepdims=True)"
+
+OF_UNIFORMS: dict[Callable[..., torch.Tensor], OfUniforms] = {
+    probes.gaussian: OfUniforms(_box_muller, _SHOWN_BOX_MULLER),
+    probes.rademacher: OfUniforms(_signs_from_uniforms, _SHOWN_SIGNS),
+    probes.sphere: OfUniforms(_sphere_from_uniforms, _SHOWN_SPHERE),
+    probes.orthogonal: OfUniforms(_sphere_from_uniforms, _SHOWN_SPHERE),
+}
+"""By what fills a probe in `PROBES`."""
+
+
+def _of_uniforms(probe: str) -> OfUniforms:
+    return OF_UNIFORMS[probes.PROBES[probe].fill]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +93,7 @@ def draw_terms_and_probes(
     bits = np.random.PCG64(seed).advance(each * start)
     u = np.random.Generator(bits).random((n, each))
     terms = np.searchsorted(-survival_table(law, UNIFORM_STEP).numpy(), -u[:, 0])
-    return terms, PROBES[probe].from_uniforms(u, dim)
+    return terms, _of_uniforms(probe).function(u, dim)
 
 
 def uniform_numbers(dim: int) -> int:
@@ -138,7 +179,7 @@ k = np.arange(1, {longest + 1})
 survival = {numpy_survival(law)}  # P(N >= k)
 u = np.random.Generator(np.random.PCG64(seed)).random((draws, {uniform_numbers(len(matrix))}))
 N = np.searchsorted(-survival, -u[:, 0])  # the number of k with u < P(N >= k)
-{PROBES[probe].shown}
+{_of_uniforms(probe).shown}
 terms = [{unless_exact}(-1) ** i / (i + 1) / survival[i] * np.linalg.matrix_power(A, i + 1) for i in range(N.max())]
 sums = np.cumsum([np.zeros((d, d)), *terms], axis=0)
 estimates = {exact}np.einsum("ti,tij,tj->t", v, sums[N], v)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from resflow_core.fixed_point import NotConverged, solve_banach, solve_broyden
+from resflow_core.fast.broyden import solve_broyden
+from resflow_core.fixed_point import NotConverged, solve_banach
 from resflow_core.norms.induced import vector_norm
 from resflow_core.residual import Branch
 from tests.core.oracles import LinearBranch, points, seeded

@@ -19,7 +19,8 @@ from resflow_core import branches, expressions, norms  # noqa: F401  they regist
 from resflow_core import flow as fused_ways
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.fast import compiled, fused
-from resflow_core.fixed_point import solve_banach, solve_broyden
+from resflow_core.fast.broyden import solve_broyden
+from resflow_core.fixed_point import solve_banach
 from resflow_core.flow import CHUNK_NUMBERS, FlowConfig, Uncertified, standard_normal_log_prob
 from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Soft

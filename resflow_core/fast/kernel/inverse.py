@@ -17,7 +17,8 @@ from resflow_core.fast.kernel.activations import ONE, ZERO
 from resflow_core.fast.kernel.block import determinant
 from resflow_core.fast.kernel.numbers import OPTIONS, float32
 from resflow_core.fast.kernel.whole_flow import load
-from resflow_core.fixed_point import MOST_ULPS, USUAL_ULPS
+from resflow_core.fast.broyden import USUAL_ULPS
+from resflow_core.fixed_point import MOST_ULPS
 
 EPSILON = float32(np.finfo(np.float32).eps)
 FINITE = float32(1e30)
