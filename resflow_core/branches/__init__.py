@@ -1,3 +1,3 @@
-"""Other networks inside a block than the paper's. Importing the package registers them."""
+"""Other networks inside a block than the paper's, and other activations. Importing the package registers them."""
 
-from resflow_core.branches import dense  # noqa: F401
+from resflow_core.branches import activations, dense  # noqa: F401

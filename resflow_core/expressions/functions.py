@@ -15,6 +15,7 @@ from torch import Tensor
 
 from resflow_core import activations
 from resflow_core.activations import ValueAndSlope
+from resflow_core.branches import activations as others
 from resflow_core.expressions.arrays import everywhere, somewhere, up
 
 INFINITY = math.inf
@@ -298,12 +299,12 @@ FUNCTIONS: dict[str, Function] = {
         ((0.0, INFINITY), STEP, FLAT),
     ),
     "gelu": Function(
-        _with_curvature(activations.gelu, _of_gelu),
+        _with_curvature(others.gelu, _of_gelu),
         ((-0.75179152469357,), (-1.41421356237310, 1.41421356237310), (-2.0, 0.0, 2.0)),
         ((0.0, INFINITY), STEP, FLAT),
     ),
     "mish": Function(
-        _with_curvature(activations.mish, _of_mish),
+        _with_curvature(others.mish, _of_mish),
         (
             (-1.19243121451549,),
             (-2.25637639636079, 1.49057117948543),

@@ -6,13 +6,14 @@ import numpy as np
 from numba import njit
 
 from resflow_core import activations
+from resflow_core.branches import activations as others
 from resflow_core.fast.kernel.numbers import OPTIONS, exp, log, sin_cos
 
 float32 = np.float32
 ZERO, HALF, ONE, TWO = float32(0), float32(0.5), float32(1), float32(2)
 SELU_SCALE, SELU_BELOW = (
-    float32(activations.SELU_SCALE),
-    float32(activations.SELU_SCALE * activations.SELU_ALPHA),
+    float32(others.SELU_SCALE),
+    float32(others.SELU_SCALE * others.SELU_ALPHA),
 )
 # Abramowitz & Stegun 7.1.26: the normal distribution function up to 7.5e-8.
 ERF_RATE = float32(0.3275911 * 0.7071067811865476)
@@ -24,8 +25,8 @@ KINDS: dict[Callable, int] = {
     function: kind
     for kind, function in enumerate(
         (
-            activations.sine, activations.silu, activations.elu, activations.selu, activations.tanh,
-            activations.softplus, activations.gelu, activations.mish, activations.relu, activations.leaky_relu,
+            activations.sine, activations.silu, activations.elu, others.selu, activations.tanh,
+            activations.softplus, others.gelu, others.mish, activations.relu, others.leaky_relu,
         )
     )
 }  # fmt: skip

@@ -12,12 +12,12 @@ import math
 import numpy as np
 from numba import njit
 
+from resflow_core.fast.broyden import USUAL_ULPS
 from resflow_core.fast.kernel import block
 from resflow_core.fast.kernel.activations import ONE, ZERO
 from resflow_core.fast.kernel.block import determinant
 from resflow_core.fast.kernel.numbers import OPTIONS, float32
 from resflow_core.fast.kernel.whole_flow import load
-from resflow_core.fast.broyden import USUAL_ULPS
 from resflow_core.fixed_point import MOST_ULPS
 
 EPSILON = float32(np.finfo(np.float32).eps)
