@@ -154,13 +154,14 @@ class LinearisedSequential:
         the slope J_1, which only scales them. They are tangents: T <- W_i J_i T.
 
         Without J_1 the first tangents are those of W_1, the same at every point. With one hidden layer all products of
-        W_2 and W_1 are one matrix: `products`, where it is at hand.
+        W_2 and W_1 are one matrix: `products`, where it is at hand. Making it for few points would take longer.
         """
         (first, *weights), (entry, *units), d = self.weights, self.units, len(self.columns)
         if not entry.is_elementwise:
             identity = torch.eye(d).to(first)[:, :, None].expand(d, d, self.columns.shape[1])
             return self._through(identity, self.weights, self.units)
-        if len(weights) == 1:
+        few_points = 8 * d > self.columns.shape[1] and not torch.is_grad_enabled()
+        if products is not None or (len(weights) == 1 and not few_points):
             products = products_of(first, weights[0]) if products is None else products
             return (products @ units[0].slope).view(d, d, -1)
         return self._through(first[:, :, None], weights, units)
