@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from app.estimates.hashed_jacobians import HashedJacobians
+from resflow_core.estimators.forms import Quadratic, form_of
 from resflow_core.estimators.moments import believed_log_det, log_det_remainders, roulette_noise, spectral_radius
 from resflow_core.gradients import log_series
 from resflow_core.log_det import Truncated, residual_log_det
-from resflow_core.probes import PROBES, Quadratic
 
 if TYPE_CHECKING:
     from app.estimates.settings import Bench
@@ -74,7 +74,7 @@ class Map:
 def _deviation(of: HashedJacobians, bench: "Bench", jacobians: Tensor, radius: Tensor) -> Tensor:
     """Of one estimate by roulette."""
     quadratic = _quadratic(of, bench.block, bench.exact_traces)
-    noise = PROBES[bench.probe].variance(quadratic, bench.n_probes)
+    noise = form_of(bench.probe).variance(quadratic, bench.n_probes)
     roulette = roulette_noise(bench.law, noise + quadratic.trace_squared, radius)
     return (noise[0] + roulette.nan_to_num(torch.inf, torch.inf) / bench.n_draws).sqrt()
 

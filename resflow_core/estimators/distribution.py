@@ -10,7 +10,7 @@ import torch
 
 from resflow_core.estimators.draws import traced
 from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS
-from resflow_core.probes import PROBES
+from resflow_core.estimators.forms import form_of
 from resflow_core.roulette import RAREST, Law, survival_table
 
 
@@ -24,7 +24,7 @@ def estimate_cdf(
     """
     if matrix.shape != (2, 2):
         raise ValueError(f"A has the shape {matrix.shape}: the distribution is known for (2, 2).")
-    by, how = FAULTY_ESTIMATORS[bug], PROBES[probe]
+    by, how = FAULTY_ESTIMATORS[bug], form_of(probe)
     survival = law.survival(torch.arange(len(survival_table(law, RAREST)) + 1))
     chances = survival - torch.cat([survival[1:], torch.zeros(1, dtype=survival.dtype)])
     s = torch.as_tensor(by.sums(matrix, law, len(chances) - 1 + by.shift, exact_traces))[by.shift :, :, :, None]

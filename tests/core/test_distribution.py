@@ -9,6 +9,7 @@ from scipy import integrate, special, stats
 
 from resflow_core.estimators.distribution import estimate_cdf
 from resflow_core.estimators.faulty_estimators import FAULTY_ESTIMATORS, draw_estimates
+from resflow_core.estimators.forms import form_of
 from resflow_core.probes import PROBES
 from resflow_core.roulette import Geometric, Poisson
 from tests.covering import told
@@ -44,7 +45,7 @@ def product_normal(x):
 )
 def test_gaussian_forms_are_those_that_are_known(eigenvalues, expected):
     trace, gap = sum(eigenvalues), eigenvalues[0] - eigenvalues[1]
-    found = PROBES["gaussian"].cdf(double(trace), double(gap), double(X)).numpy()
+    found = form_of("gaussian").cdf(double(trace), double(gap), double(X)).numpy()
     np.testing.assert_allclose(found, expected(X), atol=1e-5)
 
 

@@ -10,6 +10,7 @@ import torch
 from scipy import optimize
 
 from resflow_core.activations import ACTIVATIONS
+from resflow_core.estimators.forms import Quadratic, form_of
 from resflow_core.estimators.moments import (
     QUANTITIES,
     NoOptimum,
@@ -34,7 +35,7 @@ from resflow_core.estimators.moments import (
 )
 from resflow_core.gradients import GRADIENTS
 from resflow_core.log_det import Roulette, Truncated
-from resflow_core.probes import PROBES, Quadratic
+from resflow_core.probes import PROBES
 from resflow_core.residual import Branch
 from resflow_core.roulette import Custom, Geometric, Poisson, expected_terms
 from tests.core.oracles import KNOWN_A, LinearBranch, all_signs, contraction, points, seeded
@@ -630,14 +631,14 @@ class TestQuadratic:
     def test_rademachers_variance_is_that_over_all_signs(self, dim):
         r = torch.randn(dim, dim, generator=seeded(dim), dtype=torch.float64)
         forms = torch.einsum("vi,ij,vj->v", all_signs(dim), r, all_signs(dim))
-        found = PROBES["rademacher"].variance(Quadratic.of(r), 1)
+        found = form_of("rademacher").variance(Quadratic.of(r), 1)
         assert found.item() == pytest.approx(forms.var(correction=0).item(), abs=1e-13)
 
     @pytest.mark.parametrize("probe", ["sphere", "orthogonal", "rademacher"])
     def test_what_a_probe_knows_makes_no_noise(self, probe):
         r = torch.tensor([[0.7, 0.2], [-0.2, 0.7]], dtype=torch.float64)
-        assert PROBES[probe].variance(Quadratic.of(r), 1) == 0
-        assert PROBES["orthogonal"].variance(Quadratic.of(KNOWN_A), 4) == 0
+        assert form_of(probe).variance(Quadratic.of(r), 1) == 0
+        assert form_of("orthogonal").variance(Quadratic.of(KNOWN_A), 4) == 0
 
 
 class TestParameters:

@@ -6,10 +6,10 @@ from functools import singledispatch
 import torch
 from torch import Tensor
 
+from resflow_core.estimators.forms import form_of
 from resflow_core.estimators.moments.powers import powers
 from resflow_core.gradients import first_traces, log_series
 from resflow_core.log_det import Exact, LogDet, Roulette, Truncated, residual_log_det
-from resflow_core.probes import PROBES
 from resflow_core.roulette import RAREST, survival_table
 
 # Eigenvalues of a defective matrix are known to about the square root of float64's rounding, 1.5e-8.
@@ -53,7 +53,7 @@ def _(log_det: Roulette, jacobian):
     """
     if jacobian.shape[-1] != 2:
         raise ValueError(f"log E exp(estimate) has a closed form for d = 2 only; here d = {jacobian.shape[-1]}.")
-    probe, n_probes, n_draws, law = PROBES[log_det.probe], log_det.n_probes, log_det.n_draws, log_det.law
+    probe, n_probes, n_draws, law = form_of(log_det.probe), log_det.n_probes, log_det.n_draws, log_det.law
     (a, b), (c, d) = (row.unbind(-1) for row in jacobian.double().unbind(-2))
     trace, det = a + d, a * d - b * c
     noise = probe.spread(torch.ones(()), torch.ones(()), n_probes)

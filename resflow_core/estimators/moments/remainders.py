@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from resflow_core.estimators.forms import Quadratic
 from resflow_core.estimators.moments.powers import matrix_powers, powers, radius_seen, spectral_radius
 from resflow_core.gradients import log_series, neumann_series
-from resflow_core.probes import Quadratic
 
 # A series that needs more terms falls too slowly to be summed. `bound` then limits the missing part.
 MOST_TERMS = 4096

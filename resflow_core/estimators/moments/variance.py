@@ -23,8 +23,8 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from resflow_core.estimators.forms import Quadratic, form_of
 from resflow_core.estimators.moments.remainders import QUANTITIES, Remainders, terms_for
-from resflow_core.probes import PROBES, Quadratic
 from resflow_core.roulette import Law, survival_table
 
 # A share of q. Eigenvalues of a nearly defective matrix are known to about the square root of float64's rounding.
@@ -69,7 +69,7 @@ def fourth_moment_margin(law: Law, radius: Tensor) -> Tensor:
 
 def probe_noise(remainders: Remainders, probe: str, n_probes: int = 1) -> Tensor:
     """V(R_n) / K for n = 0, 1, ..., (1 + terms, batch). Raises KeyError if `PROBES` has no such probe."""
-    return PROBES[probe].variance(remainders.quadratic, n_probes)
+    return form_of(probe).variance(remainders.quadratic, n_probes)
 
 
 def second_moments(remainders: Remainders, probe: str, n_probes: int = 1) -> Tensor:
@@ -146,7 +146,7 @@ def truncated_variance(
         raise ValueError(f"The variance of the gradient ({quantity}) needs the derivative, dA / d theta.")
     derivative = jacobian if derivative is None else derivative.double()
     summands = islice(of.summands(jacobian, derivative, n_terms - of.lag), of.first(exact_traces), None)
-    return PROBES[probe].variance(Quadratic.of(sum(summands, torch.zeros_like(jacobian))), n_probes)
+    return form_of(probe).variance(Quadratic.of(sum(summands, torch.zeros_like(jacobian))), n_probes)
 
 
 def truncation_bias(remainders: Remainders, n_terms: int, quantity: str = "log_det") -> Tensor:
