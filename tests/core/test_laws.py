@@ -296,6 +296,26 @@ class TestFlows:
         names = ("x", *(name for name, _ in tried.flow.named_parameters()))
         tried.check_all(dict(zip(names, of_flow, strict=True)), of_plain, 1e-3)
 
+    def test_scales_shifts_and_biases_may_differ_from_point_to_point(self, tried):
+        """As with a context. Each point has what it has alone, and so have the gradients of what is its own."""
+        if tried.by_kernels:
+            pytest.skip("kernels have one map for all points")
+        f, x = tried.flow.map(), tried.x.detach()
+        own = {id(tensor) for tensor in (*f.scales, *f.shifts, *f.network.biases)}
+        differ, factors = [id(tensor) in own for tensor in f.tensors], 1 + points(BATCH, 1, seed=6)[:, 0] / 10
+
+        def found(part):
+            """At some of the points: log dets, and the gradients of the density."""
+            pairs = zip(f.tensors, differ, strict=True)
+            inputs = [(t * factors[part] if its_own else t).detach().requires_grad_() for t, its_own in pairs]
+            z, log_dets = f.at(inputs).forward_and_log_det(x[part], Exact(), None)
+            return log_dets, torch.autograd.grad((standard_normal_log_prob(z) + log_dets).sum(), inputs)
+
+        (log_dets, together), alone = found(slice(None)), [found(slice(k, k + 1)) for k in range(BATCH)]
+        tried.check(log_dets, torch.cat([of_one for of_one, _ in alone]))
+        for of_own, ours, *its in zip(differ, together, *(gradients for _, gradients in alone), strict=True):
+            tried.check(ours, torch.cat(its, -1) if of_own else torch.stack(its).sum(0))
+
     @pytest.mark.parametrize("split", [3, BATCH])
     def test_the_gradient_that_trains_is_that_of_the_formulas(self, tried, split):
         """The NLL that the trainer differentiates: of stacked leaves, or by `CompiledNLL`."""
