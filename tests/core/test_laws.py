@@ -169,15 +169,28 @@ def made(case):
     return Tried(case, flow, PlainFlow(plain), x)
 
 
+def coefficients_of(draws: Draws) -> tuple[Tensor, Tensor]:
+    """Of v'A^k v and of v'A^k dA v, k = 0, 1, ..., at each point, (blocks, batch or 1, 1 + terms), by Theorems 1 and 2:
+    (-1)^(k+1) / k and (-1)^k, divided by P(N >= k) up to N, as means over the draws of N. The first m traces are exact.
+    A cut series with n terms ends with the n-th, whose derivative has A^(n-1)."""
+    n = draws.law.terms(draws.u)
+    k, one = torch.arange(int(n.max()) + 1), torch.ones((), dtype=torch.float64)
+    reached = ((k <= n[..., None]) / draws.law.survival(k)).mean(-2)
+    of_value = torch.where(k > draws.exact_traces, -((-one) ** k) / k, 0.0)
+    of_gradient = torch.where(k >= draws.exact_traces, (-one) ** k, 0.0)
+    if isinstance(draws.law, Cut):
+        of_gradient[-1] = 0
+    return of_value * reached, of_gradient * reached
+
+
 def as_estimated(plain: PlainFlow, x: Tensor, draws: Draws, by_neumann: bool) -> tuple[Tensor, Tensor]:
     """log p(x) by what was drawn, and what has its gradient: the same, or by the Neumann series of Theorem 2."""
-    coefficients, m = draws.coefficients, draws.exact_traces
+    m, (a_of, b_of) = draws.exact_traces, coefficients_of(draws)
     surrogates = []
 
     def of_jacobian(k, a):
         v = draws.probes[k].double()
-        of_block = [part[k] if part.ndim == 3 else part for part in (coefficients.value, coefficients.gradient)]
-        a_k, b_k = of_block
+        a_k, b_k = a_of[k], b_of[k]
         value = traces = sum(
             (-1) ** (j + 1) / j * torch.matrix_power(a, j).diagonal(dim1=1, dim2=2).sum(1) for j in range(1, m + 1)
         ) + torch.zeros(len(x)).to(a)
