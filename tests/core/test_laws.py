@@ -27,11 +27,11 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Soft
 from resflow_core.log_det import Cut, Drawn, Draws, Exact, Roulette, Truncated
 from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
-from resflow_core.residual import BRANCHES
+from resflow_core.residual import BRANCHES, Stack
 from resflow_core.spectral_norm import SLACK
 from resflow_core.training.flat_parameters import FlatParameters, GradientOfParts
 from tests.core.oracles import all_signs, points, seeded
-from tests.core.plain_flow import FORMULA, RAW, PlainFlow, rows_jacobian
+from tests.core.plain_flow import FORMULA, RAW, PlainFlow, etas, rows_jacobian
 from tests.covering import covering, in_turn
 
 ROUNDED, BY_KERNELS = 1e-12, 3e-5  # how far torch and kernels may be off, as a share of 1 + the largest entry
@@ -291,8 +291,9 @@ class TestFlows:
             for found in (hessian(log_prob, row), torch.func.hessian(log_prob)(row)):
                 tried.check(found, of_row, 30 * BY_KERNELS)
 
-    def test_second_derivatives_in_all_parameters_are_those_of_the_formulas(self, tried):
-        """Of a random linear function of the gradient."""
+    @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
+    def test_second_derivatives_in_all_parameters_are_those_of_the_formulas(self, tried, twice):
+        """Of a random linear function of the gradient. The points may have come from the same map before."""
         if tried.case["activation"] not in SMOOTH or tried.case["norms"] != "2":
             pytest.skip("it has no curvature, or a norm that is differentiated once")
 
@@ -303,9 +304,11 @@ class TestFlows:
             total = sum((g * direction).sum() for g, direction in zip(first, directions, strict=True))
             return torch.autograd.grad(total, parameters, materialize_grads=True)
 
-        of_plain = curved(tried.plain.log_prob(tried.x), tried.x, tried.plain.flow.parameters())
-        x = tried.kernel_points
-        of_flow = curved(tried.flow.log_prob(x), x, tried.flow.parameters())
+        x, f = tried.kernel_points, tried.flow.map()
+        start = tried.plain(tried.x) if twice else tried.x
+        of_plain = curved(tried.plain.log_prob(start), tried.x, tried.plain.flow.parameters())
+        z, log_dets = f.forward_and_log_det(f(x) if twice else x, Exact(), None)
+        of_flow = curved(standard_normal_log_prob(z) + log_dets, x, tried.flow.parameters())
         names = ("x", *(name for name, _ in tried.flow.named_parameters()))
         tried.check_all(dict(zip(names, of_flow, strict=True)), of_plain, 1e-3)
 
@@ -364,8 +367,8 @@ class TestBranches:
 
     @pytest.fixture(autouse=True)
     def torch_only(self, tried):
-        if tried.by_kernels:
-            pytest.skip("torch makes branches")
+        if tried.case["by"] != "torch":
+            pytest.skip("a branch has one way")
 
     def test_value_jacobian_products_and_trace(self, tried):
         for k, g in enumerate(tried.flow.branches):
@@ -404,16 +407,23 @@ class TestBranches:
                     found = solve(g.network(), z, g.lipschitz, 1e-9, g.norm_of)
                     assert float(g.norm_of((found - x).T).max()) <= 1e-9
 
-    def test_bounds_are_budgets_and_products_of_norms(self, tried):
-        """The bound of each block, times its scale: L where caps hold, else ||W_1|| ... ||W_n||."""
-        bounds, certifies = tried.flow.lipschitz_bounds(), tried.case["constraint"].certifies
-        for g, bound, scale in zip(tried.flow.branches, bounds, (1, tried.case["scale"]), strict=True):
-            assert bound == pytest.approx(g.lipschitz, rel=1e-12)
-            if certifies:
-                assert bound == pytest.approx(BUDGET * scale, rel=1e-12)
-            elif tried.case["norms"] == "2" and tried.case["branch"] == "residual":
-                norms = [float(torch.linalg.matrix_norm(linear.weight().detach(), 2)) for linear in g.linears]
-                assert 1 <= bound / (scale * math.prod(norms)) * (1 + 1e-12) < (1 + 2 * SLACK) ** len(norms)
+    @torch.no_grad()
+    def test_bounds_are_budgets_or_products_of_norms(self, tried):
+        """Where caps hold, L, else the product over the layers of ||W|| or, if dense, ||(c eta_1, eta_2 ||W||)||_q;
+        times the scale of the block."""
+        bounds, scales = tried.flow.lipschitz_bounds(), (1, tried.case["scale"])
+        for g, bound, scale in zip(tried.flow.branches, bounds, scales, strict=True):
+            stack = Stack([g])
+            steps = [float(norm(w)) for w, norm in zip(stack.constrained(), stack.norms, strict=True)]
+            if tried.case["norms"] == "2":
+                for linear, norm in zip(g.linears, steps, strict=True):
+                    assert 1 <= norm / float(torch.linalg.matrix_norm(linear.weight(), 2)) * (1 + 1e-12) < 1 + 2 * SLACK
+            if tried.case["branch"] == "dense":
+                for i, (eta, q) in enumerate(zip(etas(g), g.orders[1:-1], strict=True)):
+                    parts = eta * eta.new_tensor([g.linears[i].cap, steps[i]])
+                    steps[i] = float(torch.linalg.vector_norm(parts, q))
+            expected = scale * (BUDGET if tried.case["constraint"].certifies else math.prod(steps))
+            assert [bound, g.lipschitz] == pytest.approx([expected] * 2, rel=1e-12)
 
     def test_bounds_hold(self, tried):
         """No Jacobian stretches a direction by more than the certified bound."""
