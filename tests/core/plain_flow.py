@@ -71,6 +71,12 @@ def weight(linear, norm, in_2_norm: bool) -> Tensor:
     return linear.raw * (share.clamp(max=1) if isinstance(linear.constraint, Soft) else share)
 
 
+def etas(g) -> list[Tensor]:
+    """(eta_1, eta_2) of every layer of a dense branch: softplus(raw) + 0.1, of norm 1 in the order q of its outputs."""
+    raw = (F.softplus(g.raw_concat) + 0.1).view(-1, 2)
+    return [eta / torch.linalg.vector_norm(eta, q) for eta, q in zip(raw, g.orders[1:-1], strict=True)]
+
+
 class PlainFlow:
     """The formulas of a `Flow` with its parameters. Points are rows, (batch, d)."""
 
@@ -98,9 +104,9 @@ class PlainFlow:
         return x
 
     def _dense(self, g, x, weights, biases, betas):
-        cap, etas = g.linears[0].cap, (F.softplus(g.raw_concat) + 0.1).view(-1, 2)
-        for w, b, beta, (p, q), eta in zip(weights, biases, betas, pairwise(g.orders), etas, strict=False):
-            eta, k = eta / torch.linalg.vector_norm(eta, q), max(1, x.shape[1] ** (1 / q - 1 / p))
+        cap = g.linears[0].cap
+        for w, b, beta, (p, q), eta in zip(weights, biases, betas, pairwise(g.orders), etas(g), strict=False):
+            k = max(1, x.shape[1] ** (1 / q - 1 / p))
             x = torch.cat([cap * eta[0] * x / k, eta[1] * self._phi(g, x @ w.T + b, beta, q)], 1)
         return x @ weights[-1].T + biases[-1]
 

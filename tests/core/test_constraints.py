@@ -179,6 +179,40 @@ class TestHardAndBjorck:
         )
 
 
+class TestStacks:
+    """A matrix above its cap, one below it, and zeros, side by side."""
+
+    @staticmethod
+    def capped(constraint, raw, norm, v):
+        """W, the next v, and the gradient of a random linear function of W, with its factors."""
+        raw = raw.clone().requires_grad_()
+        weights, ahead = constraint.weights(raw, 0.7, norm, v)
+        factors = points(weights[0].numel(), 1, seed=2).view(weights[0].shape)
+        return weights.detach(), ahead.detach(), torch.autograd.grad((factors * weights).sum(), raw)[0], factors
+
+    @pytest.mark.parametrize("constraint", EVERY, ids=str)
+    @pytest.mark.parametrize("shape", [(4, 3), (3, 4), (8, 2), (1, 1)], ids=str)
+    def test_each_matrix_is_capped_as_it_is_alone_and_zeros_stay_zeros(self, constraint, shape):
+        scales = torch.tensor([5.0, 0.05, 0.0], dtype=torch.float64)[:, None, None]
+        raw, v = scales * points(3 * shape[0], shape[1]).view(3, *shape), points(3, shape[1], seed=1)
+        learned = InducedNorm(*(torch.tensor(of, dtype=torch.float64) for of in ([1.5, 1.2, 7.0], [3.0, 1.1, 2.5])))
+        for norm in (
+            SpectralNorm(),
+            *(InducedNorm(p, q) for p, q in ((math.inf, 2.0), (1.0, 1.0), (1.5, 3.0))),
+            learned,
+        ):
+            weights, ahead, gradient, factors = self.capped(constraint, raw, norm, v)
+            with told(norm):
+                for k in range(3):
+                    own = InducedNorm(norm.p[[k]], norm.q[[k]]) if norm is learned else norm
+                    alone = self.capped(constraint, raw[[k]], own, v[[k]])
+                    for ours, its in zip((weights, ahead, gradient), alone, strict=False):
+                        torch.testing.assert_close(ours[k], its[0], atol=1e-12, rtol=1e-12)
+                assert not weights[2].any() and bool(gradient.isfinite().all())
+                if not isinstance(constraint, Bjorck):  # near zeros W = raw
+                    assert torch.equal(gradient[2], factors)
+
+
 def excess(constraint, steps=8, norms="2", rate=0.1):
     """A real training, and the largest ratio of a layer's norm (by NumPy) to its cap after any of its steps."""
     flow = FlowConfig(blocks=2, width=16, hidden_layers=2, norms=norms, constraint=constraint)

@@ -1,12 +1,14 @@
-"""The core against the formulas of the paper and autograd: torch and its fused function to the rounding of float64,
-kernels to float32's.
+"""The core against the formulas of the paper and autograd: torch alone, its fused function, and kernels.
 
-Any two settings meet in one case at least (`tests.covering`); activations of one kind take turns. `plain_flow` has the
-formulas. Kernels have only flows in the plane, in single precision; they compute the same, so the same laws hold.
+Torch is right to the rounding of float64, kernels to float32's. Any two settings meet in one case at least
+(`tests.covering`); activations of one kind take turns. `plain_flow` has the formulas. Kernels have only flows in the
+plane, in single precision; they compute the same, so the same laws hold.
 """
 
+import copy
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,14 +28,16 @@ from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import CONSTRAINTS, NORM_CHAINS, Soft
 from resflow_core.log_det import Cut, Drawn, Draws, Exact, Roulette, Truncated
 from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
-from resflow_core.residual import BRANCHES
+from resflow_core.residual import BRANCHES, Stack
+from resflow_core.spectral_norm import SLACK
 from resflow_core.training.flat_parameters import FlatParameters, GradientOfParts
 from tests.core.oracles import all_signs, points, seeded
-from tests.core.plain_flow import FORMULA, RAW, PlainFlow, rows_jacobian
+from tests.core.plain_flow import FORMULA, RAW, PlainFlow, etas, rows_jacobian
 from tests.covering import covering, in_turn
 
+ROUNDED, BY_KERNELS = 1e-12, 3e-5  # how far torch and kernels may be off, as a share of 1 + the largest entry
 SOLVED = 1e-6  # the solvers' tolerance
-BATCH = 7
+BATCH, BUDGET = 7, 0.9
 TERMS = 300  # 0.9^300 is below the rounding of float64
 CONSTRAINTS_TRIED = [Soft(), Hard(), Bjorck(3), Power(3), Power(1, warm=False), Off()]
 # What the code tells apart: whether an activation takes each number for itself. `test_activations` has each alone.
@@ -69,6 +73,13 @@ FUSED_CASES = in_turn(
     by=["fused"],
     branch=["residual"],
 )
+ALL_WAYS = in_turn(
+    [{"hidden_layers": 1, "dim": 2, "branch": "residual", "norms": "2", "scale": 1.0}],
+    activation=WITH_KERNELS,
+    log_det=[Exact(), *(Roulette(n_probes=2, gradient=name) for name in GRADIENTS)],
+    actnorm=[True, False],
+    constraint=[Soft(), Hard(), Off()],
+)
 ALL_CASES = CASES + FUSED_CASES + KERNEL_CASES
 # One case of each activation before each commit.
 BRIEFLY = list({(case["activation"], case["by"]): case for case in reversed(ALL_CASES)}.values())
@@ -93,11 +104,19 @@ class Tried:
         """The points as the flow takes them."""
         return self.x.detach().to(next(self.flow.parameters())).requires_grad_()
 
-    def check(self, found, expected, stretched: float = 1.0) -> None:
+    def check(self, found, expected, by_kernels: float = BY_KERNELS) -> None:
         assert found.dtype == next(self.flow.parameters()).dtype
-        size = float(expected.detach().abs().max()) if expected.numel() else 0.0
-        allowed = stretched * (3e-5 if self.by_kernels else 1e-11) * (1 + size)
-        torch.testing.assert_close(found.double(), expected, atol=allowed, rtol=0)
+        self.check_all({"": found}, [expected], by_kernels)
+
+    def check_all(self, found: dict[str, Tensor], expected: Iterable[Tensor], by_kernels: float = BY_KERNELS) -> None:
+        """Tensors with names, within a share of the largest entry of all."""
+        expected = [of_one.detach() for of_one in expected]
+        largest = max(float(of_one.abs().max()) if of_one.numel() else 0.0 for of_one in expected)
+        allowed = (by_kernels if self.by_kernels else ROUNDED) * (1 + largest)
+        for (name, ours), its in zip(found.items(), expected, strict=True):
+            torch.testing.assert_close(
+                ours.detach().double(), its, atol=allowed, rtol=0, msg=lambda why, name=name: f"{name}: {why}"
+            )
 
     def check_gradients(self, of_found, of_expected) -> None:
         """Those of the sum, by the points and by each parameter."""
@@ -105,12 +124,7 @@ class Tried:
         plain = [*self.plain.flow.parameters()]
         found = torch.autograd.grad(of_found, [self.kernel_points, *parameters], materialize_grads=True)
         expected = torch.autograd.grad(of_expected, [self.x, *plain], materialize_grads=True)
-        largest = max(float(of_one.abs().max()) for of_one in expected)
-        for name, ours, its in zip(["x", *names], found, expected, strict=True):
-            allowed = (3e-5 if self.by_kernels else 1e-10) * (1 + largest)
-            torch.testing.assert_close(
-                ours.double(), its, atol=allowed, rtol=0, msg=lambda why, name=name: f"{name}: {why}"
-            )
+        self.check_all(dict(zip(("x", *names), found, strict=True)), expected)
 
 
 def moved(flow):
@@ -125,7 +139,7 @@ def moved(flow):
 
 def built(case, width=5):
     names = ("activation", "norms", "constraint", "hidden_layers", "dim", "actnorm", "branch")
-    config = FlowConfig(blocks=2, width=width, budget=0.9, **{name: case[name] for name in names})
+    config = FlowConfig(blocks=2, width=width, budget=BUDGET, **{name: case[name] for name in names})
     return moved(config.build(seeded(0)).double()).scaled(1, case["scale"])
 
 
@@ -156,15 +170,28 @@ def made(case):
     return Tried(case, flow, PlainFlow(plain), x)
 
 
+def coefficients_of(draws: Draws) -> tuple[Tensor, Tensor]:
+    """Of v'A^k v and of v'A^k dA v, k = 0, 1, ..., at each point, (blocks, batch or 1, 1 + terms), by Theorems 1 and 2:
+    (-1)^(k+1) / k and (-1)^k, divided by P(N >= k) up to N, as means over the draws of N. The first m traces are exact.
+    A cut series with n terms ends with the n-th, whose derivative has A^(n-1)."""
+    n = draws.law.terms(draws.u)
+    k, one = torch.arange(int(n.max()) + 1), torch.ones((), dtype=torch.float64)
+    reached = ((k <= n[..., None]) / draws.law.survival(k)).mean(-2)
+    of_value = torch.where(k > draws.exact_traces, -((-one) ** k) / k, 0.0)
+    of_gradient = torch.where(k >= draws.exact_traces, (-one) ** k, 0.0)
+    if isinstance(draws.law, Cut):
+        of_gradient[-1] = 0
+    return of_value * reached, of_gradient * reached
+
+
 def as_estimated(plain: PlainFlow, x: Tensor, draws: Draws, by_neumann: bool) -> tuple[Tensor, Tensor]:
     """log p(x) by what was drawn, and what has its gradient: the same, or by the Neumann series of Theorem 2."""
-    coefficients, m = draws.coefficients, draws.exact_traces
+    m, (a_of, b_of) = draws.exact_traces, coefficients_of(draws)
     surrogates = []
 
     def of_jacobian(k, a):
         v = draws.probes[k].double()
-        of_block = [part[k] if part.ndim == 3 else part for part in (coefficients.value, coefficients.gradient)]
-        a_k, b_k = of_block
+        a_k, b_k = a_of[k], b_of[k]
         value = traces = sum(
             (-1) ** (j + 1) / j * torch.matrix_power(a, j).diagonal(dim1=1, dim2=2).sum(1) for j in range(1, m + 1)
         ) + torch.zeros(len(x)).to(a)
@@ -201,13 +228,13 @@ class TestFlows:
         expected = torch.linalg.slogdet(rows_jacobian(tried.plain, tried.x)).logabsdet
         x = tried.kernel_points
         with torch.no_grad():
-            tried.check(tried.flow.forward_and_log_det(x)[1], expected, 3)
-            tried.check(tried.flow.log_prob(x), tried.plain.log_prob(tried.x), 3)
-        tried.check(tried.flow.forward_and_log_det(x)[1], expected, 3)
+            tried.check(tried.flow.forward_and_log_det(x)[1], expected, 3 * BY_KERNELS)
+            tried.check(tried.flow.log_prob(x), tried.plain.log_prob(tried.x), 3 * BY_KERNELS)
+        tried.check(tried.flow.forward_and_log_det(x)[1], expected, 3 * BY_KERNELS)
 
     def test_the_density_and_its_gradient_are_those_of_the_formulas(self, tried):
         log_prob, expected = tried.flow.log_prob(tried.kernel_points), tried.plain.log_prob(tried.x)
-        tried.check(log_prob, expected, 3)
+        tried.check(log_prob, expected, 3 * BY_KERNELS)
         weights = points(BATCH, 1, seed=5)[:, 0]
         tried.check_gradients((weights.to(log_prob) * log_prob).sum(), (weights * expected).sum())
 
@@ -222,11 +249,11 @@ class TestFlows:
         # In the forward pass gradients are taken of a mean, and once more if the points' weights differ.
         for weights in (torch.ones(BATCH).double(), torch.arange(BATCH).double()):
             found = tried.flow.log_prob(x, estimator, seeded(1))
-            tried.check(found, expected, 3)
+            tried.check(found, expected, 3 * BY_KERNELS)
             _, surrogate = as_estimated(tried.plain, tried.x, draws, GRADIENTS[gradient].by_neumann)
             tried.check_gradients((weights.to(found) * found).sum(), (weights * surrogate).sum())
         with torch.no_grad():
-            tried.check(tried.flow.log_prob(x, estimator, seeded(1)), expected, 3)
+            tried.check(tried.flow.log_prob(x, estimator, seeded(1)), expected, 3 * BY_KERNELS)
 
     def test_over_all_probes_each_gradient_of_a_long_series_is_the_exact_one(self, tried):
         if tried.by_kernels or max(tried.flow.lipschitz_bounds()) >= 0.95:
@@ -235,7 +262,7 @@ class TestFlows:
         draws, expected = Draws(Cut(TERMS), torch.zeros(2, 1, 1, dtype=torch.float64), probes), tried.plain.log_prob
         for gradient in GRADIENTS:
             found = tried.flow.log_prob(tried.kernel_points, Drawn(Truncated(gradient=gradient), draws))
-            tried.check(found, expected(tried.x), 3)
+            tried.check(found, expected(tried.x))
             tried.check_gradients(found.sum(), expected(tried.x).sum())
 
     def test_the_inverse_is_within_its_certificate(self, tried):
@@ -263,10 +290,11 @@ class TestFlows:
 
         for row, of_row in zip(ours, expected, strict=True):
             for found in (hessian(log_prob, row), torch.func.hessian(log_prob)(row)):
-                tried.check(found, of_row, 30)
+                tried.check(found, of_row, 30 * BY_KERNELS)
 
-    def test_second_derivatives_in_all_parameters_are_those_of_the_formulas(self, tried):
-        """Of a random linear function of the gradient."""
+    @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
+    def test_second_derivatives_in_all_parameters_are_those_of_the_formulas(self, tried, twice):
+        """Of a random linear function of the gradient. The points may have come from the same map before."""
         if tried.case["activation"] not in SMOOTH or tried.case["norms"] != "2":
             pytest.skip("it has no curvature, or a norm that is differentiated once")
 
@@ -277,13 +305,33 @@ class TestFlows:
             total = sum((g * direction).sum() for g, direction in zip(first, directions, strict=True))
             return torch.autograd.grad(total, parameters, materialize_grads=True)
 
-        of_plain = curved(tried.plain.log_prob(tried.x), tried.x, tried.plain.flow.parameters())
-        x = tried.kernel_points
-        of_flow = curved(tried.flow.log_prob(x), x, tried.flow.parameters())
-        largest = max(float(of_one.abs().max()) for of_one in of_plain)
-        for found, expected in zip(of_flow, of_plain, strict=True):
-            allowed = (1e-3 if tried.by_kernels else 1e-9) * (1 + largest)
-            torch.testing.assert_close(found.double(), expected, atol=allowed, rtol=0)
+        x, f = tried.kernel_points, tried.flow.map()
+        start = tried.plain(tried.x) if twice else tried.x
+        of_plain = curved(tried.plain.log_prob(start), tried.x, tried.plain.flow.parameters())
+        z, log_dets = f.forward_and_log_det(f(x) if twice else x, Exact(), None)
+        of_flow = curved(standard_normal_log_prob(z) + log_dets, x, tried.flow.parameters())
+        names = ("x", *(name for name, _ in tried.flow.named_parameters()))
+        tried.check_all(dict(zip(names, of_flow, strict=True)), of_plain, 1e-3)
+
+    def test_scales_shifts_and_biases_may_differ_from_point_to_point(self, tried):
+        """As with a context. Each point has what it has alone, and so have the gradients of what is its own."""
+        if tried.by_kernels:
+            pytest.skip("kernels have one map for all points")
+        f, x = tried.flow.map(), tried.x.detach()
+        own = {id(tensor) for tensor in (*f.scales, *f.shifts, *f.network.biases)}
+        differ, factors = [id(tensor) in own for tensor in f.tensors], 1 + points(BATCH, 1, seed=6)[:, 0] / 10
+
+        def found(part):
+            """At some of the points: log dets, and the gradients of the density."""
+            pairs = zip(f.tensors, differ, strict=True)
+            inputs = [(t * factors[part] if its_own else t).detach().requires_grad_() for t, its_own in pairs]
+            z, log_dets = f.at(inputs).forward_and_log_det(x[part], Exact(), None)
+            return log_dets, torch.autograd.grad((standard_normal_log_prob(z) + log_dets).sum(), inputs)
+
+        (log_dets, together), alone = found(slice(None)), [found(slice(k, k + 1)) for k in range(BATCH)]
+        tried.check(log_dets, torch.cat([of_one for of_one, _ in alone]))
+        for of_own, ours, *its in zip(differ, together, *(gradients for _, gradients in alone), strict=True):
+            tried.check(ours, torch.cat(its, -1) if of_own else torch.stack(its).sum(0))
 
     @pytest.mark.parametrize("split", [3, BATCH])
     def test_the_gradient_that_trains_is_that_of_the_formulas(self, tried, split):
@@ -311,13 +359,8 @@ class TestFlows:
         places = dict(
             zip(map(id, flat.parameters), flat.gradient.split([p.numel() for p in flat.parameters]), strict=True)
         )
-        largest = max(float(g.abs().max()) for g in its)
-        for (name, parameter), of_plain in zip(flow.named_parameters(), its, strict=True):
-            found = places[id(parameter)].view_as(parameter).double()
-            allowed = (2e-5 if tried.by_kernels else 1e-11) * (1 + largest)
-            torch.testing.assert_close(
-                found, of_plain, atol=allowed, rtol=0, msg=lambda why, name=name: f"{name}: {why}"
-            )
+        found = {name: places[id(parameter)].view_as(parameter) for name, parameter in flow.named_parameters()}
+        tried.check_all(found, its, 2e-5)
 
 
 class TestBranches:
@@ -325,8 +368,8 @@ class TestBranches:
 
     @pytest.fixture(autouse=True)
     def torch_only(self, tried):
-        if tried.by_kernels:
-            pytest.skip("torch makes branches")
+        if tried.case["by"] != "torch":
+            pytest.skip("a branch has one way")
 
     def test_value_jacobian_products_and_trace(self, tried):
         for k, g in enumerate(tried.flow.branches):
@@ -353,8 +396,7 @@ class TestBranches:
             inputs, of_plain = [tried.x, *g.parameters()], [tried.x, *tried.plain.flow.branches[k].parameters()]
             ours = torch.autograd.grad(found + (0 if known is None else known.sum()), inputs, materialize_grads=True)
             its = torch.autograd.grad(expected, of_plain, materialize_grads=True)
-            for mine, other in zip(ours, its, strict=True):
-                torch.testing.assert_close(mine, other, atol=1e-10, rtol=1e-10)
+            tried.check_all({str(i): mine for i, mine in enumerate(ours)}, its)
 
     def test_solvers_are_within_their_tolerance(self, tried):
         """In the norm of the bound."""
@@ -366,6 +408,24 @@ class TestBranches:
                     found = solve(g.network(), z, g.lipschitz, 1e-9, g.norm_of)
                     assert float(g.norm_of((found - x).T).max()) <= 1e-9
 
+    @torch.no_grad()
+    def test_bounds_are_budgets_or_products_of_norms(self, tried):
+        """Where caps hold, L, else the product over the layers of ||W|| or, if dense, ||(c eta_1, eta_2 ||W||)||_q;
+        times the scale of the block."""
+        bounds, scales = tried.flow.lipschitz_bounds(), (1, tried.case["scale"])
+        for g, bound, scale in zip(tried.flow.branches, bounds, scales, strict=True):
+            stack = Stack([g])
+            steps = [float(norm(w)) for w, norm in zip(stack.constrained(), stack.norms, strict=True)]
+            if tried.case["norms"] == "2":
+                for linear, norm in zip(g.linears, steps, strict=True):
+                    assert 1 <= norm / float(torch.linalg.matrix_norm(linear.weight(), 2)) * (1 + 1e-12) < 1 + 2 * SLACK
+            if tried.case["branch"] == "dense":
+                for i, (eta, q) in enumerate(zip(etas(g), g.orders[1:-1], strict=True)):
+                    parts = eta * eta.new_tensor([g.linears[i].cap, steps[i]])
+                    steps[i] = float(torch.linalg.vector_norm(parts, q))
+            expected = scale * (BUDGET if tried.case["constraint"].certifies else math.prod(steps))
+            assert [bound, g.lipschitz] == pytest.approx([expected] * 2, rel=1e-12)
+
     def test_bounds_hold(self, tried):
         """No Jacobian stretches a direction by more than the certified bound."""
         for k, g in enumerate(tried.flow.branches):
@@ -374,6 +434,39 @@ class TestBranches:
             stretched = a @ directions
             sizes = torch.stack([g.norm_of(of_point) for of_point in stretched])
             assert bool((sizes <= g.lipschitz * g.norm_of(directions) * (1 + 1e-12)).all())
+
+
+@pytest.mark.parametrize("row", ALL_WAYS, ids=lambda row: row["activation"])
+def test_all_ways_are_one(row, monkeypatch):
+    """The density and its gradient of one flow, by torch alone, the fused function, and kernels. Each way is taken."""
+    flow, log_det, taken = built(row).float(), row["log_det"], list[str]()  # so all have the same parameters
+
+    def noted(way, function):
+        def noting(*given):
+            if (found := function(*given)) is not None:
+                taken.append(way)
+            return found
+
+        return noting
+
+    plain, x = PlainFlow(copy.deepcopy(flow).double()), points(BATCH, 2).float().double().requires_grad_()
+    ways = {"torch": [], "fused": [noted("fused", fused.forward_and_jacobians)], "kernels": []}
+    monkeypatch.setattr(
+        compiled.CompiledValues, "differentiable", noted("kernels", compiled.CompiledValues.differentiable)
+    )
+    for by, of_fused in ways.items():
+        monkeypatch.setattr(fused_ways, "FUSED", of_fused)
+        ours = copy.deepcopy(flow) if by == "kernels" else copy.deepcopy(flow).double()
+        ours.kernels = compiled.CompiledValues(ours) if by == "kernels" else None
+        tried = Tried(row | {"by": by}, ours, plain, x)
+        found, expected = ours.log_prob(tried.kernel_points, log_det, seeded(1)), (plain.log_prob(x),) * 2
+        if log_det != Exact():
+            draws = log_det.draw(tried.kernel_points, seeded(1), 2)
+            expected = as_estimated(plain, x, draws, GRADIENTS[log_det.gradient].by_neumann)
+        tried.check(found, expected[0], 3 * BY_KERNELS)
+        tried.check_gradients(found.sum(), expected[1].sum())
+        assert taken == ([] if by == "torch" else [by])
+        taken.clear()
 
 
 @pytest.mark.parametrize("by", ["torch", "kernels"])
@@ -408,7 +501,8 @@ def test_what_is_no_number_is_no_gradient():
     parameters, gradients = FlatParameters(flow).stacked()
     with torch.no_grad():
         flow.branches[1].linears[0].raw[0, 0] = torch.inf
-    assert not math.isfinite(float(-flow.log_prob(points(5, 2).float()).mean()))
+        assert not math.isfinite(float(flow.log_prob(points(5, 2).float()).mean()))
+    assert not math.isfinite(float(flow.log_prob(points(5, 2).float()).mean().detach()))
     assert not math.isfinite(compiled.CompiledNLL(flow, parameters, gradients)(points(5, 2).float()))
 
 
