@@ -5,6 +5,7 @@ import copy
 import math
 import shutil
 import traceback
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -343,7 +344,7 @@ def test_activations_are_those_of_torch(name):
     t = torch.linspace(-60, 60, 2_561).float()
     found = np.empty((3, len(t)), np.float32)
     activations.activate(activations.KINDS[function], t.numpy(), *found)
-    for ours, exact in zip(found, [*function(t.double()), curvature(function, t.double())], strict=True):
+    for ours, exact in zip(found, [*islice(function(t.double()), 2), curvature(function, t.double())], strict=True):
         np.testing.assert_allclose(ours, exact, atol=1e-5, rtol=1e-6)
 
 
