@@ -129,10 +129,16 @@ class _TopSingularValue(Function):
         weights, u, v = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return ((d_s[:, None, None] * u) @ v.mT).to(weights)
-        u, _, v = torch.linalg.svd(weights.double(), full_matrices=False)
-        return (d_s[:, None, None] * (u[:, :, :1] @ v[:, :1])).to(weights)
+        u, v = _differentiable_vectors(weights)
+        return (d_s[:, None, None] * (u @ v.mT)).to(weights)
 
     @staticmethod
     def jvp(ctx: Any, d_weights: Tensor) -> Any:
-        _, u, v = ctx.saved_tensors
+        u, v = _differentiable_vectors(ctx.saved_tensors[0])  # the tangent may be pushed forward once more
         return (u * (d_weights.double() @ v)).sum((1, 2)), None, None
+
+
+def _differentiable_vectors(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The top singular vectors, (n, out, 1) and (n, in, 1), as functions of the weights."""
+    u, _, v = torch.linalg.svd(normalised(weights)[0], full_matrices=False)
+    return u[:, :, :1], v[:, :1].mT
