@@ -179,9 +179,9 @@ def constrained(
 ) -> Tensor:
     """W, (n, out, in), of n layers of the same shape, cap and constraint with the parameters `raw`, of that shape.
 
-    If gradients are enabled, each layer notes its next v, which `advance` then uses; not within torch.func. If not, the W of the last call is
-    returned where nothing has changed: a picture evaluates one W at many points, part by part. `breathe` is called
-    after each of several parts of a layer that is too large for the cache.
+    If gradients are enabled, each layer notes its next v, which `advance` then uses; not within torch.func. If not
+    enabled, the W of the last call is returned where nothing has changed: a picture evaluates one W at many points,
+    part by part. `breathe` is called after each of several parts of a layer that is too large for the cache.
     """
     first = layers[0]
     v = torch.stack([layer.v for layer in layers]) if first.constraint.carries else first.v[None].expand(len(raw), -1)

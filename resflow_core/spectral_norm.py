@@ -103,7 +103,13 @@ def certified(weights: Tensor) -> Tensor:
 
     Its gradient is (1 + SLACK) uv'; differentiable any number of times.
     """
-    return (1 + SLACK) * cast(Tensor, _TopSingularValue.apply(weights)[0])
+    if not torch._C._are_functorch_transforms_active():
+        return (1 + SLACK) * cast(Tensor, _TopSingularValue.apply(weights)[0])
+    # The tangents of a Function are constants to an outer `jacfwd`, so only the value is its own.
+    unit, largest = normalised(weights)
+    s = largest * torch.linalg.svdvals(unit)[..., 0]
+    value = cast(Tensor, _TopSingularValue.apply(weights.detach())[0])
+    return (1 + SLACK) * (s + (value - s).detach())
 
 
 class _TopSingularValue(Function):
@@ -134,7 +140,9 @@ class _TopSingularValue(Function):
 
     @staticmethod
     def jvp(ctx: Any, d_weights: Tensor) -> Any:
-        u, v = _differentiable_vectors(ctx.saved_tensors[0])  # the tangent may be pushed forward once more
+        weights, u, v = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            u, v = _differentiable_vectors(weights)
         return (u * (d_weights.double() @ v)).sum((1, 2)), None, None
 
 

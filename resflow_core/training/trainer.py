@@ -178,11 +178,11 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
 def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, more often too high than too low.
 
-    A row keeps what the activation keeps for each unit (`numbers_kept`). With the exact log det it also keeps A, a d x d
-    matrix, for each block, and d tangents for each unit, unless all products of two layers are at hand. With a series,
-    a row keeps about eight numbers for each unit and each vector-Jacobian product. It keeps them for all blocks, or for
-    one block if the series is differentiated in the forward pass. A row of a baseline keeps one
-    number for each unit and about seven for each output of its networks. The baseline's masked weights are kept too.
+    A row keeps what the activation keeps for each unit (`numbers_kept`). With the exact log det it also keeps A, d x d,
+    for each block, and d tangents for each unit, unless all products of two layers are at hand. With a series, a row
+    keeps about eight numbers for each unit and each vector-Jacobian product. It keeps them for all blocks, or for one
+    block if the series is differentiated in the forward pass. A row of a baseline keeps one number for each unit and
+    about seven for each output of its networks. The baseline's masked weights are kept too.
     Raises ValueError as `check_pair`.
     """
     check_pair(flow, train)
@@ -206,7 +206,8 @@ def bytes_of_products(flow: FlowConfig, train: TrainConfig) -> int:
         return _bytes_of_jacobians(flow, train.batch)
     units = units_of_block(flow)
     in_blocks = 8 * (flow.blocks * (1 + products) + (at_once - products)) * units
-    return 4 * (rows * in_blocks + train.batch * _of_values(flow, by_hand=False)) + _bytes_of_weights(flow)
+    numbers = rows * (in_blocks + _temporaries(flow)) + train.batch * _of_values(flow, by_hand=False)
+    return 4 * numbers + _bytes_of_weights(flow)
 
 
 def _bytes_from_jacobians(flow: FlowConfig, batch: int, work: Work) -> int:
@@ -221,17 +222,19 @@ def _bytes_of_jacobians(flow: FlowConfig, batch: int) -> int:
     and what its determinant takes, about six matrices."""
     by_hand = _is_by_hand(flow)
     tangents = 0 if by_hand else 2 * flow.dim * (flow.blocks + 1) * units_of_block(flow)
-    numbers = _of_values(flow, by_hand) + tangents + (6 * flow.blocks + 1) * flow.dim**2
+    numbers = _of_values(flow, by_hand) + _temporaries(flow) + tangents + (6 * flow.blocks + 1) * flow.dim**2
     products = 4 * flow.blocks * flow.dim**2 * flow.width if by_hand else 0
     return 4 * (batch * numbers + products) + _bytes_of_weights(flow)
 
 
 def _of_values(flow: FlowConfig, by_hand: bool) -> int:
     """Numbers of a point: what the activations keep, once more for the block at hand, and where each block begins."""
-    activation = activation_named(flow.activation)
-    kept = numbers_kept(activation, by_hand)
-    at_hand = max(flow.dim, flow.width) * activation.temporaries
-    return math.ceil((flow.blocks + 1) * (units_of_block(flow) * (kept + 2) + 4 * flow.dim)) + at_hand
+    kept = numbers_kept(activation_named(flow.activation), by_hand)
+    return math.ceil((flow.blocks + 1) * (units_of_block(flow) * (kept + 2) + 4 * flow.dim))
+
+
+def _temporaries(flow: FlowConfig) -> int:
+    return max(flow.dim, flow.width) * activation_named(flow.activation).temporaries
 
 
 def _bytes_of_weights(flow: FlowConfig) -> int:
