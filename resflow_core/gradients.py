@@ -374,7 +374,10 @@ class _InForward(torch.autograd.Function):
             estimate, surrogate = find(series, coefficients)
             ctx.g = series.g
         ctx.inputs = (x, *parameters)
-        ctx.again = partial(_surrogate, find, branch, x, probes, coefficients)
+        # Of the coefficients only those that the surrogate is made of.
+        kept = coefficients.gradient if find is _by_neumann else coefficients.value
+        kept_coefficients = Coefficients(kept, kept, coefficients.exact_traces)
+        ctx.again = partial(_surrogate, find, branch, x, probes, kept_coefficients)
         ctx.gradients = _gradients(surrogate, ctx.inputs, torch.ones_like(estimate))
         return ctx.g.detach(), estimate
 

@@ -179,16 +179,17 @@ def constrained(
 ) -> Tensor:
     """W, (n, out, in), of n layers of the same shape, cap and constraint with the parameters `raw`, of that shape.
 
-    If gradients are enabled, each layer notes its next v, which `advance` then uses. If not, the W of the last call is
-    returned where nothing has changed: a picture evaluates one W at many points, part by part. `breathe` is called
-    between norms that take long.
+    If gradients are enabled, each layer notes its next v, which `advance` then uses; not within torch.func. If not
+    enabled, the W of the last call is returned where nothing has changed: a picture evaluates one W at many points,
+    part by part. `breathe` is called after each of several parts of a layer that is too large for the cache.
     """
     first = layers[0]
     v = torch.stack([layer.v for layer in layers]) if first.constraint.carries else first.v[None].expand(len(raw), -1)
     if torch.is_grad_enabled():
         weights, ahead = _constrained(first, raw, norm, v, breathe)
-        if first.constraint.carries:
-            for layer, of_layer in zip(layers, ahead, strict=True):
+        # In a transform of torch.func they would be its own tensors, which mean nothing once it has ended.
+        if first.constraint.carries and not torch._C._are_functorch_transforms_active():
+            for layer, of_layer in zip(layers, ahead.detach(), strict=True):
                 layer.next_v = of_layer
         return weights
     # Compared by value, because fused optimisers and writes to `.data` do not change the version of a tensor.
@@ -209,14 +210,13 @@ def in_cache(weights: Tensor, norm: Norm) -> Sequence[Tensor]:
 def _constrained(
     first: LipschitzLinear, raw: Tensor, norm: Norm, v: Tensor, breathe: Callable[[], None]
 ) -> tuple[Tensor, Tensor]:
+    parts = in_cache(raw, norm)
+    if len(parts) == 1:
+        return first.constraint.weights(raw, first.cap, norm, v)
     found = list[tuple[Tensor, Tensor]]()
-    for part in in_cache(raw, norm):
-        if found:
-            breathe()
-        done = sum(len(weights) for weights, _ in found)
-        found.append(first.constraint.weights(part, first.cap, norm, v[done : done + len(part)]))
-    if len(found) == 1:
-        return found[0]
+    for part, of_part in zip(parts, v.split(len(parts[0])), strict=True):
+        found.append(first.constraint.weights(part, first.cap, norm, of_part))
+        breathe()
     weights, ahead = map(torch.cat, zip(*found, strict=True))
     return weights, ahead
 

@@ -394,11 +394,11 @@ class Stack:
         """
         norms = []
         for weights, norm in zip(self.constrained(breathe), self.norms, strict=True):
-            found = list[Tensor]()
-            for part in in_cache(weights, norm):
-                if found:
-                    breathe()
+            found, parts = list[Tensor](), in_cache(weights, norm)
+            for part in parts:
                 found.append(norm(part))
+                if len(parts) > 1:
+                    breathe()
             norms.append(torch.cat(found))
         norms[-1] = norms[-1] * norms[-1].new_tensor([one.scale for one in self.branches])
         return torch.stack(norms, 1)

@@ -103,7 +103,13 @@ def certified(weights: Tensor) -> Tensor:
 
     Its gradient is (1 + SLACK) uv'; differentiable any number of times.
     """
-    return (1 + SLACK) * cast(Tensor, _TopSingularValue.apply(weights)[0])
+    if not torch._C._are_functorch_transforms_active():
+        return (1 + SLACK) * cast(Tensor, _TopSingularValue.apply(weights)[0])
+    # The tangents of a Function are constants to an outer `jacfwd`, so only the value is its own.
+    unit, largest = normalised(weights)
+    s = largest * torch.linalg.svdvals(unit)[..., 0]
+    value = cast(Tensor, _TopSingularValue.apply(weights.detach())[0])
+    return (1 + SLACK) * (s + (value - s).detach())
 
 
 class _TopSingularValue(Function):
@@ -129,10 +135,18 @@ class _TopSingularValue(Function):
         weights, u, v = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return ((d_s[:, None, None] * u) @ v.mT).to(weights)
-        u, _, v = torch.linalg.svd(weights.double(), full_matrices=False)
-        return (d_s[:, None, None] * (u[:, :, :1] @ v[:, :1])).to(weights)
+        u, v = _differentiable_vectors(weights)
+        return (d_s[:, None, None] * (u @ v.mT)).to(weights)
 
     @staticmethod
     def jvp(ctx: Any, d_weights: Tensor) -> Any:
-        _, u, v = ctx.saved_tensors
+        weights, u, v = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            u, v = _differentiable_vectors(weights)
         return (u * (d_weights.double() @ v)).sum((1, 2)), None, None
+
+
+def _differentiable_vectors(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The top singular vectors, (n, out, 1) and (n, in, 1), as functions of the weights."""
+    u, _, v = torch.linalg.svd(normalised(weights)[0], full_matrices=False)
+    return u[:, :, :1], v[:, :1].mT

@@ -5,12 +5,13 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from resflow_core.activations import activation_named
+from resflow_core.activations import Activation, activation_named
 from resflow_core.baselines.coupling import CouplingConfig
 from resflow_core.baselines.zuko_flows import BaselineConfig, refuse_estimates
 from resflow_core.breathe import Breathe, without
@@ -177,10 +178,11 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
 def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     """Memory that one step keeps for its backward pass, in bytes: an estimate, more often too high than too low.
 
-    With the exact log det, a row keeps value, slope, curvature and d tangents for each unit, and a little for each
-    block. With a series, a row keeps about eight numbers for each unit and each vector-Jacobian product. It keeps them
-    for all blocks, or for one block if the series is differentiated in the forward pass. A row of a baseline keeps one
-    number for each unit and about seven for each output of its networks. The baseline's masked weights are kept too.
+    A row keeps what the activation keeps for each unit (`numbers_kept`). With the exact log det it also keeps A, d x d,
+    for each block, and d tangents for each unit, unless all products of two layers are at hand. With a series, a row
+    keeps about eight numbers for each unit and each vector-Jacobian product. It keeps them for all blocks, or for one
+    block if the series is differentiated in the forward pass. A row of a baseline keeps one number for each unit and
+    about seven for each output of its networks. The baseline's masked weights are kept too.
     Raises ValueError as `check_pair`.
     """
     check_pair(flow, train)
@@ -200,22 +202,70 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
 def bytes_of_products(flow: FlowConfig, train: TrainConfig) -> int:
     """As `step_bytes`, with a series of vector-Jacobian products in the plane too."""
     rows, products, at_once, _ = train.log_det.work(train.batch)
-    units = flow.blocks * units_of_block(flow)
-    numbers = 8 * (1 + products) if products else 4 + flow.dim
-    in_one_block = 8 * (at_once - products) * units // flow.blocks
-    return 4 * rows * (units * numbers + in_one_block + _temporaries(flow))
+    if not products and not at_once:
+        return _bytes_of_jacobians(flow, train.batch)
+    units = units_of_block(flow)
+    in_blocks = 8 * (flow.blocks * (1 + products) + (at_once - products)) * units
+    numbers = rows * (in_blocks + _temporaries(flow)) + train.batch * _of_values(flow, by_hand=False)
+    return 4 * numbers + _bytes_of_weights(flow)
 
 
 def _bytes_from_jacobians(flow: FlowConfig, batch: int, work: Work) -> int:
-    """As by the exact log det, once more for the block whose gradient is computed, and of each block and point its
-    probes and a few matrices: A, P, M and, if each term is differentiated, its power."""
-    units = (flow.blocks + 1) * units_of_block(flow) * (4 + flow.dim)
+    """As by the exact log det, and of each block and point its probes and a few matrices: P, M and, if each term is
+    differentiated, its power."""
     matrices = flow.blocks * flow.dim**2 * (4 + 3 * work.terms * (max(work.kept, work.at_once) > 1))
-    return 4 * (batch * (units + _temporaries(flow) + matrices) + work.rows * flow.blocks * flow.dim)
+    return _bytes_of_jacobians(flow, batch) + 4 * (batch * matrices + work.rows * flow.blocks * flow.dim)
+
+
+def _bytes_of_jacobians(flow: FlowConfig, batch: int) -> int:
+    """Of values and A: the d tangents of each unit, or all products of two layers once; and of each block and point A
+    and what its determinant takes, about six matrices."""
+    by_hand = _is_by_hand(flow)
+    tangents = 0 if by_hand else 2 * flow.dim * (flow.blocks + 1) * units_of_block(flow)
+    numbers = _of_values(flow, by_hand) + _temporaries(flow) + tangents + (6 * flow.blocks + 1) * flow.dim**2
+    products = 4 * flow.blocks * flow.dim**2 * flow.width if by_hand else 0
+    return 4 * (batch * numbers + products) + _bytes_of_weights(flow)
+
+
+def _of_values(flow: FlowConfig, by_hand: bool) -> int:
+    """Numbers of a point: what the activations keep, once more for the block at hand, and where each block begins."""
+    kept = numbers_kept(activation_named(flow.activation), by_hand)
+    return math.ceil((flow.blocks + 1) * (units_of_block(flow) * (kept + 2) + 4 * flow.dim))
 
 
 def _temporaries(flow: FlowConfig) -> int:
     return max(flow.dim, flow.width) * activation_named(flow.activation).temporaries
+
+
+def _bytes_of_weights(flow: FlowConfig) -> int:
+    """Of weights, their norms, which are computed in double precision, and gradients."""
+    return 4 * 10 * parameter_count(flow)
+
+
+def _is_by_hand(flow: FlowConfig) -> bool:
+    """Whether `resflow_core.fast.fused` has the Jacobians of a flow."""
+    return flow.branch == "residual" and flow.hidden_layers == 1 and activation_named(flow.activation).is_elementwise
+
+
+@lru_cache(maxsize=256)
+def numbers_kept(activation: Activation, by_hand: bool) -> float:
+    """How many numbers an activation keeps of each that it yields, until the backward pass is through: value, slope and
+    curvature, where a gradient by hand gets all of them; else what autograd saves, which is counted at a few points."""
+    if by_hand and len(list(activation.function(torch.zeros(1)))) > 2:
+        return 3.0
+    kept, points = dict[int, int](), 64
+
+    def keep(tensor: Tensor) -> Tensor:
+        held.append(tensor)  # so that no address is used twice
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    held = list[Tensor]()
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        near = activation.near(torch.linspace(-1.0, 1.0, 2 * points).view(2, points).requires_grad_())
+    for tensor in (near.t, near.value, near.slope):
+        keep(tensor)
+    return sum(kept.values()) / (4 * near.value.numel())
 
 
 BACKENDS = "torch", "numba"

@@ -62,7 +62,8 @@ def steepest(branch, order: float, steps: int = 8) -> float:
     for _ in range(steps):
         jacobian = branch.value_and_jacobian(x)[1]
         found = max(found, float(norm_of_2x2(jacobian.detach(), order).max()))
-        (x.grad,) = torch.autograd.grad(-torch.linalg.matrix_norm(jacobian, 2).sum(), x)
+        loss = -torch.linalg.matrix_norm(jacobian, 2).sum()
+        (x.grad,) = torch.autograd.grad(loss, x, materialize_grads=True)  # 0 where slopes are constant
         optimiser.step()
     return found
 

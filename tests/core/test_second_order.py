@@ -1,14 +1,18 @@
 """Second derivatives of densities are right, or refused: never zeros in silence."""
 
+import copy
+
 import pytest
 import torch
 from torch.autograd.functional import hessian
+from torch.func import jacfwd, jacrev
 
 from resflow_core.activations import ACTIVATIONS
 from resflow_core.flow import FlowConfig
 from resflow_core.gradients import GRADIENTS
 from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.log_det import Roulette, Truncated
+from resflow_core.norms.constraints import Power
 from resflow_core.spectral_norm import SLACK, certified
 from tests.core.oracles import points, seeded
 from tests.covering import covering, in_turn
@@ -70,10 +74,12 @@ def test_second_derivatives_in_the_weights_are_those_of_differences():
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("twice", ["grad of grad", "hessian"])
-def test_second_derivatives_of_the_norm_in_torch_func(twice):
+@pytest.mark.parametrize("outer", [jacfwd, jacrev])
+@pytest.mark.parametrize("inner", [jacfwd, jacrev])
+@pytest.mark.parametrize("scale", [1.0, 1e-100])
+def test_second_derivatives_of_the_norm_in_torch_func(outer, inner, scale):
     """The certified norm of a matrix, against autograd of its largest singular value."""
-    w = points(4, 3, seed=2)
+    w = scale * points(4, 3, seed=2)
 
     def largest(w):
         return (1 + SLACK) * torch.linalg.svdvals(w)[0]
@@ -81,10 +87,9 @@ def test_second_derivatives_of_the_norm_in_torch_func(twice):
     def norm(w):
         return certified(w[None])[0]
 
-    jacrev = torch.func.jacrev
-    found = jacrev(jacrev(norm))(w) if twice == "grad of grad" else torch.func.hessian(norm)(w)
-    torch.testing.assert_close(found, hessian(largest, w), atol=1e-12, rtol=0)
-    each = torch.func.vmap(torch.func.jacfwd(norm))(w[None])[0]
+    found = scale * outer(inner(norm))(w)
+    torch.testing.assert_close(found, hessian(largest, w / scale), atol=1e-12, rtol=0)
+    each = torch.func.vmap(inner(norm))(w[None])[0]
     torch.testing.assert_close(each, jacrev(largest)(w), atol=1e-12, rtol=0)
 
 
@@ -109,6 +114,28 @@ def test_estimates_have_a_right_hessian_or_none(estimator, gradient, dim):
         return
     found = hessian(log_prob, x).reshape(dim, dim)
     torch.testing.assert_close(found, by_differences(slope, x), atol=1e-5, rtol=1e-5)
+
+
+def test_forward_mode_is_differentiated_backward():
+    w, direction = points(4, 3, seed=2).requires_grad_(), points(4, 3, seed=4)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(w, direction)
+        slope = torch.autograd.forward_ad.unpack_dual(certified(dual[None])).tangent
+        (found,) = torch.autograd.grad(slope.sum(), w)
+    expected = hessian(lambda w: (1 + SLACK) * torch.linalg.svdvals(w)[0], w.detach())
+    torch.testing.assert_close(found, torch.einsum("ijkl,kl->ij", expected, direction), atol=1e-12, rtol=0)
+
+
+def test_what_power_iteration_carries_is_no_tensor_of_a_transform():
+    flow, x = flow_at_its_caps(constraint=Power()), points(1, 2, seed=1)
+    before = flow.log_prob(x).sum()
+    carried = [linear.next_v for branch in flow.branches for linear in branch.linears]
+    found = torch.func.hessian(lambda x: flow.log_prob(x).sum())(x).reshape(2, 2)
+    torch.testing.assert_close(found, hessian(lambda x: flow.log_prob(x).sum(), x).reshape(2, 2), atol=1e-12, rtol=0)
+    copied = copy.deepcopy(flow)
+    again = [linear.next_v for branch in copied.branches for linear in branch.linears]
+    assert all(map(torch.equal, carried, again)) and not any(v.requires_grad for v in again)
+    assert torch.equal(copied.log_prob(x).sum(), before)
 
 
 def test_first_derivatives_keep_their_graph_out_of_it():

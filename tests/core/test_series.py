@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from resflow_core.api.given import GivenFlow
 
 from resflow_core.data import DATASETS
 from resflow_core.fast import compiled
@@ -281,32 +280,6 @@ def test_what_torch_folds_goes_by_kernels(config, train, monkeypatch):
     np.testing.assert_allclose(losses[:, 0], losses[:, 1], rtol=1e-4)
     for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=2e-3, rtol=0)  # a rate of 0.01, and Adam divides by small numbers
-
-
-@pytest.mark.parametrize(
-    "log_det",
-    [Truncated(4, n_probes=2), Roulette(), Roulette(gradient="plain"), Roulette(n_probes=2, exact_traces=1)],
-    ids=str,
-)
-def test_a_conditional_flow_makes_estimates_of_a_at_each_context(log_det):
-    """The same as part by part, by vector-Jacobian products with the same draws; also in the context."""
-    flow = GivenFlow(FlowConfig(blocks=3, width=7, activation="tanh"), 2, seeded(0)).double()
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=seeded(1)), alpha=0.2)
-    x, context = points(9, 2), points(9, 2, seed=3).requires_grad_()
-
-    def found(log_dets_of):
-        with flow.at(context, log_det):
-            z, log_dets = log_dets_of(x, log_det, seeded(5))
-        return z, log_dets, *torch.autograd.grad((z.sum(1) + log_dets).sum(), [context, *flow.parameters()])
-
-    def part_by_part(*given):
-        z, log_dets = flow.forward_and_log_dets(*given)
-        return z, log_dets.sum(1)
-
-    for ours, expected in zip(found(flow.forward_and_log_det), found(part_by_part), strict=True):
-        torch.testing.assert_close(ours, expected, atol=1e-11, rtol=0)
 
 
 def off_by(draws, truth):

@@ -9,6 +9,7 @@ from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import log_prob, mean_nll
+from resflow_core.measure.ledger import Ledger
 from resflow_core.roulette import Geometric
 from resflow_core.training.trainer import SCHEDULES, Diverged, TrainConfig, Trainer, step_bytes
 
@@ -166,15 +167,8 @@ def test_the_memory_of_a_step_is_known_beforehand(activation, log_det):
     flow = FlowConfig(blocks=2, width=32, activation=activation)
     train = TrainConfig(log_det=log_det, batch=200)
     t = Trainer(flow, train, DATASETS["moons"], seed=0)
-    kept = {}
-
-    def keep(tensor):
-        kept[tensor.untyped_storage().data_ptr()] = tensor  # held, so that no address is used twice
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with Ledger(t.model.parameters()) as ledger:
         t.step()
-    saved = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-    assert saved / 4 < step_bytes(flow, train) < 10 * saved
+    assert ledger.peak / 4 < step_bytes(flow, train) < 10 * ledger.peak
     if not isinstance(log_det, Roulette):  # whose number of terms is drawn
-        assert saved < step_bytes(flow, train)
+        assert ledger.peak < step_bytes(flow, train)
