@@ -425,6 +425,7 @@ class Trainer:
         x, y = self.dataset.sample_labelled(config.batch, self._data)
         return x.to(self.device), y.to(self.device)
 
+    @torch.enable_grad()  # a step may be taken within other work that has no gradients
     def _differentiated(
         self, x: Tensor, y: Tensor | None, config: TrainConfig, breathe: Breathe
     ) -> tuple[float, float]:

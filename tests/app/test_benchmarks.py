@@ -183,6 +183,11 @@ def _traces(monkeypatch, module: ModuleType) -> list[str]:
     return ["--sets", "digits", "--seeds", "1"]
 
 
+def _trained(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, compared=lambda case, peer, rounds: {"refused": "no such case"})
+    return ["--peer", ".", "--only", "sine exact 2 float32 torch"]
+
+
 EMPTIED = {
     "activations": [_activations],
     "cluster": [_cluster],
@@ -198,6 +203,7 @@ EMPTIED = {
     "quality": [_quality],
     "roulette": [_roulette],
     "sessions": [_sessions],
+    "trained": [_trained],
     "speed": [_speed],
     "traces": [_traces],
 }

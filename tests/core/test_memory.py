@@ -157,7 +157,7 @@ def test_parts_count_what_one_pass_counts_and_nothing_of_what_others_do_meanwhil
 
 
 def test_work_is_the_number_of_operations_and_more_where_these_return_many_numbers():
-    few, many = (flow_and_points(blocks=1, batch=batch) for batch in (8, 512))
+    few, many = (flow_and_points(blocks=1, batch=batch) for batch in (8, 1024))
     for flow, x in (few, many):
         with Ledger() as ledger:
             torch.autograd.grad(loss_by_products(flow, x, way("plain")), list(flow.parameters()))
