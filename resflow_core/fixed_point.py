@@ -99,8 +99,7 @@ def solve_broyden(
             x[:, places], r[:, places] = here, residual
             if count == len(places):
                 break
-            under_way = tuple(part[..., ~arrived] for part in under_way)
-            places, target, here, residual, inverse, step, helped = under_way
+            places, target, here, residual, inverse, step, helped = (part[..., ~arrived] for part in under_way)
         there = here + step
         residual_there = target - there - g(there.T).T
         inverse = _broyden_update(inverse, step, residual - residual_there)

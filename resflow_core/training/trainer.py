@@ -375,6 +375,7 @@ class Trainer:
         x, y = self.dataset.sample_labelled(config.batch, self._data)
         return x.to(self.device), y.to(self.device)
 
+    @torch.enable_grad()  # a picture that takes long may let a step be taken meanwhile, without gradients of its own
     def _differentiated(
         self, x: Tensor, y: Tensor | None, config: TrainConfig, breathe: Breathe
     ) -> tuple[float, float]:

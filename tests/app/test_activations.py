@@ -26,10 +26,11 @@ from app.link import query_of, read_link
 from app.setup import Setup
 from app.ui.bands import Outcome, Ranking
 from resflow_core import measure
-from resflow_core.activations import ACTIVATIONS, activation_named, curvature
+from resflow_core.activations import ACTIVATIONS, activation_named
 from resflow_core.data import DATASETS
 from resflow_core.expressions import read
 from resflow_core.flow import FlowConfig
+from resflow_core.measure.activation import derivatives as derivatives_of
 from resflow_core.measure.activation import unit_derivatives
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.pages import MAIN, SMALL, curves, decode, finding, keys, link, named, number, own, panes, said, table
@@ -96,8 +97,7 @@ def trained(flow=FLOW, steps=0, seed=3):
 
 def derivatives(name, t):
     """Value, slope and curvature."""
-    function, t = activation_named(name).function, torch.as_tensor(t)
-    return [part.numpy() for part in (*function(t), curvature(function, t))]
+    return [part.numpy() for part in derivatives_of(activation_named(name).function, torch.as_tensor(t))]
 
 
 @pytest.mark.parametrize("view", FOUND)

@@ -183,6 +183,16 @@ def _traces(monkeypatch, module: ModuleType) -> list[str]:
     return ["--sets", "digits", "--seeds", "1"]
 
 
+def _trained(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, cases=lambda: [])
+    return ["--peer", "."]
+
+
+def _trained_refused(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, compared=lambda *_: {"refused": "built / not built"})
+    return ["--peer", "."]
+
+
 EMPTIED = {
     "activations": [_activations],
     "cluster": [_cluster],
@@ -200,6 +210,7 @@ EMPTIED = {
     "sessions": [_sessions],
     "speed": [_speed],
     "traces": [_traces],
+    "trained": [_trained, _trained_refused],
 }
 
 

@@ -116,7 +116,7 @@ CLAIMS: Mapping[str, Claim] = {
         "section 3.3",
         ("activations-saturation",),
         compared.saturation,
-        (Place("activations.py", "lipswish"),),
+        (Place("activations.py", "silu"),),
         "activations-saturation",
         "saturation",
     ),
