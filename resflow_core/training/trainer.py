@@ -279,7 +279,7 @@ class Trainer:
         self._evaluates = backend == "numba" and compiled.evaluates(self.flow)
         self.backend = backend if self._evaluates else "torch"
         self._by_kernels = None
-        if self._evaluates and compiled.supports(self.model):
+        if self._evaluates and isinstance(self.flow, Flow) and compiled.supports(self.model):
             self._by_kernels = compiled.CompiledNLL(self.flow, *self._weights.stacked())
         self._evaluate(self._weights)
         self._averaged: FlatParameters | None = None
