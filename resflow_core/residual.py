@@ -82,9 +82,8 @@ class Sequential:
     biases: Sequence[Tensor]
 
     def unstacked(self) -> list["Sequential"]:
-        parts = [self.entry_scale.unbind()]
-        parts += [zip(*(part.unbind() for part in of_layers), strict=True) for of_layers in (self.weights, self.biases)]
-        return [Sequential(self.activation, *part) for part in zip(*parts, strict=True)]
+        weights, biases = (zip(*(part.unbind() for part in of), strict=True) for of in (self.weights, self.biases))
+        return [Sequential(self.activation, *of) for of in zip(self.entry_scale, weights, biases, strict=True)]
 
     def jacobians(self, near: Iterable["LinearisedSequential"]) -> Tensor:
         # Where there are products, they are made for all of them at once.

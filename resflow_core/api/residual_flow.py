@@ -485,8 +485,9 @@ class ResidualFlow(OwnStream):
         )
 
     def _given(self, contexts: Tensor | None) -> AbstractContextManager[None]:
-        is_conditional = isinstance(self.flow, ConditionalFlow) and contexts is not None
-        return self.flow.at(contexts) if is_conditional else nullcontext()
+        if isinstance(self.flow, ConditionalFlow) and contexts is not None:
+            return self.flow.at(contexts)
+        return nullcontext()
 
     def _chunks(self, rows: Tensor, contexts: Tensor | None, how: LogDet) -> list[tuple[Tensor, Tensor | None]]:
         if torch.is_grad_enabled():

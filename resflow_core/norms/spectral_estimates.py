@@ -20,20 +20,20 @@ def power_iteration(weights: Tensor, v: Tensor, steps: int) -> tuple[Tensor, Ten
     """||W v_k|| for k = 1 .. steps, and v_steps, with v_k = W'W v_{k-1} scaled to unit length; float64, no gradients.
 
     W (out, in) with v (in,) gives estimates (steps,); stacks W (n, out, in), v (n, in) give (steps, n). The estimates
-    never decrease and never exceed ||W||_2. So a network that is capped by them can exceed its cap. A random v is a
-    cold start, the v of the last call a warm start. If W maps v to zero, v stays. Raises ValueError if v is zero or not
-    finite.
+    never decrease and never exceed ||W||_2. So a network that is capped by them can exceed its cap. They are lowered by
+    as much as `gram_iteration` is raised, since rounding changes ||Wv|| and ||v|| by less. A random v is a cold start,
+    the v of the last call a warm start. If W maps v to zero, v stays. Raises ValueError if v is zero or not finite.
     """
     unit, largest = normalised(weights)
     length = torch.linalg.vector_norm(v.double(), dim=-1, keepdim=True)
     if not ((length > 0) & length.isfinite()).all():
         raise ValueError("Power iteration starts from a finite vector v that is not zero; draw v at random.")
-    v, estimates = v.double() / length, []
+    v, estimates, lowered = v.double() / length, [], largest * (1 - _rounding(weights))
     for _ in range(steps):
         ahead = (unit.mT @ (unit @ v[..., None]))[..., 0]
         length = torch.linalg.vector_norm(ahead, dim=-1, keepdim=True)
         v = torch.where(length > 0, ahead / length, v)
-        estimates.append(largest * torch.linalg.vector_norm((unit @ v[..., None])[..., 0], dim=-1))
+        estimates.append(lowered * torch.linalg.vector_norm((unit @ v[..., None])[..., 0], dim=-1))
     return torch.stack(estimates) if estimates else largest.new_zeros(0, *largest.shape), v
 
 
@@ -59,7 +59,12 @@ def gram_iteration(weights: Tensor, steps: int) -> Tensor:
         log_size = log_size + torch.where(norm > 0, norm, 1.0).log()
         gram = gram / torch.where(norm > 0, norm, 1.0)[..., None, None]
         bounds.append(largest * (log_size / 2**k).exp())
-    return torch.stack(bounds) * (1 + 4 * weights.shape[-1] * weights.shape[-2] * torch.finfo(torch.float64).eps)
+    return torch.stack(bounds) * (1 + _rounding(weights))
+
+
+def _rounding(weights: Tensor) -> float:
+    """4 m r eps for matrices with the longer side m and at most the rank r."""
+    return 4 * weights.shape[-1] * weights.shape[-2] * torch.finfo(torch.float64).eps
 
 
 def bjorck(weights: Tensor, steps: int) -> Tensor:

@@ -184,8 +184,13 @@ def _traces(monkeypatch, module: ModuleType) -> list[str]:
 
 
 def _trained(monkeypatch, module: ModuleType) -> list[str]:
-    _instead(monkeypatch, module, compared=lambda case, peer, rounds: {"refused": "no such case"})
-    return ["--peer", ".", "--only", "sine exact 2 float32 torch"]
+    _instead(monkeypatch, module, cases=lambda: [])
+    return ["--peer", "."]
+
+
+def _trained_refused(monkeypatch, module: ModuleType) -> list[str]:
+    _instead(monkeypatch, module, compared=lambda *_: {"refused": "built / not built"})
+    return ["--peer", "."]
 
 
 EMPTIED = {
@@ -203,9 +208,9 @@ EMPTIED = {
     "quality": [_quality],
     "roulette": [_roulette],
     "sessions": [_sessions],
-    "trained": [_trained],
     "speed": [_speed],
     "traces": [_traces],
+    "trained": [_trained, _trained_refused],
 }
 
 

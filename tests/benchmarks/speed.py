@@ -65,7 +65,7 @@ def default_gradient() -> Work:
     """Of that step, the loss and its gradient."""
     trainer, generator = Trainer(FlowConfig(), TrainConfig(), DATA, seed=0, backend="numba"), torch.Generator()
     x = DATA.sample(TrainConfig().batch, generator)
-    return lambda: trainer._by_hand.of_parts([x])
+    return lambda: trainer._by_kernels.of_parts([x])
 
 
 def peer(**residual) -> nf.NormalizingFlow:
@@ -181,7 +181,7 @@ def trained(steps: int) -> Flow:
 
 def by_torch(flow: Flow) -> Flow:
     same = copy.deepcopy(flow)
-    same.values = None
+    same.kernels = None
     return same
 
 
@@ -204,7 +204,7 @@ def as_peer(flow: Flow) -> nf.NormalizingFlow:
 
 def _as_residual(block: ResidualBlock) -> nf.flows.Residual:
     """Ours divides silu by its constant, normflows by 1.1, so that its layers' norms are a little above 0.97."""
-    branch, ratio = block.branch, 1.1 / block.branch.closed_form.lipschitz(2)
+    branch, ratio = block.branch, 1.1 / block.branch.activation.lipschitz(2)
     net = nf.nets.LipschitzMLP([2, WIDTH, WIDTH, 2], lipschitz_const=LAYER_CAP * ratio)
     swishes, linears = net.net[0::2], net.net[1::2]
     for swish, scale, linear, ours in zip(swishes, branch.scales, linears, branch.linears, strict=True):

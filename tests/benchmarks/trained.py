@@ -4,7 +4,7 @@ takes here.
 The cases are a covering design: any two levels of two factors meet in one of them. Factors are who trains (the app, a
 fit of the library, a loop of one's own with `log_prob` and `backward`, and beside them a density grid and samples), the
 flow, its log det, the dimension, the type of its numbers and what computes. One thread, CPU time, each case in one
-process of each checkout.
+process of each checkout. `make benchmarks` leaves it out, since it has no other checkout.
 
     python -m tests.benchmarks.trained --peer CHECKOUT [--rounds 5] [--only TEXT]
 """

@@ -1,7 +1,7 @@
 """The inverse of a residual flow in the plane: block by block, for the points of a tile, by Newton's first step and
 Broyden's from there.
 
-It is `resflow_core.fast.broyden` with its certificate, but M starts as (I + A)^-1 at x = z instead of the identity.
+It is `fixed_point.solve_broyden` with its certificate, but M starts as (I + A)^-1 at x = z instead of the identity.
 With f(x) = x + g(x), r = z - f(x) and a step s that changed r by -y,
 
     x <- x + M r,   M <- M + (s - M y) s'M / s'M y.

@@ -5,8 +5,8 @@ With W = raw of a layer, C the activation's constant and F_i = beta_{i+1} (1 aft
     beta_i = beta_0 exp(R tanh(S raw_i / R)),   f_i = F_i / (C beta_i),   Y_i = r_i W_i,   W~_i = f_i Y_i,
     b~_i = F_i b_i,
 
-where r = c / ||W||_2 where the norm exceeds its cap c (with `exactly` in any case), else 1. `by_hand` and `capped` have
-the way back: with ||W||_2 = s = u'Wv and d(.) the gradient of the loss,
+where r = c / ||W||_2 where the norm exceeds its cap c (with `exactly` in any case), else 1. The
+way back: with ||W||_2 = s = u'Wv and d(.) the gradient of the loss,
 
     dY_i = f_i dW~_i,   db_i = F_i db~_i,   df_i = <dW~_i, Y_i>,   dF_i = <db~_i, b_i> + df_i / (C beta_i),
     d beta_i = dF_{i-1} - df_i f_i / beta_i,   dW = r (dY - <dY, W> / s uv'),
