@@ -154,8 +154,8 @@ def test_packages_import_those_before_them():
 
 
 def test_the_paper_is_short():
-    """At most 15 files and 1,800 lines of code, all that torch needs for a step; docstrings, comments and blank lines come
-    on top."""
+    """At most 15 files and 1,800 lines of code, all that torch needs for a step. Docstrings, comments and blank lines
+    come on top."""
     files = [ROOT / "resflow_core" / f"{name}.py" for name in PAPER]
     assert len(files) <= 15
     assert sum(len(lines_of_code(path)) for path in files) <= 1800

@@ -4,7 +4,7 @@ import copy
 import io
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -176,7 +176,8 @@ def check_classes(flow: AnyConfig, dataset: Dataset) -> None:
 
 
 def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
-    """Memory that one step keeps for its backward pass, in bytes: an estimate, more often too high than too low.
+    """Memory that one step keeps for its backward pass, in bytes: an estimate, more often too high than too low. Of a
+    step that goes through its batch in parts, that of one part.
 
     A row keeps what the activation keeps for each unit (`numbers_kept`). With the exact log det it also keeps A, d x d,
     for each block, and d tangents for each unit, unless all products of two layers are at hand. With a series, a row
@@ -186,6 +187,7 @@ def step_bytes(flow: AnyConfig, train: TrainConfig) -> int:
     Raises ValueError as `check_pair`.
     """
     check_pair(flow, train)
+    train = replace(train, batch=math.ceil(train.batch / part_count(flow, train)))
     if isinstance(flow, HybridConfig):
         head = 4 * (train.batch * 3 * sum(flow.head_widths) + 3 * parameter_count(flow))
         return head + (step_bytes(flow.flow, train) if flow.flow else 0)
