@@ -10,51 +10,35 @@ HOSTS ?= $(RESFLOW_HOSTS)
 PROXY ?= $(RESFLOW_PROXY)
 BIN := $(VENV)/bin
 
-.PHONY: app quick test slow lint lint-baseline mutants benchmarks clean
+.PHONY: app quick test slow lint mutants benchmarks clean
 
 app: $(VENV)/kernels-made $(if $(CLUSTER),$(VENV)/ray-installed)
 	$(BIN)/python -m app --port $(PORT) --address $(ADDRESS) --workers "$(WORKERS)" --cluster "$(CLUSTER)" --embed "$(EMBED)" \
 		--hosts "$(HOSTS)" --proxy "$(PROXY)"
 
-# Before each commit: everything but the browser, the attacks, and what is marked as thorough. Two processes, each of
-# which collects its own half, are done sooner than two that both collect everything.
-QUICK := $(BIN)/python -m pytest --quiet -m "not slow and not thorough"
-.PHONY: quick-core quick-app
+# What needs more than half a second of CPU time a case (`thorough`) and the browser wait for `make test`.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --max-worker-restart 0 --dist loadfile
+PYTHON_TESTS := tests/core tests/app tests/golden tests/hostile tests/web tests/test_*.py
+.PHONY: quick-python test-python test-browser
 quick: $(VENV)/tests-installed
-	$(MAKE) --jobs 2 --keep-going --output-sync=target quick-app quick-core lint-paper lint-known lint-style lint-web
+	+@.ci/parts quick-python lint
 
-quick-core: $(VENV)/tests-installed
-	$(QUICK) tests/core tests/web tests/test_*.py
+quick-python: $(VENV)/tests-installed
+	$(PYTEST) -m "not slow and not thorough" $(PYTHON_TESTS)
 
-quick-app: $(VENV)/tests-installed
-	$(QUICK) tests/app tests/golden
-
-# All parts, also where one of them has failed, and a line for each at the end.
-.PHONY: test-python test-browser slow-python slow-browser slow-alone
+# What `.ci/run` runs. All parts, also where one of them has failed, and a line for each at the end.
 test: $(VENV)/tests-installed
 	+@.ci/parts lint test-python test-browser
 
-# A process that ends, as one that stands still is made to, ends its part: another would begin with the same test.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --max-worker-restart 0
 test-python: $(VENV)/tests-installed
-	$(PYTEST) --dist loadfile -m "not slow" tests/core tests/app tests/web tests/golden tests/test_*.py
+	$(PYTEST) -m "not slow" $(PYTHON_TESTS)
 
 test-browser: $(VENV)/tests-installed chromium
-	$(PYTEST) --dist loadfile -m "not slow" tests/browser
+	$(PYTEST) -m "not slow" tests/browser
 
-# What takes longer. A crowd of visitors comes alone, for it loads the whole machine.
-ALONE := tests/hostile/test_crowd.py
-slow: $(VENV)/tests-installed
-	+@.ci/parts slow-python slow-browser slow-alone
-
-slow-python: $(VENV)/tests-installed
-	$(PYTEST) --dist loadgroup -m slow tests/core tests/app tests/web tests/golden tests/hostile tests/wheel --ignore $(ALONE)
-
-slow-browser: $(VENV)/tests-installed chromium
-	$(PYTEST) --dist loadfile -m slow tests/browser
-
-slow-alone: $(VENV)/tests-installed
-	$(BIN)/python -m pytest -m slow $(ALONE)
+# By hand, before a release: killed processes, crowds, clusters, memory. They load the whole machine, so one at a time.
+slow: $(VENV)/tests-installed chromium
+	$(BIN)/python -m pytest -m slow tests
 
 # Which tests notice a planted bug: by hand or weekly, for it takes hours. It can be stopped, and goes on.
 mutants: $(VENV)/tests-installed chromium
@@ -63,12 +47,10 @@ mutants: $(VENV)/tests-installed chromium
 	$(BIN)/python -m tests.mutants control
 	$(BIN)/python -m tests.mutants table
 
-# mypy is strict on the paper's files, but for what torch leaves untyped. Elsewhere it is compared with the errors that
-# are known, of which there may only be fewer; after mending some: make lint-baseline. They are known of Python 3.11: with
-# the NumPy of newer ones mypy finds others.
-.PHONY: lint-style lint-paper lint-known lint-web
+# mypy is strict on the paper's files, but for what torch leaves untyped.
+.PHONY: lint-style lint-paper lint-web
 lint:
-	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target lint-style lint-paper lint-known lint-web
+	@$(MAKE) --no-print-directory --jobs 2 --keep-going --output-sync=target lint-style lint-paper lint-web
 
 lint-style: $(VENV)/tests-installed
 	$(BIN)/ruff check
@@ -77,19 +59,11 @@ lint-style: $(VENV)/tests-installed
 lint-paper: $(VENV)/tests-installed
 	$(BIN)/mypy --cache-dir .mypy_cache/strict --strict --allow-untyped-calls --no-warn-return-any --follow-imports silent resflow_core/*.py
 
-lint-known: $(VENV)/tests-installed
-	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
-		then $(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline filter; \
-		else echo "mypy is compared with the known errors on Python 3.11 only."; fi
-
 # The types of the modules below app/web, which stand in their comments, and their linter. From within, since both take
 # the folder that they begin in as theirs.
 lint-web: tests/web/node_modules/.package-lock.json
 	cd tests/web && PATH="$(CURDIR)/$(BIN):$$PATH" node_modules/.bin/tsc
 	cd tests/web && node_modules/.bin/biome lint --error-on-warnings . ../../app/web
-
-lint-baseline: $(VENV)/tests-installed
-	$(BIN)/mypy resflow_core app | $(BIN)/mypy-baseline sync
 
 # About three hours; each module says how to run less of it. Let the machine do nothing else meanwhile.
 benchmarks: $(VENV)/tests-installed

@@ -22,7 +22,6 @@ from tests.shown_page import ShownPage, Unexpected
 
 ANSWER_SECONDS = 60.0
 WITHOUT_CLOCK_SECONDS = 1.0  # between two looks at whether a page without a clock has one
-SOON_SECONDS = 0.02
 NO_TOKEN = "PLACEHOLDER_AUTH_TOKEN"  # what browsers send in the place of a token when they come back to their session
 
 
@@ -61,22 +60,6 @@ class PageClient:
         """Press a button, and wait until the server has answered. A click runs the fragment that holds the button."""
         button = self.shown.button(label)
         await self._ask(self.shown.state(button.fragment, button.element.id))
-
-    async def press_amid_calls(self, label: str, screen: str) -> None:
-        """Press a button that leads to another screen, while all clocks call again and again until that has its
-        own."""
-        button = self.shown.button(label)
-        await self._send(self.shown.state(button.fragment, button.element.id))
-        async with asyncio.timeout(self._patience):
-            while self.shown.address != screen or not self.shown.clocks:
-                for fragment in self.shown.clocks:
-                    call = self.shown.state(fragment)
-                    call.is_auto_rerun = True
-                    await self._send(call)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(SOON_SECONDS):
-                        while True:
-                            await self._read()
 
     async def play(self) -> None:
         await self.press("Play")

@@ -15,8 +15,6 @@ from app.engine.experiment import Arm, Experiment
 from app.engine.reports import Checkpoint, Exported, Frame, HandedOut, Report
 from app.engine.training import views
 from app.engine.training.history import History
-from app.engine.training.measurements.activity import Activity
-from app.engine.training.measurements.derivatives import Derivatives
 from app.engine.training.measurements.inversion import Inversions
 from app.engine.training.measurements.masses import Masses
 from app.engine.training.weights import Weights
@@ -24,8 +22,7 @@ from app.engine.worker.floor import Floor
 from resflow_core.flow import FlowConfig
 from resflow_core.training.trainer import Diverged, TrainConfig
 
-FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, ACTIVITY_PIECES = 0.02, 0.01, 12, 20, 15
-DERIVATIVES_COST, WEIGHTS_COST = 0.015, 0.0002
+FRAME_COST, PIECE_COST, MASS_PIECES, INVERSION_PIECES, WEIGHTS_COST = 0.02, 0.01, 12, 20, 0.0002
 EXPERIMENT = Experiment((Arm(FlowConfig(), TrainConfig(batch=500), "moons"),), seed=0)
 BLIND = ViewRequest(frames=False)
 PAGE = ViewRequest(measured={"masses": True})
@@ -59,12 +56,6 @@ class FakeJob:
             raise TypeError("a bug")
         self._clock.now += self.train.batch / 100_000
         self.step_count += 1
-
-    def hasten(self):
-        self.hastened_at = self.step_count
-
-    def record_next_step(self, request):
-        self.recorded = True
 
     def hand_over_parts(self):
         return None
@@ -119,12 +110,6 @@ COSTS = {
             INVERSION_PIECES, PIECE_COST, lambda job, r, wanted, step: Inversions(step, wanted, r.edited, None)
         )
     },
-    "activity": {
-        "measure": in_parts(
-            ACTIVITY_PIECES, PIECE_COST, lambda job, r, wanted, step: Activity(step, 0, wanted, *[None] * 6)
-        )
-    },
-    "derivatives": {"measure": in_parts(1, DERIVATIVES_COST, lambda job, r, w, step: Derivatives(step, None, None))},
 }
 
 

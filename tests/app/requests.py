@@ -5,12 +5,19 @@ import sys
 from dataclasses import replace
 
 from app.engine.clocks import Clocks
+from app.engine.commands import ViewRequest
+from app.engine.experiment import Arm
 from app.engine.local import LocalEngine
+from app.engine.training.job import Job
 from app.engine.training.measurements import MEASUREMENTS
 from resflow_core.breathe import without
+from resflow_core.flow import FlowConfig
+from resflow_core.training.trainer import TrainConfig
 
 PATIENCE_SECONDS = 300.0
 LOOK_SECONDS = 1e-3
+ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
+LOSSES = ViewRequest(frames=False)
 
 
 def engine_without_time(**settings):
@@ -23,6 +30,20 @@ def engine_without_time(**settings):
 
     clocks = Clocks(clock, attendance=lambda: 0.0, cpu=clock)
     return LocalEngine(PATIENCE_SECONDS, clocks=clocks, **settings)
+
+
+def job_after(steps, arm=ARM, seed=0):
+    """A job that has taken so many steps, for which no time passes."""
+    job = Job(arm, seed, "cpu", lambda: 0.0)
+    for _ in range(steps):
+        job.step()
+    return job
+
+
+def run_to(engine, id, step, request=LOSSES):
+    """The report of a run that has been sent to this step."""
+    engine.step(id, step - engine.poll(id, request).arms[0].step)
+    return engine.poll(id, request)
 
 
 def shorten_inversions(monkeypatch):

@@ -21,11 +21,6 @@ class Hall:
         return [self.work.note(clock, asked, cost) for clock in self.clocks]
 
 
-def test_few_clocks_call_as_often_as_they_ask():
-    pages = int(SHARE / 0.01) - 1
-    assert Hall(pages).call() == [1.0] * pages
-
-
 @pytest.mark.parametrize("times", [2, 3, 5])
 def test_many_take_no_more_than_their_share_together(times):
     pages = int(times * SHARE / 0.01)

@@ -1,10 +1,10 @@
-"""The Compare screen without a browser: what it says and draws against the core's own measurements of the arms that the
-engine of this process exports."""
+"""What the Compare screen makes of settings and reports: arms and their names, pictures, charts, beliefs, tables and
+files; its stored answers; and the page itself against the core's own measurements of the arms that it trains."""
 
 import csv
 import dataclasses
 import io
-import re
+import math
 
 import numpy as np
 import pytest
@@ -13,676 +13,340 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from app import engine, evidence
-from app.engine.reports import Report, State
+from app.engine.reports import ArmReport, Frame, LossCurves, State
 from app.engine.training.measurements import derivatives
-from app.engine.training.measurements.derivatives import SPECTRUM_POINTS, Derivatives
+from app.engine.training.measurements.derivatives import Derivatives
+from app.engine.training.measurements.masses import Masses
+from app.features.compare import charts, pictures, stored, table
 from app.features.compare import evidence as evidence_of
-from app.features.compare import results
-from app.features.compare.arms import estimator_name
-from app.features.compare.numbers import LEAST_BIAS, Compared, Sign
-from app.features.compare.pictures import POINTS, matrix, series_error, structure_of
+from app.features.compare.arms import built, contenders, names
+from app.features.compare.numbers import Compared, Sign, bias_at, compared, score
+from app.features.compare.pictures import POINTS, Structure
 from app.features.compare.presets import PRESETS
-from app.features.compare.settings import Baseline, Compare, Nobody, Residual
-from app.features.compare.words import STRUCTURES
-from app.link import query_of
-from app.metrics import gap_to_truth
-from app.session import run as session_run
+from app.features.compare.results import NAME
+from app.features.compare.settings import Baseline, Compare, Inside, Nobody, Residual
+from app.link import query_of, read_link
 from app.setup import Setup
+from app.ui import transport
 from app.ui.bands import Band, Outcome
-from app.ui.side_by_side import GRID, TRUTH_GRID, fit
+from app.ui.side_by_side import GRID
 from resflow_core import measure
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
+from resflow_core.measure import Mass, jacobian_structure, spectrum
 from resflow_core.training.trainer import TrainConfig
-from tests.app.held_back import answers_at_the_first_step, builds_nothing, steps_at_most
-from tests.app.pages import MAIN, MINUS, decode, finding, is_drawn, link, own, panes, run, said, table
-from tests.app.test_compare_parts import structure_named
+from tests.app.held_back import builds_nothing, steps_at_most
+from tests.app.pages import MAIN, decode, finding, is_drawn, own, panes, press, run, said
+from tests.app.pages import table as cells_of
+from tests.app.requests import reported
 
-pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
-SCREEN, NAME = "features/compare/compare.py", results.NAME
-FLOW, TRAIN, DATA = FlowConfig(blocks=1, width=6), TrainConfig(batch=64), DATASETS["moons"]
-TWO_BLOCKS = dataclasses.replace(FLOW, blocks=2)
-TWO = Compare(a=Residual(), b=Residual(Truncated(2), 0.97), c=Nobody(), d=Nobody(), seeds=1, steps=100)
-
-
-def opened(bench=TWO, data="moons", flow=FLOW, train=TRAIN, **more):
-    page = AppTest.from_file(MAIN, default_timeout=600)
-    setup = Setup(data=data, seed=3, device="cpu", flow=flow, train=train)
-    for name, value in (query_of(setup, benches=[bench]) | more).items():
-        page.query_params[name] = value
-    page.switch_page(SCREEN)
-    return run(page)
+DATA, WINE = DATASETS["moons"], DATASETS["wine"]
+FLOW, TRAIN = FlowConfig(blocks=1, width=6), TrainConfig(batch=64)
+SETUP = Setup(data="moons", seed=7, flow=FlowConfig(blocks=3, width=8), train=TrainConfig(Truncated(9), batch=77))
+NONE = np.empty(0, np.float32)
 
 
-def arrive(screen=SCREEN, **query):
-    """Before anything is chosen."""
-    page = AppTest.from_file(MAIN, default_timeout=600)
-    for name, value in query.items():
-        page.query_params[name] = value
-    page.switch_page(screen)
-    return run(page)
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
-def press(page, key):
-    return run(page.button(key=key).click())
+def near(mean, low, high):
+    return Band(*(pytest.approx(value) for value in (mean, low, high)))
 
 
-def bench(page):
-    return own(page).benches[Compare]
+def report(kl, with_kl=True, bias=None, measured=()):
+    """One seed: NLL = 2 + KL at every measurement, one every 100 steps, at 50 steps a second."""
+    kl = np.array(kl, np.float32)
+    held = np.arange(len(kl)) * 100
+    bias = 0 * kl if bias is None else np.array(bias, np.float32)
+    kls = (kl, 0 * kl) if with_kl else (NONE, NONE)
+    loss = LossCurves(
+        held, NONE, held, 2 + kl, 0 * kl, *kls, bias, 0 * kl, held / 50, orders=np.zeros((0, 0, 0))
+    )  # fmt: skip
+    return ArmReport(int(held[-1]), 1.0, float(held[-1] / 50), loss=loss, measured=reported(*measured))
 
 
-def comparison(page):
-    return own(page).comparisons[NAME]
+class TestArms:
+    def test_names_tell_arms_apart_and_say_what_differs(self):
+        assert names(Compare()) == ["Residual, exact", "i-ResNet, 5 terms", "RealNVP"]
+        arms = Residual(Exact(), 0.6), Residual(Truncated(1), 0.97), Baseline("nice"), Baseline("nice")
+        assert names(Compare("spectra", *arms)) == [
+            "Residual, exact, L = 0.6", "i-ResNet, 1 term, L = 0.97", "NICE (1)", "NICE (2)",
+        ]  # fmt: skip
+        arms = Residual(Roulette()), Residual(Roulette(gradient="plain")), Inside("dense", "sine", 2), Nobody()
+        assert names(Compare("spectra", *arms)) == [
+            "Residual, roulette + Neumann", "Residual, roulette", "Dense, Sine, 2 hidden layers",
+        ]  # fmt: skip
 
-
-def on(page, steps):
-    """So many steps on, by the engine itself."""
-    goal = comparison(page).report.arms[0].step + steps
-    engine.get_engine().step(comparison(page).run, steps)
-    while (page := run(page)) and comparison(page).report.arms[0].step < goal:
-        assert comparison(page).report.state is State.STEPPING
-    return page
-
-
-def choose(page, key, value):
-    return run(page.selectbox(key=key).set_value(value))
-
-
-def slide(page, key, value):
-    return run(page.select_slider(key=key).set_value(value))
-
-
-def path(pane, label):
-    """The points of the one path of this label, (n, 2)."""
-    (found,) = [path for path in pane["paths"] if path["label"] == label]
-    return decode(found["points"])
-
-
-def exported(page):
-    """The flow of every arm, from its settings and its file."""
-    found = comparison(page)
-    for k, arm in enumerate(found.experiment.arms):
-        flow = arm.flow.build(torch.Generator().manual_seed(99))
-        flow.load_state_dict(safetensors.torch.load(engine.get_engine().export(found.run, k)))
-        yield flow
-
-
-def labels(page):
-    """The arms, as the page compares them."""
-    return [score.flow.label for score in finding(page, Compared).scores]
-
-
-def is_band(band, values):
-    """Whether it is the band of these values."""
-    wanted = (np.mean(values), min(values), max(values))
-    return (band.mean, band.low, band.high) == pytest.approx(wanted, rel=6e-3, abs=2e-6)
-
-
-class Agreement:
-    """All numbers of the page against measurements of the exported flows."""
-
-    def __init__(self, page):
-        self.page, self.bench, self.setup, self.found = page, bench(page), own(page).setup, finding(page, Compared)
-        self.dataset, self.labels = self.setup.dataset, labels(page)
-        flows, seeds, x = list(exported(page)), self.bench.seeds, self.setup.dataset.held_out()
-        arms = comparison(page).experiment.arms
-        assert len(flows) == len(self.labels) * seeds
-        self.flows = {label: flows[k * seeds : (k + 1) * seeds] for k, label in enumerate(self.labels)}
-        self.log_dets = {label: arms[k * seeds].train.log_det for k, label in enumerate(self.labels)}
-        log_probs = {label: [measure.log_prob(flow, x) for flow in self.flows[label]] for label in self.labels}
-        self.nll = {label: [-float(p.double().mean()) for p in log_probs[label]] for label in self.labels}
-        self.bias = {
-            label: [
-                measure.log_prob_bias(measure.evaluate(flow, x), log_det).value
-                if isinstance(log_det, Truncated)
-                else 0.0
-                for flow in self.flows[label]
-            ]
-            for label, log_det in self.log_dets.items()
-        }
-        truth = self.dataset.truth and self.dataset.truth.log_prob(x)
-        self.kl = truth is not None and {
-            label: [measure.kl(truth, p).value for p in log_probs[label]] for label in self.labels
-        }
-        self.believed = {
-            label: [n - b for n, b in zip(self.nll[label], self.bias[label], strict=True)] for label in self.labels
-        }
-
-    def all(self):
-        self.scores()
-        self.verdicts()
-        self.charts()
-        self.parameters()
-
-    def scores(self):
-        assert list(table(self.page, "| flow | parameters |"))[1:] == self.labels
-        for k, (label, of) in enumerate(zip(self.labels, self.found.scores, strict=True)):
-            assert is_band(of.true, self.nll[label])
-            assert is_band(of.kl, self.kl[label]) if self.dataset.truth else of.kl is None
-            assert is_band(of.believed, self.believed[label])
-            assert is_band(of.bias, self.bias[label])
-            assert of.mass.mean == pytest.approx(1, abs=0.05)
-            seeds = self.bench.seeds
-            arms = comparison(self.page).report.arms[k * seeds : (k + 1) * seeds]
-            assert of.pace == pytest.approx(np.mean([1e3 * arm.seconds / arm.step for arm in arms]), rel=6e-3)
-
-    def verdicts(self):
-        biased = [label for label in self.labels if isinstance(self.log_dets[label], Truncated)]
-        for label, of in zip(biased, self.found.beliefs, strict=True):
-            assert of.label == label
-            assert (of.sign is Sign.NONE) == (max(map(abs, self.bias[label])) < LEAST_BIAS)
-            assert is_band(of.bias, self.bias[label])
-            assert is_band(of.believed, self.believed[label])
-            assert is_band(of.true, self.nll[label])
-            assert of.entropy == (self.dataset.truth.entropy if self.dataset.truth else None)
-        fits = self.kl or self.nll
-        step = comparison(self.page).report.arms[0].step
-        ranking, by_time = self.found.by_steps, self.found.by_time
-        assert (ranking.measure, ranking.seeds, ranking.steps) == ("KL" if self.kl else "NLL", self.bench.seeds, step)
-        assert list(ranking.fits) == list(by_time.fits) == self.labels
-        assert is_band(ranking.fits[ranking.best], fits[ranking.best])
-        assert np.mean(fits[ranking.best]) <= min(map(np.mean, fits.values())) + 1e-5
-        seconds = min(arm.loss.held_seconds[-1] for arm in comparison(self.page).report.arms)
-        assert ranking.seconds is None and by_time.seconds == pytest.approx(seconds)
-
-    def pictures(self):
-        """How many panes are not charts. They stand after the first chart."""
-        discs = sum(isinstance(flows[0].config, FlowConfig) for flows in self.flows.values())
-        usual = len(self.labels) + bool(self.dataset.truth)
-        return {"spectra": discs, "samples": len(self.labels) + 1}.get(self.bench.view, usual)
-
-    def charts(self):
-        biased = [label for label in self.labels if isinstance(self.log_dets[label], Truncated)]
-        first, *others = panes(self.page)
-        drawn = [first, *others[self.pictures() :]]
-        assert len(drawn) == (4 if biased else 2)
-        *beliefs, by_steps, by_time = drawn
-        step = comparison(self.page).report.arms[0].step
-        fits = self.kl or self.nll
-        for label in self.labels:
-            steps = path(by_steps, label)
-            assert steps[-1].tolist() == pytest.approx([step, np.mean(fits[label])], rel=1e-4)
-            seconds = path(by_time, label)
-            np.testing.assert_array_equal(seconds[:, 1], steps[:, 1])
-            assert (np.diff(seconds[:, 0]) >= 0).all()
-        if not biased:
-            return
-        belief, terms = beliefs
-        for label in self.labels:
-            true = path(belief, f"{label}: truth" if label in biased else label)
-            assert true[-1].tolist() == pytest.approx([step, self.nll[label][0]], rel=1e-4)
-            if label in biased:
-                believed = path(belief, f"{label}: belief")
-                assert believed[-1].tolist() == pytest.approx([step, self.believed[label][0]], rel=1e-4)
-        entropy = [p for p in belief["paths"] if p["label"].startswith("entropy")]
-        assert [decode(p["points"])[:, 1].tolist() for p in entropy] == (
-            [pytest.approx([self.dataset.truth.entropy] * 2)] if self.dataset.truth else []
-        )
-        points = self.dataset.held_out()[: derivatives.POINTS]
-        for label in self.labels:
-            if isinstance(self.flows[label][0].config, BaselineConfig):
-                assert label not in [p["label"] for p in terms["paths"]]
-                continue
-            count, bias = path(terms, label).T
-            evaluation = measure.evaluate(self.flows[label][0], points)
-            for n in (1, 4, 20):
-                expected = measure.log_prob_bias(evaluation, Truncated(n)).value
-                assert (count[n - 1], bias[n - 1]) == (n, pytest.approx(expected, rel=1e-3, abs=1e-6))
-
-    def parameters(self):
-        residual = self.setup.flow.build(torch.Generator().manual_seed(0))
-        first = sum(p.numel() for p in residual.parameters())
-        for label, of in zip(self.labels, self.found.scores, strict=True):
-            made = self.flows[label][0]
+    def test_parameters_are_those_of_a_real_build_and_how_far_off_is_said(self):
+        bench = Compare(a=Residual(), b=Baseline("nice"), c=Baseline("maf"), d=Inside("dense", "clipswish", 2))
+        first = None
+        for one in contenders(SETUP, bench):
+            made = one.arm.flow.build(seeded(0))
             masked = sum(int((~m.mask).sum()) for m in made.modules() if hasattr(m, "mask") and hasattr(m, "weight"))
-            n = sum(p.numel() for p in made.parameters()) - masked
-            assert (of.flow.parameters, of.flow.excess) == (n, pytest.approx(n / first - 1))
-            off = f" ({100 * (n / first - 1):+.1f}\u00a0%)" if n != first else ""
-            assert of.flow.size == f"{n:,}{off}".replace("-", MINUS)
-            assert table(self.page, "| flow | parameters |")[label][0] == of.flow.size
+            count = sum(p.numel() for p in made.parameters()) - masked
+            first = first or count
+            assert (one.parameters, one.excess) == (count, pytest.approx(count / first - 1))
+            off = f" ({100 * (count / first - 1):+.1f}\u00a0%)" if count != first else ""
+            assert one.size == f"{count:,}{off}".replace("-", "\N{MINUS SIGN}")
+
+    def test_what_is_trained_has_the_pages_data_and_training_and_the_arms_estimator(self):
+        arms = (Residual(Truncated(3), 0.6), Baseline("maf"), Residual(Roulette(), 0.9), Inside("dense"))
+        rough, _, roulette, dense = made = [built(arm, SETUP) for arm in arms]
+        assert rough.flow == FlowConfig(blocks=3, width=8, budget=0.6) and roulette.flow.budget == 0.9
+        assert [arm.train.log_det for arm in made] == [Truncated(3), Exact(), Roulette(), Exact()]
+        assert {(arm.train.batch, arm.data) for arm in made} == {(77, "moons")}
+        assert (dense.flow.branch, dense.flow.blocks) == ("dense", 3)
+        with pytest.raises(TypeError, match="no flow for Nobody"):
+            built(Nobody(), SETUP)
+
+    def test_a_link_says_the_whole_bench_and_gives_it_back(self):
+        bench = Compare(
+            "spectra", Residual(Truncated(7), 0.9), Baseline("nsf"), Inside("dense", "sine", 3, 0.9), Nobody(), 3, 900
+        )
+        query = query_of(Setup(flow=FlowConfig(branch="dense")), benches=[bench])
+        assert query["compare.a.log_det.n_terms"] == "7" and query["compare.d"] == "none"
+        found = read_link(query)
+        assert bench in found.benches and found.setup.flow.branch == "dense" and not found.refused
 
 
-def small(preset):
-    """A preset that is trained in a moment."""
-    return dataclasses.replace(
-        preset,
-        flow=dataclasses.replace(preset.flow, blocks=1, width=6),
-        train=dataclasses.replace(preset.train, batch=64),
-        bench=dataclasses.replace(preset.bench, seeds=1, steps=100),
-    )
-
-
-@pytest.fixture
-def small_presets(monkeypatch):
-    for name, preset in PRESETS.items():
-        monkeypatch.setitem(PRESETS, name, small(preset))
-
-
-def test_it_opens_by_link():
-    page = opened()
-    assert not page.warning and comparison(page).report.state is State.PAUSED
-    found = finding(page, Compared)
-    assert found.by_steps.outcome is found.by_time.outcome is Outcome.NOT_TRAINED
-    assert labels(page) == ["Residual, exact", "i-ResNet, 2 terms"]
-    assert [page.selectbox(key=f"compare.{arm}").value for arm in "abcd"] == ["residual", "residual", "none", "none"]
-    assert link(page)["compare.b.log_det.n_terms"] == "2"
-
-
-@pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.slow
-def test_presets_train_and_their_numbers_are_those_of_the_flows(name, small_presets):
-    page = opened(flow=TWO_BLOCKS)
-    page = press(page, f"compare.preset.{name}")
-    preset = PRESETS[name]
-    setup = own(page).setup
-    assert (setup.data, setup.flow, setup.train) == (preset.data, preset.flow, preset.train)
-    assert bench(page) == preset.bench
-    assert page.button(key=f"compare.preset.{name}").disabled
-    assert any(preset.about in text for text in said(page))
-    assert page.sidebar.select_slider(key="blocks").value == 1
-    page = on(page, 5)
-    Agreement(page).all()
-    seeds = [arm.seed for arm in comparison(page).experiment.arms]
-    assert seeds == [3 + k for _ in preset.bench.arms for k in range(preset.bench.seeds)]
-    assert {arm.data for arm in comparison(page).experiment.arms} == {preset.data}
-
-
-@pytest.mark.slow
-def test_a_preset_leads_to_the_other_one_and_is_marked_as_long_as_it_is_one(small_presets, local_engine, monkeypatch):
-    with monkeypatch.context() as patch:
-        builds_nothing(local_engine, patch)
-        page = press(arrive(width="6"), "compare.preset.believes")
-        page = press(page, "compare.away")
-        assert bench(page) == PRESETS["honest"].bench and own(page).setup.flow.budget == 0.6
-        assert {arm.flow.budget for arm in comparison(page).experiment.arms} == {0.6}
-        page = press(page, "compare.away")
-        assert bench(page) == PRESETS["believes"].bench and own(page).setup.flow.budget == 0.97
-        parts = len(page.main.children)
-        page = slide(page, "compare.seeds", 2)
-        assert len(page.main.children) == parts  # else what stands below is built anew
-        assert not page.button(key="compare.preset.believes").disabled
-        assert not any(PRESETS["believes"].about in text for text in said(page))
-    page = press(page, "compare.preset.believes")
-    assert bench(page).seeds == 1 and page.button(key="compare.preset.believes").disabled
-    page = run(on(page, 1).segmented_control(key="compare.view").set_value("samples"))
-    assert page.button(key="compare.preset.believes").disabled
-    page = slide(page, "batch", 32)
-    assert not page.button(key="compare.preset.believes").disabled
-
-
-def test_presets_keep_what_somebody_made(small_presets, local_engine):
-    page = arrive("features/explore/explore.py", blocks="1", width="6", batch="64", data="moons", seed="3")
-    page = press(page, "step")
-    mine = safetensors.torch.load(local_engine.export(own(page).run, 0))
-    page.switch_page(SCREEN)
-    page = press(run(page), "compare.preset.coupling")
-    assert own(page).setup.data == "checkerboard"
-    assert "compare.away" not in {button.key for button in page.button}  # it leads to no other one
-    page = press(page, "undo")
-    assert (own(page).setup.data, own(page).setup.flow) == ("moons", FLOW)
-    page.switch_page("features/explore/explore.py")
-    page = run(page)
-    assert own(page).report.arms[0].step == 1
-    again = safetensors.torch.load(local_engine.export(own(page).run, 0))
-    assert again.keys() == mine.keys() and all(torch.equal(mine[name], again[name]) for name in mine)
+def structure(config):
+    flow = config.build(seeded(0))
+    flow.initialize(DATA.held_out()[:500])
+    return jacobian_structure(flow, DATA.held_out()[:50])
 
 
 class TestPictures:
-    FOUR = Compare(
-        a=Residual(Truncated(3), 0.6),
-        b=Baseline("nice"),
-        c=Baseline("maf"),
-        d=Residual(Exact(), 0.99),
-        seeds=1,
-        steps=100,
-    )
-
-    @pytest.fixture
-    def page(self):
-        return on(opened(self.FOUR, flow=dataclasses.replace(TWO_BLOCKS, activation="elu")), 3)
-
-    def show(self, page, view):
-        page = run(page.segmented_control(key="compare.view").set_value(view))
-        assert link(page).get("compare.view", "densities") == view
-        return page
-
-    def test_each_view_shows_the_flows(self, page):
-        flows, names = list(exported(page)), labels(page)
-        truth, *densities = panes(page)[1:6]
-        assert [pane["title"] for pane in (truth, *densities)] == ["Truth", *names]
-        top = DATA.truth.log_prob(measure.grid_points(DATA.window, TRUTH_GRID)).exp().max().item()
-        for pane, flow, arm in zip(densities, flows, comparison(page).report.arms, strict=True):
-            if measure.is_portable(flow):
-                assert is_drawn(page, flow, pane["heat"]["flow"]) and pane["heat"]["high"] == pytest.approx(top)
-            else:
-                level = decode(pane["heat"]["level"]) / 254 * top
-                expected = np.minimum(measure.density_grid(flow, DATA.window, GRID), top)
-                np.testing.assert_allclose(level, expected, atol=top / 254 + 1e-4)
-            kl = measure.kl(DATA.truth.log_prob(DATA.held_out()), measure.log_prob(flow, DATA.held_out()))
-            assert gap_to_truth(arm) == pytest.approx((kl.value, kl.standard_error), rel=1e-3)
-            assert pane["note"].startswith(fit(DATA, arm))
-
-        page = self.show(page, "samples")
-        data, *drawn = panes(page)[1:6]
-        np.testing.assert_allclose(decode(data["dots"][0]["points"]), DATA.held_out()[:POINTS], atol=1e-5)
-        for pane, name, flow in zip(drawn, names, flows, strict=True):
-            (dots,) = pane["dots"]
-            if measure.is_portable(flow):
-                assert pane["title"] == name and dots["count"] == POINTS and is_drawn(page, flow, dots["flow"])
-                continue
-            points = decode(dots["points"])
-            expected = measure.samples(flow, len(points), torch.Generator().manual_seed(2**32 - 2))
-            inside = [(expected[:, k] > low) & (expected[:, k] < high) for k, (low, high) in enumerate(DATA.window)]
-            inside = inside[0] & inside[1]
-            assert pane["title"] == name and len(points) == POINTS and inside.mean() > 0.5
-            np.testing.assert_allclose(points[inside], expected[inside], atol=2e-3)
-
-        page = self.show(page, "spectra")
-        discs = panes(page)[1:3]
-        for pane, k, terms, budget in zip(discs, (0, 3), (3, None), (0.6, 0.99), strict=True):
-            assert pane["title"] == names[k]
-            jacobians = measure.evaluate(flows[k], DATA.held_out()[:SPECTRUM_POINTS]).jacobians.double().numpy()
-            expected = np.linalg.eigvals(jacobians).ravel()
-            points = decode(pane["dots"][0]["points"])
-            assert len(points) == len(expected)
-            assert points[:, 0].sum() == pytest.approx(expected.real.sum(), rel=1e-3, abs=1e-3)
-            assert np.abs(points @ [1, 1j]).max() == pytest.approx(np.abs(expected).max(), abs=1e-3)
-            assert np.hypot(*decode(pane["paths"][0]["points"]).T).mean() == pytest.approx(budget, rel=1e-5)
-            assert (pane["heat"] is None) == (terms is None)
-        level = decode(discs[0]["heat"]["level"]) / 254 - 0.5
-        np.testing.assert_allclose(level, np.clip(series_error(3), -0.5, 0.5), atol=0.5 / 254 + 1e-9)
-
-        page = self.show(page, "layers")
-        found = [measure.jacobian_structure(flow, DATA.held_out()[: derivatives.POINTS]) for flow in flows]
-        latex = [element.value for element in page.main if element.type == "latex"] or [
-            element.value for element in page.latex
-        ]
-        assert [text.strip().strip("$").strip() for text in latex] == [matrix(one) for one in found]
-        structures = [structure_of(one) for one in found]
-        assert structures == [structure_named(config) for config in ("residual", "nice", "maf", "residual")]
-        shown = [text for text in said(page) if text in STRUCTURES.values()]
-        assert shown == [STRUCTURES[one] for one in structures]
-        assert [pane["title"] for pane in panes(page)[1:6]] == ["Truth", *names]
-
-    def test_a_browser_that_cannot_draw_flows_gets_pictures_until_there_are_others(self, page):
-        flows = list(exported(page))
-        comparison(page).plain = True  # as `session.draw_by_server` notes it
-        truth, *densities = panes(run(page))[1:6]
-        top = truth["heat"]["range"][1]
-        for pane, flow in zip(densities, flows, strict=True):
-            expected = np.minimum(measure.density_grid(flow, DATA.window, GRID), top)
-            np.testing.assert_allclose(decode(pane["heat"]["level"]) / 254 * top, expected, atol=top / 254 + 1e-4)
-        drawn = panes(self.show(page, "samples"))[2:6]
-        assert [len(decode(pane["dots"][0]["points"])) for pane in drawn] == [POINTS] * 4
-        page = run(on(page, 1))
-        assert all("level" not in pane["dots"][0] for pane in panes(page)[2:6]) and comparison(page).plain
-        page = slide(page, "blocks", 1)
-        assert not comparison(page).plain and panes(page)[2]["dots"][0]["count"] == POINTS
-
-    def test_discs_of_flows_that_have_none_say_so(self):
-        page = opened(Compare(view="spectra", a=Baseline("nice"), b=Baseline("maf"), c=Nobody(), seeds=1))
-        assert len(page.main.info) == 1
-        by_steps, by_time = panes(page)
-        for label in labels(page):
-            np.testing.assert_array_equal(path(by_steps, label)[:, 1], path(by_time, label)[:, 1])
-
-    def test_before_their_eigenvalues_are_known_discs_are_waited_for(self, monkeypatch):
-        trained = results.side_by_side.trained
-
-        def without(*asked, **wanted):
-            report, frames = trained(*asked, **wanted)
-            arms = tuple(dataclasses.replace(arm, measured={}) for arm in report.arms)
-            return dataclasses.replace(report, arms=arms), frames
-
-        with monkeypatch.context() as patch:
-            patch.setattr(results.side_by_side, "trained", without)
-            page = opened(dataclasses.replace(TWO, view="spectra"))
-        assert not page.main.info and [pane["kind"] for pane in panes(page)] == ["chart"] * 4
-        assert [pane["title"] for pane in panes(run(page))[1:3]] == labels(page)
-
-
-class TestRunning:
-    def test_play_ends_after_the_steps_wherever_it_begins(self, monkeypatch):
-        """After a tenth of them, which is quicker."""
-        trained, asked = results.side_by_side.trained, []
-
-        def in_short(*of, steps, **wanted):
-            asked.append(steps)
-            return trained(*of, steps=steps // 10, **wanted)
-
-        monkeypatch.setattr(results.side_by_side, "trained", in_short)
-        page = opened()
-        assert page.main.get("progress")[0].proto.value == 0
-        page = on(page, 4)
-        assert page.main.get("progress")[0].proto.value == 40
-        page = press(page, "play.compare")
-        while comparison(page).report.state is State.STEPPING:
-            page = run(page)
-        report = comparison(page).report
-        assert (report.state, [arm.step for arm in report.arms]) == (State.PAUSED, [10, 10])
-        assert page.main.get("progress")[0].proto.value == 100
-        assert page.button(key="play.compare").label == "Play"
-        page = press(page, "play.compare")
-        assert comparison(page).report.state is State.PLAYING
-        page = press(page, "play.compare")
-        stopped = comparison(page).report.arms[0].step
-        assert comparison(page).report.state is State.PAUSED and stopped > 10
-        page = press(page, "reset.compare")
-        assert [arm.step for arm in comparison(page).report.arms] == [0, 0]
-        assert page.main.get("progress")[0].proto.value == 0
-        assert set(asked) == {100}
-
-    def test_pause_in_between(self):
-        page = opened(dataclasses.replace(TWO, steps=20_000))
-        with answers_at_the_first_step(engine.get_engine()):
-            page = press(page, "play.compare")
-        assert comparison(page).report.state is State.STEPPING
-        assert page.button(key="play.compare").label == "Pause"
-        page = press(page, "play.compare")
-        assert comparison(page).report.state is State.PAUSED
-        assert 0 < comparison(page).report.arms[0].step < 20_000
+    @pytest.mark.parametrize("terms", [1, 5])
+    def test_the_error_of_the_series_is_that_of_every_node(self, terms):
+        found = pictures.series_error(terms)
+        axis = np.linspace(-1.06, 1.06, 81)
+        for row, column in ((0, 0), (13, 55), (40, 80), (80, 13)):
+            at = complex(axis[column], axis[row])
+            total = sum(-((-at) ** k) / k for k in range(1, terms + 1))
+            assert found[row, column] == pytest.approx(total.real - math.log(abs(1 + at)), rel=1e-9, abs=1e-12)
+        assert found[40, 40] == 0
 
     @pytest.mark.parametrize(
-        ("report", "asked"),
+        ("config", "latex", "kind"),
         [
-            (Report("", State.LOADING), ("step", 1500)),
-            (Report("", State.QUEUED), ("step", 1500)),
+            (BaselineConfig("nice", 2, 8), r"1 & 0 \\ {c} & 1", Structure.SHIFT),
+            (BaselineConfig("realnvp", 2, 8), r"1 & 0 \\ {c} & {d}", Structure.COUPLING),
+            (BaselineConfig("maf", 2, 8), r"{a} & 0 \\ {c} & {d}", Structure.AUTOREGRESSIVE),
+            (FlowConfig(2, 8), r"{a} & {b} \\ {c} & {d}", Structure.FREE),
         ],
     )
-    def test_who_presses_play_while_the_flows_are_built_gets_the_steps_too(self, monkeypatch, report, asked):
-        done = []
-        monkeypatch.setattr(session_run, "last_report", lambda of: report)
-        for name in ("step", "play", "pause"):
-            monkeypatch.setattr(session_run, name, lambda *args, name=name: done.append((name, args[0])))
-        session_run.play_or_pause("compare", 1500)
-        assert done == [asked]
+    def test_the_zeros_and_ones_of_a_layer(self, config, latex, kind):
+        found = structure(config)
+        (a, b), (c, d) = ((f"{value:.2f}" for value in row) for row in found)
+        inside = latex.format(a=a, b=b, c=c, d=d)
+        assert pictures.matrix(found) == rf"\begin{{pmatrix}} {inside} \end{{pmatrix}}"
+        assert pictures.structure_of(found) is kind
+        assert pictures.structure_of(found[::-1, ::-1]) is kind  # whichever coordinate is kept
 
-    def test_another_estimator_builds_anew_another_rate_does_not(self, local_engine, monkeypatch):
-        page = on(opened(), 1)
-        first = comparison(page).run
-        page = run(page.sidebar.select_slider(key="learning_rate").set_value(0.005))
-        assert comparison(page).run == first and comparison(page).report.arms[0].step == 1
-        assert {arm.train.learning_rate for arm in comparison(page).report.arms} == {0.005}
-        with monkeypatch.context() as patch:
-            builds_nothing(local_engine, patch)
-            page = slide(page, "compare.b.log_det.n_terms", 4)
-        second = comparison(page).run
-        assert second != first
-        assert comparison(page).experiment.arms[1].train == TrainConfig(Truncated(4), learning_rate=0.005, batch=64)
-        page = choose(page, "compare.b.log_det", "roulette")
-        assert comparison(page).run != second and labels(page)[1] == estimator_name(Roulette())
-        assert [arm.step for arm in comparison(page).report.arms] == [0, 0]
-        # The sidebar's own estimator is not the arms'.
-        third = comparison(page).run
-        page = run(page.sidebar.selectbox(key="log_det").set_value("truncated"))
-        assert comparison(page).run == third
-        assert [arm.train.log_det for arm in comparison(page).report.arms] == [Exact(), Roulette()]
+    def derivatives(self):
+        a = 0.5 * torch.tensor([[[[-1.0, 0.2], [0.0, 0.6]]], [[[0.0, 0.5], [-0.5, 0.0]]]])
+        return Derivatives(3, np.eye(2), spectrum(a, 2))
 
-    def test_fewer_than_two_flows_are_no_comparison(self):
-        page = opened(dataclasses.replace(TWO, b=Nobody()))
-        (info,) = page.main.info
-        assert "two" in info.value
-        assert NAME not in own(page).comparisons and not panes(page)
-        page = choose(page, "compare.d", "peer")
-        assert labels(page) == ["Residual, exact", "RealNVP"] and not page.main.info
-        page = choose(page, "compare.d.kind", "nsf")
-        assert labels(page) == ["Residual, exact", "NSF"]
-        assert comparison(page).experiment.arms[1].flow.kind == "nsf"
+    @pytest.mark.parametrize(("terms", "budget"), [(None, 0.6), (5, 0.99)])
+    def test_a_disc_has_its_eigenvalues_and_circles(self, terms, budget):
+        arm = report([1.0], measured=[self.derivatives()])
+        peer = report([1.0], measured=[Derivatives(3, np.eye(2), None)])
+        (pane,) = pictures.spectra(["R", "P"], [arm, peer], {"R": terms, "P": None}, {"R": budget, "P": None})
+        expected = [(-0.5, 0.0), (0.0, -0.25), (0.0, 0.25), (0.3, 0.0)]
+        np.testing.assert_allclose(sorted(pane.dots[0].points.tolist()), expected, atol=1e-6)
+        radii = [float(np.hypot(*path.points.T).mean()) for path in pane.paths]
+        assert radii == pytest.approx([budget, 1.0] if budget < 0.98 else [budget])
+        assert (pane.heat is not None) == bool(terms)
+        if terms:
+            np.testing.assert_array_equal(pane.heat.values, pictures.series_error(terms))
+        assert pictures.spectra(["R"], [report([1.0])], {"R": 5}, {"R": 0.9}) == []
 
-    def test_of_several_seeds_the_first_is_drawn_and_one_that_diverges_is_called_by_its_name(self):
-        page = opened(dataclasses.replace(TWO, seeds=2, view="samples"))
-        pictured = [frame is not None for frame in comparison(page).pictures]
-        assert pictured == [True, False, True, False]
-        assert [arm.found(Derivatives) is not None for arm in comparison(page).report.arms] == pictured
-        assert [pane["title"] for pane in panes(page)[1:4]] == ["Data", *labels(page)]
-        job = engine.get_engine()._here.runs[f"{comparison(page).run}.2"].job
-        with torch.no_grad():
-            job._trainer.flow.blocks[0].branch.linears[0].bias.fill_(torch.nan)
-        *_, before = page.main.children.values()
-        page = press(page, "step.compare")
-        *_, after = page.main.children.values()
-        assert len(after.children) == len(before.children)  # else the pictures below are built anew
-        assert page.main.error[0].value.startswith(f"{labels(page)[1]}, seed 3: ")
+    def test_a_bias_is_what_the_series_makes_of_the_eigenvalues(self):
+        at = np.array([-0.5, 0.3, 0.25j, -0.25j])
+        for terms in (1, 5):
+            expected = sum(-((-at) ** k) / k for k in range(1, terms + 1)) - np.log(1 + at)
+            bias = bias_at(self.derivatives().spectrum, terms)
+            assert bias == pytest.approx(expected.real.sum() / 2, rel=1e-5, abs=2e-7)  # two points
+
+    def test_samples_are_where_they_were_drawn_beside_as_many_data(self):
+        empty, places = np.empty((0, 2), np.float32), np.array([[0, 0.5], [1, -1]], np.float32)
+        frames = [Frame(0, empty, empty, empty, places), Frame(0, empty, empty, empty, empty, refusal="No inverse.")]
+        data, drawn, refused = pictures.samples(DATA, ["A", "B"], [report([0.5])] * 2, frames)
+        np.testing.assert_allclose(data.dots[0].points, DATA.held_out()[:POINTS], atol=1e-6)
+        np.testing.assert_array_equal(drawn.dots[0].points, places)
+        assert (refused.dots, refused.note) == ((), "No inverse.")
 
 
-def test_a_residual_arm_is_adopted_with_weights_and_estimator():
-    page = on(opened(Compare(a=Baseline("nice"), b=Nobody(), c=Residual(Truncated(2), 0.5), seeds=2, steps=100)), 1)
-    offered = [button for button in page.button if button.key.startswith("compare.adopt")]
-    assert [(b.key, b.label) for b in offered] == [("compare.adopt.2", "i-ResNet, 2 terms")]
-    weights = safetensors.torch.load(engine.get_engine().export(comparison(page).run, 2))
-    page = press(page, "compare.adopt.2")
-    setup = own(page).setup
-    assert setup.flow == dataclasses.replace(FLOW, budget=0.5)
-    assert setup.train == dataclasses.replace(TRAIN, log_det=Truncated(2))
-    assert page.sidebar.selectbox(key="log_det").value == "truncated"
-    page.switch_page("features/explore/explore.py")
-    page = run(page)
-    mine = safetensors.torch.load(engine.get_engine().export(own(page).run, 0))
-    assert mine.keys() == weights.keys() and all(torch.equal(mine[name], weights[name]) for name in weights)
+class TestCharts:
+    def test_belief_beside_truth_for_every_seed(self):
+        groups = {
+            "R": [report([1.0, 0.5]), report([0.9, 0.4])],
+            "T": [report([1.0, 0.7], bias=[0.1, 0.9]), report([1.0, 0.6], bias=[0.2, 1.2])],
+        }
+        chart = charts.belief(DATA, groups, {"R": None, "T": 5})
+        lines = {path.label: path.points for path in chart.paths if path.label}
+        *flows, floor = lines
+        assert flows == ["R", "T: truth", "T: belief"]
+        np.testing.assert_allclose(lines["T: truth"], [[0, 3.0], [100, 2.7]], rtol=1e-6)
+        np.testing.assert_allclose(lines["T: belief"], [[0, 2.9], [100, 1.8]], rtol=1e-6)
+        np.testing.assert_allclose(lines["R"], [[0, 3.0], [100, 2.5]], rtol=1e-6)
+        entropy = DATA.truth.entropy
+        np.testing.assert_allclose(lines[floor], [[0, entropy], [100, entropy]])
+        _, true, believed = (path.points[:2] for path in chart.paths if not path.label)
+        np.testing.assert_allclose(true, [[0, 3.0], [100, 2.6]], rtol=1e-6)
+        np.testing.assert_allclose(believed, [[0, 2.8], [100, 1.4]], rtol=1e-6)
 
 
-def test_data_of_unknown_density_are_compared_by_likelihood():
-    three = Compare(a=Residual(), b=Residual(Truncated(2)), c=Baseline("realnvp"), seeds=1, steps=100)
-    page = on(opened(three, data="wine"), 1)
-    found = Agreement(page)
-    assert found.kl is False or found.kl is None
-    found.all()
-    assert found.found.by_steps.measure == found.found.by_time.measure == "NLL"
-    assert [pane["title"] for pane in panes(page)[1:4]] == labels(page)
-    assert "entropy" not in " ".join(said(page)).lower()
-    for pane in panes(page):
-        assert "entropy" not in pane["alt"].lower() and "KL" not in pane["alt"] + pane["note"]
+def flow(log_det=None):
+    """A contender alone."""
+    one = Baseline() if log_det is None else Residual(log_det, 0.9)
+    return contenders(SETUP, Compare(a=one, b=Nobody(), c=Nobody(), d=Nobody()))[0]
 
 
-@pytest.fixture
-def taken(monkeypatch):
-    """The contents of the files that the menu offers, by their names."""
-    saved = {}
-
-    def keep(files, *, key):
-        saved.update({file.name: file.made for file in files})
-
-    monkeypatch.setattr(results.takeaway, "menu", keep)
-    return saved
+def named(**flows):
+    """Contenders by labels of their own."""
+    return [dataclasses.replace(one, label=label) for label, one in flows.items()]
 
 
-def test_downloads_are_what_the_table_says(taken):
-    page = on(
-        opened(dataclasses.replace(TWO, a=Residual(Truncated(2)), b=Baseline("nice"), seeds=2), flow=TWO_BLOCKS), 2
+def masses(exact=1.0, believed=None):
+    return Masses(
+        100, Exact(), Mass(exact, 0.001, exact), None if believed is None else Mass(believed, 0.001, believed)
     )
-    by_seed, by_step = (
-        list(csv.DictReader(io.StringIO(taken[f"compare-{name}.csv"]().decode()))) for name in ("table", "curves")
-    )
-    found = Agreement(page)
-    assert [(row["flow"], row["seed"]) for row in by_seed] == [(k, s) for k in found.labels for s in ("3", "4")]
-    for label, of in zip(found.labels, found.found.scores, strict=True):
-        ours = [row for row in by_seed if row["flow"] == label]
-        assert [float(row["nll"]) for row in ours] == pytest.approx(found.nll[label], abs=1e-5)
-        for band, name in ((of.kl, "kl"), (of.true, "nll"), (of.bias, "bias"), (of.mass, "mass")):
-            assert is_band(band, [float(row[name]) for row in ours])
-        assert {row["step"] for row in ours} == {"2"}
-        assert {int(row["parameters"]) for row in ours} == {of.flow.parameters}
-        curve = [row for row in by_step if row["flow"] == label and row["seed"] == "4"]
-        assert [int(row["step"]) for row in curve][-1] == 2 and int(curve[0]["step"]) == 0
-        assert curve[-1]["nll"] == ours[1]["nll"]
 
 
-def test_a_link_beyond_the_limits_is_refused_with_the_remedy(local_engine, monkeypatch):
-    builds_nothing(local_engine, monkeypatch)
-    page = opened(**{"compare.b.log_det.n_terms": "99", "compare.c": "glow"})
-    text = page.warning[0].value
-    terms, kind = (text[text.index(name) :] for name in ("`compare.b.log_det.n_terms = 99`", "`compare.c = glow`"))
-    assert all(token in terms for token in ("1 to 50", "5."))
-    assert all(token in kind for token in ("residual, inside, peer, none", "peer."))
-    assert bench(page) == dataclasses.replace(TWO, b=Residual(Truncated(5)), c=Baseline())
+class TestBelief:
+    def found(self, bias, believed=None, dataset=DATA, log_det=None):
+        measured = [masses(1.0, believed)] if believed else []
+        arms = [report([1.0, 0.5], bias=[0.0, one], measured=measured) for one in bias]
+        flows = named(R=flow(Exact()), T=flow(log_det or Truncated(5)))
+        return compared(dataset, flows, {"R": [report([1.0, 0.4])] * len(bias), "T": arms})
+
+    def belief(self, *given, **more):
+        (found,) = self.found(*given, **more).beliefs
+        return found
+
+    def test_who_flatters_himself(self):
+        found = self.found([0.05, 0.1, 0.06], believed=1.4)
+        for ranking in (found.by_steps, found.by_time):
+            assert (ranking.outcome, ranking.best, ranking.seeds) == (Outcome.FEW_SEEDS, "R", 3)
+        (found,) = found.beliefs
+        assert (found.label, found.sign, found.is_impossible) == ("T", Sign.ABOVE, False)
+        assert (found.bias, found.believed) == (near(0.07, 0.05, 0.1), near(2.43, 2.4, 2.45))
+        assert (found.true, found.mass) == (near(2.5, 2.5, 2.5), near(1.4, 1.4, 1.4))
+        assert self.belief([0.05, 0.1], believed=1.002).mass is self.belief([0.05, 0.1]).mass is None
+
+    def test_who_believes_in_what_none_can_have(self):
+        below = 2.5 - DATA.truth.entropy + 0.05
+        found = self.belief([below, below + 0.1])
+        assert found.is_impossible and found.entropy == DATA.truth.entropy
+        assert not self.belief([below - 0.1, below + 0.1]).is_impossible  # one seed is not
+        found = self.belief([below, below + 0.1], dataset=WINE)
+        assert found.entropy is None and not found.is_impossible
+
+    def test_in_which_sense_seeds_are_biased(self):
+        cases = {Sign.NONE: (9e-4, -9e-4), Sign.BELOW: (-0.2, -0.3), Sign.MIXED: (-0.4, 0.1), Sign.ABOVE: (1e-4, 2e-3)}
+        for sign, bias in cases.items():
+            found = self.belief(bias)
+            assert (found.sign, found.bias) == (sign, near(np.mean(bias), min(bias), max(bias)))
+
+    def test_an_unbiased_estimate_is_not_spoken_of(self):
+        assert self.found([0.0] * 3, log_det=Roulette()).beliefs == ()
 
 
-def test_it_survives_other_screens():
-    page = on(opened(), 1)
-    first = comparison(page).run
-    page.switch_page("features/activations/activations.py")
-    page = run(page)
-    page.switch_page(SCREEN)
-    page = run(page)
-    assert (comparison(page).run, comparison(page).report.arms[0].step) == (first, 1)
-    assert panes(page)
+FOUND = {"exact": flow(Exact()), "cut": flow(Truncated(5)), "roulette": flow(Roulette()), "peer": flow()}
+GROUPS = {
+    "exact": [report([1.0, 0.5], measured=[masses()]), report([1.0, 0.4], measured=[masses()])],
+    "cut": [
+        report([1.0, 0.6], bias=[0, 0.5], measured=[masses(1.0, 1.5)]),
+        report([1.0, 0.8], bias=[0, 0.7], measured=[masses(1.0, 1.7)]),
+    ],
+    "roulette": [report([1.0, 0.5], measured=[masses(1.0, np.inf)]), report([1.0, 0.5], measured=[masses()])],
+    "peer": [report([1.0, 0.9], measured=[masses()]), report([1.0])],
+}
 
 
-class TestArrival:
-    """Before anything is chosen."""
+class TestScores:
+    def scores(self, dataset=DATA, groups=GROUPS, **found):
+        return {one.label: score(dataset, one, groups[one.label]) for one in named(**(found or FOUND))}
 
-    NAME = "compare-believes"
+    def test_bands_of_every_flow(self):
+        scores = self.scores()
+        cut, exact, roulette, peer = (scores[name] for name in ("cut", "exact", "roulette", "peer"))
+        assert (cut.kl, cut.true) == (near(0.7, 0.6, 0.8), near(2.7, 2.6, 2.8))
+        assert (cut.believed, cut.bias) == (near(2.1, 2.1, 2.1), near(0.6, 0.5, 0.7))
+        assert (cut.mass, cut.believed_mass) == (near(1, 1, 1), near(1.6, 1.5, 1.7))
+        assert cut.pace == pytest.approx(20)
+        assert exact.believed == exact.true == near(2.45, 2.4, 2.5)
+        assert (exact.bias, exact.mass, exact.believed_mass) == (Band(0, 0, 0), near(1, 1, 1), exact.mass)
+        assert (roulette.mass, roulette.believed_mass) == (near(1, 1, 1), None)
+        assert (peer.mass, peer.believed_mass, peer.kl.mean) == (None, None, pytest.approx(1))  # what both seeds have
 
-    def primary(self, page):
-        return [button.key for button in page.main.button if button.proto.type == "primary"]
+    def test_files_have_a_row_for_every_seed_and_for_every_measurement(self):
+        def parsed(file):
+            return list(csv.DictReader(io.StringIO(file.decode())))
 
-    def test_it_opens_with_the_stored_answer_and_trains_nothing(self):
-        page = arrive()
-        assert NAME not in own(page).comparisons
-        arms = evidence.stored(self.NAME).found["i-ResNet, 5 terms"]
-        true, bias = (np.array([arm["curves"][f"held_{name}"][-1] for arm in arms]) for name in ("nll", "bias"))
-        sound = np.mean([a["curves"]["held_nll"][-1] for a in evidence.stored(self.NAME).found["Residual, exact"]])
-        told, card = (text.replace("*", "") for text in said(page) if text.startswith("Trained with"))
-        numbers = [float(text) for text in re.findall(r"\d+\.?\d*", told)]
-        wanted = [5, (true - bias).mean(), DATASETS["8gaussians"].truth.entropy, true.mean(), sound, len(arms)]
-        assert told == card
-        assert numbers == pytest.approx(wanted, abs=0.0051)
-        (chart,) = panes(page)
-        assert path(chart, "i-ResNet, 5 terms: truth")[-1][1] == pytest.approx(true[0], abs=1e-4)
-        assert path(chart, "i-ResNet, 5 terms: belief")[-1][1] == pytest.approx((true - bias)[0], abs=1e-4)
-        assert self.primary(page) == ["compare.train"]
+        rows = parsed(table.by_seed(named(**FOUND), GROUPS, 7))
+        assert [(row["flow"], row["seed"]) for row in rows] == [(k, s) for k in FOUND for s in ("7", "8")]
+        cut = [row for row in rows if row["flow"] == "cut"]
+        assert [float(row["kl"]) for row in cut] == pytest.approx([0.6, 0.8])
+        assert [float(row["nll"]) - float(row["bias"]) for row in cut] == pytest.approx([2.1, 2.1])
+        assert [float(row["mass_believed_in"]) for row in cut] == [1.5, 1.7]
+        assert {(row["step"], float(row["seconds"])) for row in cut} == {("100", 2.0)}
+        assert (rows[-1]["step"], rows[-1]["mass"], rows[-1]["kl"]) == ("0", "", "1.0")
+        rows = parsed(table.by_step(named(**FOUND), GROUPS, 7))
+        ours = [row for row in rows if (row["flow"], row["seed"]) == ("cut", "8")]
+        assert len(rows) == 15 and [int(row["step"]) for row in ours] == [0, 100]
+        assert [float(row["seconds"]) for row in ours] == [0, 2]
+        assert [float(row["bias"]) for row in ours] == pytest.approx([0, 0.7])
 
-    def test_the_primary_action_trains_these_flows_in_the_place_of_the_answer(
-        self, small_presets, local_engine, monkeypatch
-    ):
-        asked = steps_at_most(local_engine, monkeypatch, 2)
-        page = press(arrive(width="6"), "compare.train")
-        preset = PRESETS["believes"]
-        assert bench(page) == preset.bench and own(page).setup.flow == preset.flow
-        page = run(page)
-        assert asked == [preset.bench.steps] and comparison(page).report.arms[0].step == 2
-        Agreement(page).all()
 
-    def test_ones_own_flows_can_be_chosen(self):
-        page = press(arrive(blocks="1", width="6", batch="64", data="moons"), "compare.own")
-        assert labels(page)[:2] == ["Residual, exact", "i-ResNet, 5 terms"]
-        assert self.primary(page) == ["play.compare"]
-        assert finding(page, Compared).by_steps.outcome is Outcome.NOT_TRAINED
+def test_how_far_it_is():
+    for step, rate, done, left in ((0, 0.0, 0, None), (300, 40.0, 300, 30.0), (1700, 40.0, 1500, None)):
+        found = transport.progress(ArmReport(step, rate, 9.0), 1500)
+        assert (found.done, found.steps, found.seconds_left, found.is_over) == (done, 1500, left, step >= 1500)
 
-    def test_a_link_that_chooses_opens_what_it_chooses(self, local_engine, monkeypatch):
-        builds_nothing(local_engine, monkeypatch)
-        for query in ({"compare.steps": "200"}, {"controls": "compare.seeds"}):
-            assert NAME in own(arrive(**query)).comparisons, query
 
-    def test_a_card_opens_its_question_with_its_stored_answer_until_it_is_trained(self, small_presets):
-        page = press(arrive(width="6"), "compare.preset.honest")
-        assert NAME in own(page).comparisons and bench(page) == PRESETS["honest"].bench
-        assert sum("With L = 0.6" in text for text in said(page)) == 2  # the answer, and its card
-        page = on(page, 1)
-        assert sum("With L = 0.6" in text for text in said(page)) == 1
-        Agreement(page).all()
+def means(name, curve):
+    """Of what is stored of a ready-made comparison, read without the app."""
+    found = evidence.stored(f"compare-{name}").found
+    return {label: np.mean([arm["curves"][curve][-1] for arm in arms]) for label, arms in found.items()}
+
+
+def means_at_equal_time(found):
+    ways = {
+        label: [(arm["curves"]["held_seconds"], arm["curves"]["held_kl"]) for arm in of] for label, of in found.items()
+    }
+    seconds = min(way[0][-1] for of in ways.values() for way in of)
+    return {label: np.mean([np.interp(seconds, *way) for way in of]) for label, of in ways.items()}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_an_answer_has_the_numbers_of_what_is_stored(name):
+    true, bias, kl = (means(name, f"held_{curve}") for curve in ("nll", "bias", "kl"))
+    cut = next((label for label in true if "term" in label), "")
+    if name == "believes":
+        entropy = DATASETS["8gaussians"].truth.entropy
+        wanted = [f"{value:.2f}" for value in (true[cut] - bias[cut], entropy, true[cut], true["Residual, exact"])]
+    elif name == "honest":
+        seeds = [arm["curves"]["held_bias"][-1] for arm in evidence.stored("compare-honest").found[cut]]
+        wanted = [f"{max(map(abs, seeds)):.3f}", f"{true[cut] - bias[cut]:.2f}", f"{true[cut]:.2f}"]
+    elif name in ("expressive", "terms"):
+        wanted = [f"{value:.2f}" for value in bias.values()]
+    elif name in ("coupling", "figure1"):
+        wanted = [f"{kl[label]:.3f} ({label})" for label in sorted(kl, key=kl.get)]
+    elif name == "dense":
+        dense, residual = ([kl[label] for label in kl if label.startswith(kind)] for kind in ("Dense", "Residual"))
+        wanted = [f"{a:.3f} against {b:.3f}" for a, b in zip(dense, residual, strict=True)]
+    else:
+        at_equal_time = means_at_equal_time(evidence.stored("compare-time").found)
+        wanted = [f"{at_equal_time[label]:.3f} ({label})" for label in sorted(kl, key=at_equal_time.get)]
+    text = stored.sentence(name)
+    assert all(one in text for one in wanted) and wanted == sorted(wanted, key=text.index)
+    seeds = len(evidence.stored(f"compare-{name}").seeds)
+    assert f"{seeds} seeds" in text and seeds >= 3
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -690,12 +354,12 @@ def test_a_claim_that_fails_is_seen(name):
     """What is stored, told of flows that are the wrong way round."""
     read = evidence_of.read(evidence.stored(f"compare-{name}").found, name)
     assert all(PRESETS[name].answer.claims(read).values())
+    beliefs = [
+        dataclasses.replace(one, bias=Band(-1, -1, -1), believed=one.true, true=one.believed) for one in read.beliefs
+    ]
     turned = dataclasses.replace(
         read,
-        beliefs=tuple(
-            dataclasses.replace(one, bias=Band(-1, -1, -1), believed=one.true, true=one.believed)
-            for one in read.beliefs
-        ),
+        beliefs=tuple(beliefs),
         scores=read.scores[::-1],
         by_steps=dataclasses.replace(read.by_steps, values=turned_round(read.by_steps.values)),
         by_time=dataclasses.replace(read.by_time, values=turned_round(read.by_time.values)),
@@ -706,3 +370,83 @@ def test_a_claim_that_fails_is_seen(name):
 
 def turned_round(values):
     return dict(zip(values, sorted(values.values(), key=lambda seeds: -np.mean(seeds)), strict=True))
+
+
+def arrive(**query):
+    page = AppTest.from_file(MAIN, default_timeout=600)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.switch_page("features/compare/compare.py")
+    return run(page)
+
+
+def path(pane, label):
+    """The points of the one path of this label, (n, 2)."""
+    (found,) = [path for path in pane["paths"] if path["label"] == label]
+    return decode(found["points"])
+
+
+@pytest.mark.thorough
+def test_the_page_opens_with_the_stored_answer_and_trains_these_flows(local_engine, monkeypatch):
+    page = arrive()
+    assert NAME not in own(page).comparisons and stored.sentence("believes") in " ".join(said(page))
+    arm = evidence.stored("compare-believes").found["i-ResNet, 5 terms"][0]["curves"]
+    (chart,) = panes(page)
+    believed = arm["held_nll"][-1] - arm["held_bias"][-1]
+    assert path(chart, "i-ResNet, 5 terms: belief")[-1][1] == pytest.approx(believed, abs=1e-4)
+    builds_nothing(local_engine, monkeypatch)
+    asked = steps_at_most(local_engine, monkeypatch, 0)
+    page = run(press(page, "compare.train"))
+    preset = PRESETS["believes"]
+    assert own(page).benches[Compare] == preset.bench and own(page).setup.flow == preset.flow
+    assert asked == [preset.bench.steps]
+
+
+@pytest.mark.thorough
+def test_numbers_and_pictures_of_the_page_are_those_of_its_flows(local_engine, monkeypatch):
+    bench = Compare(a=Residual(), b=Residual(Truncated(2), 0.97), c=Baseline("maf"), d=Nobody(), seeds=1, steps=100)
+    setup = Setup(data="moons", seed=3, device="cpu", flow=FLOW, train=TRAIN)
+    page = arrive(**query_of(setup, benches=[bench]))
+    found = own(page).comparisons[NAME]
+    assert found.report.state is State.PAUSED
+    engine.get_engine().step(found.run, 3)
+    page = run(page)
+    arms, told = found.report.arms, finding(page, Compared)
+    flows, x = [], DATA.held_out()
+    for k, arm in enumerate(found.experiment.arms):
+        flows.append(arm.flow.build(seeded(99)))
+        flows[-1].load_state_dict(safetensors.torch.load(engine.get_engine().export(found.run, k)))
+    labels = ["Residual, exact", "i-ResNet, 2 terms", "MAF"]
+    assert list(cells_of(page, "| flow | parameters |"))[1:] == labels and [arm.step for arm in arms] == [3] * 3
+    truth = DATA.truth.log_prob(x)
+    nll = [-float(measure.log_prob(flow, x).double().mean()) for flow in flows]
+    kl = [measure.kl(truth, measure.log_prob(flow, x)).value for flow in flows]
+    bias = measure.log_prob_bias(measure.evaluate(flows[1], x), Truncated(2)).value
+    assert [one.true.mean for one in told.scores] == pytest.approx(nll, rel=1e-4)
+    assert [one.kl.mean for one in told.scores] == pytest.approx(kl, rel=1e-3)
+    assert [one.bias.mean for one in told.scores] == pytest.approx([0, bias, 0], rel=1e-3)
+    (belief,) = told.beliefs
+    assert belief.believed.mean == pytest.approx(nll[1] - bias, rel=1e-4)
+    assert told.by_steps.best == labels[int(np.argmin(kl))] and told.by_steps.steps == 3
+    assert told.by_time.seconds == pytest.approx(min(arm.loss.held_seconds[-1] for arm in arms))
+
+    chart, true, *densities, terms, by_steps, _ = panes(page)
+    assert path(chart, "i-ResNet, 2 terms: belief")[-1].tolist() == pytest.approx([3, nll[1] - bias], rel=1e-4)
+    assert [path(by_steps, label)[-1, 1] for label in labels] == pytest.approx(kl, rel=1e-3)
+    evaluation = measure.evaluate(flows[1], x[: derivatives.POINTS])
+    for n in (1, 4, 20):
+        expected = measure.log_prob_bias(evaluation, Truncated(n)).value
+        assert path(terms, labels[1])[n - 1].tolist() == pytest.approx([n, expected], rel=1e-3, abs=1e-6)
+    assert [pane["title"] for pane in (true, *densities)] == ["Truth", *labels]
+    top = true["heat"]["range"][1]
+    assert all(is_drawn(page, flow, pane["heat"]["flow"]) for flow, pane in zip(flows[:2], densities, strict=False))
+    level = decode(densities[2]["heat"]["level"]) / 254 * top
+    expected = np.minimum(measure.density_grid(flows[2], DATA.window, GRID), top)
+    np.testing.assert_allclose(level, expected, atol=top / 254 + 1e-4)
+
+    # A flow is taken over with its weights and estimator.
+    taken = press(page, "compare.adopt.1")
+    assert own(taken).setup.train.log_det == Truncated(2) and own(taken).setup.flow.budget == 0.97
+    weights = dict(flows[1].named_parameters())
+    kept = safetensors.torch.load(own(taken).setup.start.weights)
+    assert all(torch.equal(kept[name], weights[name]) for name in weights)

@@ -1,22 +1,28 @@
 """Drawings: strokes to a text, to points, to a table and to a file, and what is said of those that cannot be had."""
 
-import base64
+import json
 import math
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import streamlit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
-from app.csv_file import read_csv, table
+from app.csv_file import digest_of, read_csv, table
 from app.drawing import LABEL, MOST_IN_LINK, NAMES, Drawing, DrawingError, Stroke
 from app.drawing.points import CELL, LEAST_ERASER, PARTS, PER_UNIT
 from app.drawing.strokes import BRUSHES, ERASER, MOST_DOTS, MOST_SPRAYED, REACH, SHARES, SIDE
 from app.drawing.text import to_text
-from tests.app.pages import named
+from app.features.explore.canvas import KEY
+from app.link import DRAWING, OWN_DATA, read_link
+from app.session.drawings import put_down, take_strokes
+from tests.app.pages import MAIN, SMALL, copied_link, keys, link, named, own, run, said
 
-FINEST, SECOND, MIDDLE = 0, 1, 2
+FINEST, MIDDLE = 0, 2
 
 
 def ring(kind=0, brush=MIDDLE, dots=60, radius=250, middle=(500, 500)):
@@ -49,28 +55,6 @@ any_drawing = st.builds(lambda strokes: Drawing(tuple(strokes)), st.lists(any_st
 def test_the_text_of_a_drawing_and_its_rows_give_it_back(drawing):
     assert Drawing.of_text(drawing.text) == drawing
     assert Drawing.of_rows(drawing.rows) == drawing
-
-
-@settings(max_examples=100)
-@given(
-    st.text(max_size=60)
-    | st.binary(min_size=7, max_size=60).map(lambda data: base64.urlsafe_b64encode(data).decode().rstrip("="))
-)
-def test_of_any_other_text_it_is_said_why_there_is_no_drawing(text):
-    with pytest.raises(DrawingError):
-        Drawing.of_text(text)
-
-
-@given(st.binary(max_size=60))
-def test_so_it_is_of_bytes_that_have_the_right_sum(body):
-    head = b"\1" + zlib.crc32(body).to_bytes(4, "big") + len(body).to_bytes(2, "big")
-    text = base64.urlsafe_b64encode(head + body).decode().rstrip("=")
-    try:
-        found = Drawing.of_text(text)
-    except DrawingError:
-        return
-    assert all(0 <= along <= SIDE for stroke in found.strokes for place in stroke.dots for along in place)
-    assert np.all(np.abs(found.points) <= 4)
 
 
 def test_whatever_is_cut_off_or_changed_is_noticed():
@@ -157,12 +141,6 @@ def test_its_file_is_read_as_the_same_data(drawing):
     assert read.labels == drawing.table.labels and read.names == drawing.table.names
 
 
-def test_two_colours_are_two_classes_and_one_colour_is_none():
-    assert TWO.table.classes == ("A", "B") and TWO.table.labels.count("A") == TWO.counts["A"]
-    assert Drawing((ring(1),)).table.classes == ()
-    assert TWO.table.truth is None
-
-
 def at(*places, brush=FINEST):
     return Drawing(tuple(Stroke(0, brush, (place,)) for place in places))
 
@@ -188,30 +166,18 @@ def test_what_no_density_can_be_learnt_from_is_said_with_what_to_do(drawing, say
     assert {"Paint", "Erase"} & named(str(error.value))
 
 
-def test_the_most_points_are_taken_and_erased_ones_do_not_count():
-    assert len(FULL.table.values) == 20_000
-    more = Drawing((*FULL.strokes, Stroke(ERASER, 4, ((750, 500),)), Stroke(1, FINEST, ((5, 5),))))
-    assert 0 < len(more.table.values) < 20_000
-
-
 FORGED = {
     "no list": "strokes",
-    "a number": [1],
-    "a text": ["0,0,1,1"],
     "no place": [[0, 0]],
-    "half a place": [[0, 0, 1]],
     "a fraction": [[0, 0, 0.5, 1]],
-    "a truth": [[0, 0, True, 1]],
     "nothing": [[0, 0, None, 1]],
     "a huge number": [[0, 0, 10**400, 1]],
     "no colour": [[3, 0, 1, 1]],
     "no brush": [[0, 5, 1, 1]],
-    "below the plane": [[0, 0, -1, 1]],
     "beyond the plane": [[0, 0, 1, SIDE + 1]],
     "a jump": [[0, 0, 0, 0, REACH + 1, 0]],
     "too many dots": [[0, 0, *[1, 1] * (MOST_DOTS + 1)]],
     "too many points": [[0, 4, *[1, 1] * (MOST_SPRAYED // BRUSHES[4][1] + 1)]],
-    "an empty stroke": [[]],
 }
 
 
@@ -225,3 +191,127 @@ def test_what_no_browser_of_ours_sends_is_refused(rows):
 VERSION_1 = "AetPpYsAFQgCBLGQHgoFAwlh9BQo9hQGAQmyHA"
 FIRST_POINTS = [[-1.7594, -0.883], [-1.608, -0.816], [-1.4948, -0.8698]]
 SUM_OF_POINTS = 704946067
+
+
+# --- painting on Explore ----------------------------------------------------------------------------------------------
+
+
+EXPLORE = "features/explore/explore.py"
+ONE = Drawing((ring(),))
+LONG = Drawing((ring(brush=FINEST, dots=1_000), ring(1, FINEST, dots=1_100)))
+
+
+def opened(**query):
+    page = AppTest.from_file(MAIN, default_timeout=600)
+    for name, value in query.items():
+        page.query_params[name] = value
+    return run(page.switch_page(EXPLORE))
+
+
+def tell(page, function, *told, **widgets):
+    """Let a component of the page tell something, before the next run of the script."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streamlit, "session_state", Widgets(page.session_state, widgets))
+        patch.setattr("app.session.run.presence", lambda: None)  # which only a script may ask for
+        function(*told)
+    return run(page)
+
+
+class Widgets:
+    """The state of a session, with what components have just told."""
+
+    def __init__(self, state, told):
+        self._state, self._told = state, {key: SimpleNamespace(**parts) for key, parts in told.items()}
+
+    def __getitem__(self, key):
+        return self._told[key] if key in self._told else self._state[key]
+
+    def __getattr__(self, name):
+        return self._state[name]
+
+    def __contains__(self, key):
+        return key in self._state
+
+
+def sent(page, drawing):
+    return tell(page, take_strokes, KEY, painter={"strokes": drawing.rows})
+
+
+def done(page):
+    return tell(page, put_down, KEY, painter={"done": True})
+
+
+def plane(page):
+    """What the plane to paint on is told; None where it does not stand."""
+    found = [json.loads(e.proto.json) for e in page.main if getattr(e.proto, "component_name", "") == "resflow_painter"]
+    return found[0] if found else None
+
+
+def drawing_to_paint(**query):
+    return opened(**{**SMALL, **query, "data": DRAWING})
+
+
+def values(page):
+    """What the engine was given to learn."""
+    return own(page).setup.experiment().arms[0].data.values
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("local_engine")
+def test_a_link_to_drawn_data_opens_the_plane_and_lifting_the_brush_starts_a_flow_of_these_points_that_plays():
+    page = drawing_to_paint()
+    assert plane(page)["strokes"] == [] and not own(page).link.refused
+    assert own(page).picked == DRAWING and own(page).setup.own is None
+    assert page.button(key="play").proto.type == "secondary"  # Done is the page's primary action
+    page = sent(page, ONE)
+    assert np.array_equal(values(page), ONE.points)
+    for _ in range(400):  # only a run that hangs takes so many
+        if own(page).report.arms and own(page).report.arms[0].step:
+            break
+        page = run(page)
+    assert own(page).plays and own(page).report.arms[0].step > 0
+    assert "panes" in keys(page), "the rest of the live picture stands beside the plane"
+    first = own(page).run
+    page = sent(page, ONE)
+    assert own(page).run == first, "the same strokes again start nothing"
+    page = sent(page, TWO)
+    assert own(page).run != first and np.array_equal(values(page), TWO.points)
+    assert own(page).setup.dataset.classes == ("A", "B")
+    assert plane(page)["strokes"] == TWO.rows and not plane(page)["problem"]
+    rest = Drawing((*TWO.strokes, Stroke(ERASER, 4, ((500, 750), (500, 700)))))
+    page = sent(page, rest)
+    assert np.array_equal(values(page), rest.points)
+    assert len(rest.points) < len(TWO.points), "an eraser leaves the rest"
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("local_engine")
+def test_a_drawing_that_is_too_long_for_a_link_is_asked_for_as_its_file():
+    page = done(sent(drawing_to_paint(), LONG))
+    address = link(page)
+    assert address["data"] == OWN_DATA and DRAWING not in address
+    assert (address["csv.name"], address["csv.digest"]) == (LONG.name, digest_of(LONG.file))
+    page.session_state["share"] = True
+    page = run(page)
+    assert copied_link(page)["csv.digest"] == digest_of(LONG.file)
+    assert any({"4,096", LONG.name} <= named(text) for text in said(page))
+
+    other = opened(**{name: text for name, text in address.items() if name not in ("at", "by")})
+    assert own(other).link.csv.name == LONG.name
+    other = run(other.file_uploader(key="needed_csv").set_value((LONG.name, LONG.file, "")))
+    assert np.array_equal(values(other), LONG.points) and own(other).setup.dataset.labels == LONG.labels
+
+
+@pytest.mark.thorough
+@pytest.mark.usefixtures("local_engine")
+def test_a_link_whose_drawing_is_damaged_says_so_and_opens_with_the_rest():
+    for text in (TWO.text[:20] + "AAAA" + TWO.text[24:], "", "A" * 5_000, "x y", TWO.text[:-9]):
+        query = SMALL | {"data": DRAWING, DRAWING: text}
+        link = read_link(query)
+        (refused,) = link.refused
+        assert DRAWING in named(refused)
+        assert link.setup.own is None and link.setup.seed == int(SMALL["seed"]) and not link.draws
+    page = opened(**query)
+    assert own(page).link.refused == (refused,) and refused in " ".join(said(page))
+    assert own(page).setup.own is None and own(page).setup.seed == int(SMALL["seed"])
+    assert plane(page) is None

@@ -11,21 +11,15 @@ import torch
 from app.engine.commands import ViewRequest
 from app.engine.experiment import Arm, Experiment
 from app.engine.reports import State
-from app.engine.training.arm_job import ArmJob
-from app.engine.training.digits_job import COLUMNS, PAIRS, ROWS, STEPS, DigitsJob, arcs
-from app.engine.training.job import Job
+from app.engine.training.digits_job import COLUMNS, PAIRS, ROWS, STEPS, arcs
 from app.engine.training.job_kinds import job_of
 from app.engine.training.job_records import DIGITS as DATA
-from app.engine.training.job_records import Scaling
-from app.engine.training.scaling_job import ScalingJob
-from app.engine.training.survey_job import SurveyJob
-from resflow_core.api import flow_file
 from resflow_core.data.digits import DIGITS, DIM, bits_per_dim, to_levels
 from resflow_core.fixed_point import NotConverged
 from resflow_core.flow import FlowConfig
 from resflow_core.log_det import Roulette
 from resflow_core.measure.scaling import Plan, Subject, by_dim
-from resflow_core.measure.survey import MOST_BYTES, MOST_WORK, Subjects, Survey, SurveyPlan
+from resflow_core.measure.survey import Subjects, Survey, SurveyPlan
 from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.app.requests import engine_without_time
 from tests.core.breathing import Breaths, Ended, EndsAt
@@ -52,16 +46,6 @@ def trained(steps):
     return trainer.evaluated
 
 
-def test_the_data_choose_the_kind():
-    assert type(made(ARM)) is DigitsJob and type(made(SCALING)) is ScalingJob and type(made(SURVEY)) is SurveyJob
-    assert type(made(PLANE)) is Job
-
-
-@pytest.mark.parametrize("arm", [ARM, SCALING, SURVEY, PLANE], ids=["digits", "scaling", "survey", "plane"])
-def test_every_kind_has_what_a_run_needs(arm):
-    assert isinstance(made(arm), ArmJob)
-
-
 class TestDigits:
     def test_bits_are_those_of_the_flow(self):
         job = made()
@@ -78,18 +62,22 @@ class TestDigits:
             assert found.step == found.steps[-1] == steps
             assert found.bits[-1] == pytest.approx(float(bits.mean()), abs=1e-5)
             assert found.error[-1] == pytest.approx(float(bits.std()) / math.sqrt(len(bits)), rel=1e-4)
-        assert found.steps.tolist() == [0, 2] and found.bits[1] != found.bits[0]
-
-    def test_bits_of_one_step_are_noted_once(self):
-        job = made()
-        job.results()
-        assert job.results().steps.tolist() == [0]
+        assert job.results().steps.tolist() == [0, 2] and found.bits[1] != found.bits[0]
+        again = made(seed=4)
+        again.restore(job.save())
+        for one in (job, again):
+            one.step()
+        np.testing.assert_array_equal(job.results().bits, again.results().bits)
+        assert again.step_count == 3 and job.measure_held_out(VIEW_REQUEST) is None
 
     def test_frames_are_the_flows_images_of_the_same_noise(self):
         job = made()
         first, again = job.frame(VIEW_REQUEST), job.frame(VIEW_REQUEST)
         assert first.samples.shape == (ROWS, COLUMNS, 8, 8) and first.samples.dtype == np.uint8
         assert first.interpolations.shape == (PAIRS, STEPS, 8, 8) and first.samples.max() <= 16
+        real = DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
+        for k, ends in ((0, real[:PAIRS]), (-1, real[PAIRS : 2 * PAIRS])):
+            assert (first.interpolations[:, k] == ends).mean() > 0.995
         np.testing.assert_array_equal(first.samples, again.samples)
         for _ in range(3):
             job.step()
@@ -101,11 +89,6 @@ class TestDigits:
         y = flow.inverse(job._noise[:5])
         assert (to_levels(y).numpy().reshape(5, 8, 8) == moved.samples[0, :5]).mean() > 0.99
 
-    def test_interpolations_begin_and_end_at_held_out_digits(self):
-        frame, real = made().frame(VIEW_REQUEST), DIGITS.held_out_levels.numpy().reshape(-1, 8, 8)
-        for k, ends in ((0, real[:PAIRS]), (-1, real[PAIRS : 2 * PAIRS])):
-            assert (frame.interpolations[:, k] == ends).mean() > 0.995
-
     def test_no_image_rather_than_a_wrong_one(self, monkeypatch):
         job, why = made(), "No certified inverse for 3 of 4 points"
 
@@ -116,26 +99,6 @@ class TestDigits:
         frame = job.frame(VIEW_REQUEST)
         assert frame.samples.size == frame.interpolations.size == 0
         assert frame.refusal == f"{why}."
-
-    def test_it_goes_on_from_what_was_saved(self):
-        job, again = made(), made(seed=4)
-        job.step()
-        job.results()
-        again.restore(job.save())
-        for one in (job, again):
-            one.step()
-        np.testing.assert_array_equal(job.results().bits, again.results().bits)
-        assert again.step_count == 2 and job.measure_held_out(VIEW_REQUEST) is None
-
-    def test_it_begins_with_saved_weights_of_its_dimension(self):
-        flow = trained(2)
-        job = made(dataclasses.replace(ARM, weights=flow_file.to_bytes(flow)))
-        with torch.no_grad():
-            bits = bits_per_dim(flow.log_prob(DIGITS.held_out()), DIGITS.held_out_log_det)
-        assert job.results().bits[0] == pytest.approx(float(bits.mean()), abs=1e-5)
-        plane = flow_file.to_bytes(FlowConfig(blocks=2, width=16).build(torch.Generator().manual_seed(0)))
-        with pytest.raises(ValueError, match="not one of 64 dimensions"):
-            made(dataclasses.replace(ARM, weights=plane))
 
 
 def test_arcs_turn_evenly_and_lengths_change_evenly():
@@ -152,8 +115,11 @@ def test_arcs_turn_evenly_and_lengths_change_evenly():
 
 class TestScaling:
     def test_a_step_is_a_piece_and_all_are_what_the_core_measures(self):
-        job = made(SCALING)
-        for _ in PLAN.pieces:
+        begun, job = made(SCALING), made(SCALING)
+        for _ in range(6):
+            begun.step()
+        job.restore(begun.save())
+        for _ in PLAN.pieces[6:]:
             job.step()
         job.step()  # more than there is
         found = job.results()
@@ -164,38 +130,6 @@ class TestScaling:
             assert at.variance == expected.variance and at.sampling == expected.sampling
             assert at.exact_seconds > 0 and at.estimate_seconds > 0
         assert [at.dim for at in found.found] == [2, 4]
-
-    def test_what_was_stopped_goes_on(self):
-        job, again = made(SCALING), made(SCALING)
-        for _ in range(6):
-            job.step()
-        again.restore(job.save())
-        for _ in range(4):
-            job.step()
-            again.step()
-        ((a,), (b,)) = (one.results().found for one in (job, again))
-        assert a.variance == b.variance and a.sampling == b.sampling
-
-    def test_what_needs_too_much_memory_is_refused(self):
-        huge = dataclasses.replace(PLAN, flow=FlowConfig(blocks=32, width=256), dims=(256,),
-                                   train=dataclasses.replace(PLAN.train, batch=4096))  # fmt: skip
-        with pytest.raises(ValueError, match="GiB of memory"):
-            made(Arm(huge.flow, huge.train, huge))
-
-    def test_it_runs_and_reports_as_any_experiment(self):
-        engine = engine_without_time()
-        id = engine.create(Experiment((SCALING,), 0))
-        demand = dataclasses.replace(VIEW_REQUEST, frames=False)
-        report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].found(Scaling).found == ()
-        engine.step(id, 7)
-        report = engine.poll(id, demand)
-        assert report.arms[0].step == report.arms[0].found(Scaling).step == 7
-        engine.step(id, 100)
-        report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].step == len(PLAN.pieces)
-        engine.reset(id)
-        assert engine.poll(id, demand).arms[0].step == 0
 
 
 def no_times(survey):
@@ -234,43 +168,6 @@ class TestSurvey:
             assert found.complete and found.of == MEMORY
             np.testing.assert_equal(no_times(found), no_times(surveyed))
             assert all(cost.seconds > 0 for cost in found.costs.values())
-
-    def test_what_is_known_is_not_measured_again(self, surveyed):
-        known = surveyed.results[: MEMORY.pieces - 2]
-        job = made(dataclasses.replace(SURVEY, data=Survey(MEMORY, known)))
-        assert job.step_count == len(known) and job.results().results == known
-        job.step()
-        job.step()
-        found = job.results()
-        assert found.complete and found.results[: len(known)] == known
-
-    @pytest.mark.parametrize(
-        ("flow", "batch", "limit"),
-        [
-            (FlowConfig(dim=64, blocks=16, width=256), 256, f"up to {MOST_BYTES >> 20} MiB"),
-            (FlowConfig(blocks=16, width=8, activation="maxmin", hidden_layers=4), 8, f"up to {MOST_WORK:,}"),
-        ],
-    )
-    def test_what_needs_too_much_is_refused(self, flow, batch, limit):
-        plan = SurveyPlan(flow, batch, 20, 8)
-        with pytest.raises(ValueError, match=rf"{limit} .*Lower terms"):
-            made(Arm(flow, TrainConfig(batch=batch), Survey(plan)))
-
-    @pytest.mark.thorough
-    def test_it_runs_in_whole_steps_and_reports_as_any_experiment(self):
-        engine = engine_without_time()
-        id = engine.create(Experiment((SURVEY,), 0))
-        demand = dataclasses.replace(VIEW_REQUEST, frames=False)
-        report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].found(Survey).results == ()
-        engine.step(id, 7)
-        report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].step == report.arms[0].found(Survey).step == 7
-        first = report.arms[0].found(Survey).results
-        engine.step(id, 1_000)
-        report = engine.poll(id, demand)
-        assert report.state is State.PAUSED and report.arms[0].step == MEMORY.pieces
-        assert report.arms[0].found(Survey).complete and report.arms[0].found(Survey).results[:7] == first
 
     def test_arms_whose_steps_have_parts_stay_in_step(self):
         engine = engine_without_time()

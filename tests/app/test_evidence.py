@@ -1,51 +1,31 @@
-"""The stored answers: complete, made from several seeds, and still what their sentences say."""
+"""The stored answers, among them the run that the home page replays: complete, made from several seeds, and still what
+their sentences say."""
 
-import json
+import copy
 import math
 import re
-from datetime import date
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from app import evidence, screens
-from app.evidence import EVIDENCE, FOLDER, Evidence, Made, path_of, plain, stored
+from app import engine, evidence, screens
+from app.evidence import EVIDENCE, Evidence, Made, stored
 from app.evidence.workers import each
+from app.features.home import replay
+from app.features.home.evidence import CUT, DATA, EXACT, NAME
+from resflow_core.data import DATASETS
+from tests.app.pages import MAIN, go, keys, link, run
 
 assert screens.SCREENS  # they fill the registry
-LEAST_SEEDS = 3
-MOST_BYTES = 160 * 1024
-LONG = ("compare-honest", "compare-expressive", "compare-terms", "compare-coupling", "compare-time", "compare-figure1")
-"""Of which not even a part is made in a minute; the first comparison stands for them."""
 
 
 @pytest.mark.parametrize("name", EVIDENCE)
-class TestStored:
-    def test_it_says_what_made_it(self, name):
-        told = stored(name)
-        assert date.fromisoformat(told.date) <= date.today()
-        assert told.backend and told.settings
-        assert path_of(name).stat().st_size < MOST_BYTES
-
-    def test_it_rests_on_several_seeds_unless_it_is_a_closed_form(self, name):
-        seeds = stored(name).seeds
-        assert not seeds or len(set(seeds)) >= LEAST_SEEDS
-
-    def test_all_that_its_sentence_says_follows(self, name):
-        claims = EVIDENCE[name].claims(stored(name).found)
-        assert claims and all(claims.values()), claims
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in EVIDENCE if name not in LONG])
-def test_a_small_part_that_is_made_anew_says_the_same(name):
-    claims = EVIDENCE[name].claims(json.loads(json.dumps(plain(EVIDENCE[name].make(True).found))))
+def test_a_stored_answer_rests_on_several_seeds_and_says_what_follows(name):
+    told = stored(name)
+    claims = EVIDENCE[name].claims(told.found)
     assert claims and all(claims.values()), claims
-
-
-def test_no_file_is_left_that_nobody_reads():
-    assert {path.stem for path in FOLDER.glob("*.json")} == set(EVIDENCE)
-    assert set(LONG) < set(EVIDENCE)
+    assert not told.seeds or len(set(told.seeds)) >= 3  # a closed form has none
 
 
 def test_what_is_kept_is_what_was_found(tmp_path, monkeypatch):
@@ -60,27 +40,59 @@ def test_what_is_kept_is_what_was_found(tmp_path, monkeypatch):
     assert not stored("one").found  # not what was read before
 
 
-def test_the_command_tells_whether_claims_follow_and_stores_only_all_of_it(tmp_path, monkeypatch, capsys):
+def test_the_command_tells_whether_claims_follow_and_stores_only_all_of_it(tmp_path, monkeypatch):
     from app.evidence import __main__ as command
 
     monkeypatch.setattr(evidence, "FOLDER", tmp_path)
-    one = Evidence(
-        lambda small: Made({"small": small}, {}, (), "torch"), lambda found: {"all of it": not found["small"]}
-    )
+    one = Evidence(lambda small: Made({"small": small}, {}, (), "torch"), lambda found: {"all": not found["small"]})
     monkeypatch.setattr("app.evidence.EVIDENCE", {"one": one})
     monkeypatch.setattr(command, "EVIDENCE", {"one": one})
     monkeypatch.setattr("sys.argv", ["app.evidence", "--small"])
     assert command.main() == 1 and not list(tmp_path.iterdir())
-    assert "NO  all of it" in capsys.readouterr().out
     monkeypatch.setattr("sys.argv", ["app.evidence", "--only", "one"])
     assert command.main() == 0 and [path.name for path in tmp_path.iterdir()] == ["one.json"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_calls_are_made_by_so_many_processes(workers):
-    assert sorted(each(math.hypot, [(3, 4), (5, 12), (8, 15)], workers)) == [5, 13, 17]
-
-
-def test_less_than_one_process_is_refused():
-    with pytest.raises(ValueError, match=r"workers = 0.* from 1"):
+def test_calls_are_made_once_each():
+    assert sorted(each(math.hypot, [(3, 4), (5, 12), (8, 15)], 1)) == [5, 13, 17]
+    with pytest.raises(ValueError, match="workers = 0"):
         list(each(math.hypot, [(3, 4)], 0))
+
+
+class TestHome:
+    def test_the_replay_is_of_the_first_seed_and_its_sentence_of_all(self):
+        found, scene = stored(NAME).found, replay.scene()
+        for name in (EXACT, CUT):
+            kept, shown = found[name], scene[name]
+            assert shown["true"] == kept["true"] and shown["mass"] == kept["mass"]
+            assert shown["reported"] == pytest.approx(np.subtract(kept["true"], kept["bias"]))
+            assert len(shown["density"]) == len(found["steps"])
+        cut = {name: np.mean(found[CUT]["ends"][name]) for name in ("true", "bias", "mass")}
+        wanted = [cut["true"] - cut["bias"], DATASETS[DATA].truth.entropy, cut["true"], cut["mass"]]
+        numbers = [float(text) for text in re.findall(r"\d+\.\d+", replay.sentence())]
+        assert numbers == pytest.approx(wanted, abs=0.06)
+
+    def test_a_claim_that_fails_is_seen(self):
+        found = copy.deepcopy(stored(NAME).found)
+        for name, key, value in ((CUT, "mass", 1.0), (CUT, "bias", 0.0), (CUT, "true", 0.0), (EXACT, "true", 0.0)):
+            changed = copy.deepcopy(found)
+            changed[name]["ends"][key][1] = value
+            assert not all(EVIDENCE[NAME].claims(changed).values()), (name, key)
+
+    def test_the_bare_address_starts_nothing_and_settings_in_it_open_explore(self, monkeypatch, local_engine):
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "get_engine", lambda: pytest.fail("nobody asked for a flow"))
+            page = run(AppTest.from_file(MAIN, default_timeout=600))
+            assert "replay" in keys(page) and not page.query_params and "page" not in page.session_state
+            assert replay.sentence() in [caption.value for caption in page.caption]
+        page = AppTest.from_file(MAIN, default_timeout=600)
+        for name, value in {"blocks": "2", "width": "16", "batch": "64", "data": "moons"}.items():
+            page.query_params[name] = value
+        page = run(page)
+        assert "panes" in keys(page)
+        before, address = page.session_state["page"].run, link(page)
+        page.query_params.clear()
+        page = go(page, "features/home/home.py")
+        assert "replay" in keys(page) and not page.query_params
+        page = go(page, "features/explore/explore.py")
+        assert page.session_state["page"].run == before and link(page) == address

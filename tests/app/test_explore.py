@@ -1,55 +1,48 @@
-"""The page without a browser: its widgets, its numbers and the JSON of its picture, over the engine of this process."""
+"""Explore without a browser: its widgets, its numbers and the JSON of its picture, over the engine of this process; and
+the flow that the project lends to screens about one flow, and somebody's own data."""
 
 import base64
 import json
-import math
 
 import numpy as np
 import pytest
 import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
-from app.engine.training.job import MOST_STEP_BYTES
-from app.link import query_of
+from app import examples
+from app.csv_file import digest_of
 from app.setup import Setup
 from app.ui import block_table
 from app.ui.transport import Digits
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Roulette
-from resflow_core.training.device import choose
-from resflow_core.training.trainer import TrainConfig, Trainer, step_bytes
-from tests.app.pages import MAIN, copied_link, finding, link, named, number, own, table, weights_of
+from resflow_core.training.trainer import TrainConfig, Trainer
+from tests.app.held_back import steps_at_most
+from tests.app.pages import MAIN, copied_link, finding, go, link, named, number, own, press, run, table, weights_of
 
 pytestmark = pytest.mark.usefixtures("local_engine")
 SMALL = {"blocks": "2", "width": "16", "batch": "64"}
 FLOW, TRAIN = FlowConfig(blocks=2, width=16), TrainConfig(batch=64)
+EXPLORE, LIPSCHITZ = "features/explore/explore.py", "features/lipschitz/lipschitz.py"
 
 
 def opened(**query):
+    return at_screen(EXPLORE, SMALL | query)
+
+
+def at_screen(screen, query):
     page = AppTest.from_file(MAIN, default_timeout=600)
-    for name, value in (SMALL | query).items():
+    for name, value in query.items():
         page.query_params[name] = value
-    return checked(page.run())
-
-
-def checked(page):
-    assert not page.exception, page.exception
-    assert len(page.title) == 1
-    return page
-
-
-def press(page, key):
-    return checked(page.button(key=key).click().run())
+    return go(page, screen)
 
 
 def scene(page):
-    panes = [
+    (pane,) = (
         e.proto for e in page.main if e.type == "bidi_component" and e.proto.component_name == "resflow_live_panes"
-    ]
-    assert len(panes) == 1
-    return json.loads(panes[0].json)
+    )
+    return json.loads(pane.json)
 
 
 def unpacked(packed):
@@ -57,234 +50,157 @@ def unpacked(packed):
 
 
 def step_of(page):
-    """The steps done, as the line of numbers beside the buttons has them."""
-    step = own(page).report.arms[0].step
-    assert any(f"**{step:,}**" in m.value for m in page.main if m.type == "markdown")
-    return step
+    return own(page).report.arms[0].step
 
 
-def test_it_opens_with_the_picture_of_a_flow_at_step_0_and_names_the_device_and_why():
-    page = opened(data="moons", device="cpu")
-    shown = scene(page)
-    trainer = Trainer(FLOW, TRAIN, DATASETS["moons"], seed=0)
-    held_out = measure.mean_nll(measure.log_prob(trainer.evaluated, DATASETS["moons"].held_out()))
-    header, numbers = weights_of(shown)
-    assert (header["run"], header["step"]) == (shown["run"], 0)
-    assert header["flow"] == measure.flow_shape(trainer.flow)
-    assert (numbers == measure.folded_numbers(trainer.flow)).all()
-    assert shown["frame"] is None, "the browser draws"
-    assert (unpacked(shown["points"]) == DATASETS["moons"].held_out()[:500].numpy()).all()
-    assert shown["loss"]["held_nll"] == [pytest.approx(held_out.value, abs=1e-3)]
-    assert step_of(page) == 0
-    report, (line,) = own(page).report, [m for m in page.main if m.type == "markdown" and m.proto.help]
-    assert report.device == "cpu"
-    assert report.device_reason == choose("cpu", FLOW, TRAIN, DATASETS["moons"]).reason
-    assert "CPU" in named(line.proto.help) and report.device_reason in line.proto.help
+def flow_of(page, local_engine):
+    """The flow of the page's run as the contents of a file; what is in it, bit by bit."""
+    saved = local_engine.export(own(page).run, 0)
+    return saved, {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(saved).items()}
 
 
-@pytest.mark.thorough
-def test_100_steps_are_100_steps_of_the_trainer():
-    page = press(opened(data="8gaussians", seed="3"), "steps")
-    trainer = Trainer(FLOW, TRAIN, DATASETS["8gaussians"], seed=3)
-    nll = [trainer.step() for _ in range(100)]
-    shown = scene(page)
-    assert shown["loss"]["step"][-1] == 100
-    np.testing.assert_allclose(shown["loss"]["batch_nll"], nll, atol=2e-4)
+def test_numbers_and_picture_are_those_of_the_trainer(local_engine, monkeypatch):
+    steps_at_most(local_engine, monkeypatch, 20)
     data = DATASETS["8gaussians"]
-    log_prob = measure.log_prob(trainer.evaluated, data.held_out())
+    page = opened(data="8gaussians", seed="3", device="cpu")
+    trainer = Trainer(FLOW, TRAIN, data, seed=3)
+    first = scene(page)
+    assert (unpacked(first["points"]) == data.held_out()[:500].numpy()).all() and step_of(page) == 0
+    assert (weights_of(first)[1] == measure.folded_numbers(trainer.flow)).all()
+    page = press(page, "steps")
+    nll = [trainer.step() for _ in range(20)]
+    shown, log_prob = scene(page), measure.log_prob(trainer.evaluated, data.held_out())
+    np.testing.assert_allclose(shown["loss"]["batch_nll"], nll, atol=2e-4)
     held_out = measure.mean_nll(log_prob)
     assert shown["loss"]["held_nll"][-1] == pytest.approx(held_out.value, abs=2e-4)
     assert shown["loss"]["held_se"][-1] == pytest.approx(held_out.standard_error, abs=2e-4)
     gap = measure.kl(data.truth.log_prob(data.held_out()), log_prob)
-    shown_gap = next(readout for readout in shown["readouts"] if readout["name"] == "gap")
+    (shown_gap,) = (readout for readout in shown["readouts"] if readout["name"] == "gap")
     assert float(shown_gap["value"]) == pytest.approx(gap.value, abs=gap.standard_error)
     header, numbers = weights_of(shown)
-    assert step_of(page) == header["step"] == 100
+    assert step_of(page) == header["step"] == 20 and shown["floor"] == pytest.approx(data.truth.entropy)
     assert (numbers == measure.folded_numbers(trainer.evaluated)).all()
+    page.session_state["blocks_table"] = True
+    (_, *rows), blocks = table(run(page), "| block |").items(), own(page).report.arms[0].blocks
+    assert [name for name, _ in rows] == ["1", "2"]
+    certified = pytest.approx(trainer.flow.blocks[0].branch.lipschitz, abs=1e-3)
+    assert number(rows[0][1][1]) == certified and blocks.lipschitz[0] == certified
+    assert finding(page, block_table.Standouts) == block_table.standouts(blocks)
 
 
 @pytest.mark.thorough
-def test_one_step_then_reset_then_play_and_pause():
-    page = press(opened(), "step")
-    assert step_of(page) == 1
-    first = scene(page)
-    page = press(press(page, "step"), "reset")
-    page = checked(page.run())
-    assert step_of(page) == 0
-    assert scene(page)["run"] != first["run"]  # a new timeline for the picture
+def test_steps_reset_play_and_settings_that_change_live_or_build_another_flow():
+    page = press(press(opened(), "step"), "step")
+    first = scene(page)["run"]
+    page = run(page.select_slider(key="learning_rate").set_value(0.001))
+    assert (scene(page)["run"], step_of(page)) == (first, 2)
+    page = run(press(page, "reset"))
+    assert step_of(page) == 0 and scene(page)["run"] != first  # a new timeline for the picture
     page = press(page, "play")
     assert scene(page)["playing"]
-    page = press(checked(page.run()), "play")
-    assert not scene(page)["playing"]
+    page = run(page.selectbox(key="activation").set_value("lipswish"))
+    assert scene(page)["playing"] and own(page).setup.flow.activation == link(page)["activation"] == "lipswish"
+    page = press(run(page), "play")
     step = step_of(page)
-    assert step > 0
-    assert step_of(checked(page.run())) == step
+    assert not scene(page)["playing"] and step_of(run(page)) == step
 
 
 @pytest.mark.thorough
-def test_training_settings_change_live_and_a_flow_setting_builds_another_that_goes_on_playing():
-    page = press(opened(), "step")
-    before = scene(page)["run"]
-    page = checked(page.select_slider(key="learning_rate").set_value(0.001).run())
-    assert scene(page)["run"] == before
-    assert step_of(page) == 1
-    page = press(page, "play")
-    page = checked(page.selectbox(key="activation").set_value("lipswish").run())
-    assert scene(page)["run"] != before
-    assert scene(page)["playing"]
-
-
-@pytest.mark.thorough
-def test_the_link_follows_every_setting():
-    page = opened(data="moons", seed="5")
-    page = checked(page.selectbox(key="log_det").set_value("roulette").run())
-    page = checked(page.select_slider(key="log_det.law.p").set_value(0.3).run())
-    said = link(page)
-    assert said["log_det.law.p"] == "0.3"
-    assert said["data"] == "moons"
-    assert said["seed"] == "5"
-    assert set(said) >= set(query_of(Setup()))
-    again = opened(**said)
-    assert again.select_slider(key="log_det.law.p").value == 0.3
-    assert not again.warning
-
-
-def test_refused_parts_of_a_link_are_named_and_the_rest_is_followed():
-    page = opened(width="400", colour="red", data="moons")
-    assert len(page.warning) == 1
-    assert {"width", "400", "2", "256", str(FlowConfig().width), "colour"} <= named(page.warning[0].value)
-    assert scene(page)["truth"] == DATASETS["moons"].title
-    page = checked(page.selectbox(key="activation").set_value("elu").run())
-    assert not page.warning  # it has been read once something else is chosen
-
-
-def test_settings_that_need_too_much_together_are_refused_and_lowering_one_goes_on():
-    large = FlowConfig(blocks=32, width=256, hidden_layers=4)
-    page = opened(batch="4096", log_det="roulette", blocks="32", width="256", hidden_layers="4")
-    needed = math.ceil(10 * step_bytes(large, TrainConfig(Roulette(), batch=4096)) / 2**30) / 10
-    most = MOST_STEP_BYTES / 2**30
-    assert needed > most
-    assert {f"{needed}", f"{most:.0f}", "GiB", "batch"} <= named(page.error[0].value)
-    page = checked(page.select_slider(key="batch").set_value(64).run())
-    assert not page.error
-    assert step_of(page) == 0
-
-
-def test_real_data_are_shown_in_their_units():
-    axes = scene(opened(data="wine"))["axes"]
-    assert [(a["name"], a["unit"]) for a in axes] == [("alcohol", "% vol"), ("proline", "mg/l")]
-    assert axes[0]["centre"] == pytest.approx(13, abs=0.5)
-
-
-def shared(page):
-    """The query that Share offers to copy."""
-    page.session_state["share"] = True
-    return copied_link(checked(page.run()))
-
-
-@pytest.mark.thorough
-def test_a_link_from_another_machine_says_that_digits_are_close_and_not_equal():
-    here = shared(press(opened(), "step"))["by"]
-    same, other = (opened(by=by) for by in (here, "torch 2.0.0 VSX, 7 threads"))
-    for page in (same, other):
-        assert not finding(page, Digits).differ
-        press(page, "step")
-    assert not finding(same, Digits).differ
-    assert finding(other, Digits) == Digits("torch 2.0.0 VSX, 7 threads", here)
-    assert finding(other, Digits).differ
-    assert other.query_params["by"] == "torch 2.0.0 VSX, 7 threads"  # so it is said after a reload too
-    other = checked(other.select_slider(key="width").set_value(8).run())
-    assert "by" not in other.query_params  # another flow is nobody's
-
-
-def saved_flow(page, local_engine):
-    """The flow of the page's run as the contents of a file; what is in it, bit by bit."""
-    saved = local_engine.export(page.session_state["page"].run, 0)
-    return saved, {name: tensor.numpy().tobytes() for name, tensor in safetensors.torch.load(saved).items()}
-
-
-@pytest.mark.thorough
-@pytest.mark.slow
 def test_whoever_opens_the_copied_link_sees_the_same_run_bit_by_bit(local_engine):
     page = opened(data="pinwheel", seed="4")
-    page = checked(page.select_slider(key="batch").set_value(32).run())  # before the first step
-    page = press(page, "steps")
-    page = checked(page.select_slider(key="learning_rate").set_value(0.001).run())
+    page = run(page.select_slider(key="batch").set_value(32))  # before the first step
     page = press(page, "step")
-    page = checked(page.selectbox(key="log_det").set_value("roulette").run())
-    page = checked(page.select_slider(key="log_det.law.p").set_value(0.3).run())
-    page = press(page, "steps")
-    copied = shared(page)
-    assert copied["batch"] == "32"
-    assert copied["changes"].startswith("100:learning_rate=0.001;101:log_det=roulette,")
-    again = checked(opened(**copied).run())
-    assert step_of(again) == 201 == int(copied["at"])
-    assert saved_flow(again, local_engine)[1] == saved_flow(page, local_engine)[1]
-    assert scene(again)["loss"]["batch_nll"] == scene(page)["loss"]["batch_nll"]
-    again = checked(again.run())
+    page = run(page.select_slider(key="learning_rate").set_value(0.001))
+    page = press(page, "step")
+    page = run(page.selectbox(key="log_det").set_value("roulette"))
+    page = press(page, "step")
+    page.session_state["share"] = True
+    copied = copied_link(run(page))
+    assert copied["batch"] == "32" and copied["changes"].startswith("1:learning_rate=0.001;2:log_det=roulette,")
+    again = run(opened(**copied))
+    assert step_of(again) == 3 == int(copied["at"]) and not finding(again, Digits).differ
+    assert flow_of(again, local_engine)[1] == flow_of(page, local_engine)[1]
     assert again.selectbox(key="log_det").value == "roulette"
-    assert again.select_slider(key="learning_rate").value == 0.001
-    assert shared(again) == copied
-    again = press(again, "reset")
-    for button in ("steps", "step", "steps"):
-        again = press(again, button)
-    assert saved_flow(again, local_engine)[1] == saved_flow(page, local_engine)[1]
-
-
-@pytest.mark.thorough
-def test_a_change_of_ones_own_keeps_what_was_planned_from_coming(local_engine):
-    page = press(press(opened(changes="1:batch=32;3:batch=16"), "step"), "step")
-    page = checked(page.run())
-    page = checked(page.select_slider(key="learning_rate").set_value(0.001).run())
-    page = press(press(page, "step"), "step")
-    assert page.select_slider(key="batch").value == 32
-    assert shared(page)["changes"] == "1:batch=32;2:learning_rate=0.001"
+    other = press(opened(**copied | {"by": "torch 2.0.0 VSX, 7 threads"}), "step")
+    assert finding(other, Digits).differ  # another machine rounds in another way
 
 
 @pytest.mark.thorough
 def test_a_saved_flow_goes_on_where_it_was_and_reset_goes_back_to_it(local_engine):
-    page = press(opened(data="moons"), "step")
-    saved, tensors = saved_flow(page, local_engine)
-    held_nll = scene(page)["loss"]["held_nll"][-1]
+    saved, tensors = flow_of(press(opened(data="moons"), "step"), local_engine)
     page = opened(data="moons", blocks="3")
-    page = checked(page.file_uploader(key="open_flow").set_value(("moons.safetensors", saved, "")).run())
-    assert page.select_slider(key="blocks").value == 2
-    assert step_of(page) == 0
-    assert saved_flow(page, local_engine)[1] == tensors
-    assert scene(page)["loss"]["held_nll"] == [held_nll]
+    page = run(page.file_uploader(key="open_flow").set_value(("moons.safetensors", saved, "")))
+    assert page.select_slider(key="blocks").value == 2 and step_of(page) == 0
+    assert flow_of(page, local_engine)[1] == tensors
     page = press(page, "step")
-    assert saved_flow(page, local_engine)[1] != tensors
-    page = press(page, "reset")
-    assert saved_flow(page, local_engine)[1] == tensors
+    assert flow_of(page, local_engine)[1] != tensors
+    assert flow_of(press(page, "reset"), local_engine)[1] == tensors
+
+
+ROWS = np.random.default_rng(0).normal([170, 70, 0], [3, 5, 1], size=(40, 3))
+
+
+def csv(names, *more):
+    """Three columns of numbers with these names, and others behind them."""
+    rows = (",".join([*map(str, row), *(column[i] for column in more)]) for i, row in enumerate(ROWS))
+    return "\n".join([names, *rows]).encode()
+
+
+def upload(page, name, data):
+    own(page).picked = "csv"
+    return run(run(page).file_uploader(key="csv").set_value((name, data, "")))
+
+
+def chosen(page):
+    choice = own(page).setup.own.choice
+    assert tuple(page.selectbox(key=f"csv.{part}").value for part in ("x", "y")) == (choice.x, choice.y)
+    return choice.name, choice.x, choice.y, choice.label
 
 
 @pytest.mark.thorough
-def test_own_data_are_learnt_and_shown_in_their_units(local_engine):
-    draw = np.random.default_rng(1)
-    rows = draw.normal([170, 70], [3, 5], (400, 2)) + draw.choice([-10, 10], (400, 1))
-    csv = "\n".join(["height (cm),weight", *(f"{x:.2f},{y:.2f}" for x, y in rows)]).encode()
-    page = opened()
-    page.session_state["page"].picked = "csv"
-    page = checked(page.run())
-    page = checked(page.file_uploader(key="csv").set_value(("people.csv", csv, "")).run())
-    shown = scene(page)
-    assert [axis["name"] for axis in shown["axes"]] == ["height (cm)", "weight"]
-    assert shown["axes"][0]["centre"] == pytest.approx(170, abs=3)
-    assert own(page).setup.own.choice.name == own(page).setup.dataset.title == "people.csv"
-    before = shown["loss"]["held_nll"][0]
-    assert scene(press(page, "steps"))["loss"]["held_nll"][-1] < before
+def test_own_data_are_learnt_in_their_units_and_their_columns_stay_chosen():
+    page = upload(opened(), "people.csv", csv("a,b,c,kind", "ab" * 20))
+    assert [axis["name"] for axis in scene(page)["axes"]] == ["a", "b"]
+    assert scene(page)["axes"][0]["centre"] == pytest.approx(170, abs=3)
+    for part, value in (("x", "b"), ("label", "kind"), ("y", "c")):  # the vertical axis makes way for the other
+        page = run(page.selectbox(key=f"csv.{part}").set_value(value))
+    assert chosen(page) == ("people.csv", "b", "c", "kind")
+    own(page).picked = "moons"
+    page = run(page)
+    own(page).picked = "csv"
+    page = run(page)
+    assert chosen(page) == ("people.csv", "b", "c", "kind") and own(page).setup.own.table.names == ("b", "c")
+    page = upload(page, "second.csv", csv("b,d,e"))  # keeps what it has
+    assert chosen(page) == ("second.csv", "b", "d", "") and not page.error
+    page = upload(page, "empty.csv", b"")
+    assert {"empty.csv", "empty"} <= named(page.error[0].value)
+
+
+def is_lent(page):
+    start = own(page).setup.start
+    return start is not None and start.file.digest == digest_of(examples.flow())
 
 
 @pytest.mark.thorough
-def test_the_blocks_are_shown_in_numbers_when_they_are_unfolded(local_engine):
-    page = press(opened(log_det="roulette"), "step")
-    assert not any("| block |" in m.value for m in page.markdown)
-    page.session_state["blocks_table"] = True
-    page = checked(page.run())
-    blocks, (head, *rows) = own(page).report.arms[0].blocks, table(page, "| block |").items()
-    assert [name for name, _ in rows] == ["1", "2"]
-    assert len(head[1]) == 5 and blocks.beyond.shape == (2,)  # with a column for the roulette
-    trainer = Trainer(FLOW, TRAIN, DATASETS["checkerboard"], seed=0)
-    certified = pytest.approx(trainer.flow.blocks[0].branch.lipschitz, abs=1e-3)
-    assert number(rows[0][1][1]) == certified and blocks.lipschitz[0] == certified
-    assert finding(page, block_table.Standouts) == block_table.standouts(blocks)
+@pytest.mark.parametrize(
+    ("screen", "query", "lent"),
+    [
+        (LIPSCHITZ, {"lipschitz.view": "weights"}, True),
+        (LIPSCHITZ, {"lipschitz.view": "weights", "data": "moons"}, False),
+        (LIPSCHITZ, {"lesson": "inverse", "step": "edge"}, False),
+        (EXPLORE, {}, False),
+    ],
+)
+def test_who_has_not_trained_any_flow_is_lent_one(screen, query, lent):
+    page = at_screen(screen, query)
+    assert is_lent(page) is lent
+    if lent:
+        assert own(page).setup == Setup(start=own(page).setup.start) and link(page)["flow.name"] == examples.NAME
+
+
+def test_dense_blocks_are_bounded_by_what_their_layers_and_weights_of_concatenation_allow():
+    page = opened(branch="dense", activation="clipswish", hidden_layers="2", width="4")
+    blocks = own(page).report.arms[0].blocks
+    np.testing.assert_allclose(blocks.lipschitz, FlowConfig().budget)
+    assert (blocks.layer_norms.prod(1) <= FlowConfig().budget * (1 + 1e-6)).all() and blocks.layer_norms.shape == (2, 3)
+    assert (blocks.largest_norm <= blocks.layer_norms.prod(1) * (1 + 1e-6)).all()

@@ -1,15 +1,12 @@
 """The glossary: what is wrong with its file is named by line, and texts are linked where they should be."""
 
-import re
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import engine
 from app.ui.glossary import entries, linked, read
+from tests.app.pages import MAIN
 
-MAIN = Path(__file__).parents[2] / "app" / "page.py"
 ENTRIES = tuple(
     read(
         "## block\nAlso: blocks, residual block\n\nA map. $\\frac{1}{2}$ of it.\n\n"
@@ -29,12 +26,9 @@ BLOCK, LAW, KL = (
     [
         ("## a\nText.\n\n## b\nText.\n\n## A\nText.", 7, ("'a'", "line 1")),
         ("## a\nAlso: b\n\nText.\n\n## c\nAlso: d, B\n\nText.", 7, ("'b'", "line 2")),
-        ("## a\nAlso: b, b\n\nText.", 2, ("'b'", "line 2")),
         ("## a b\nText.\n\n## a-b\nText.", 4, ("'#a-b'", "line 1")),
         ("## a\nAlso: b\n\n## c\nText.", 1, ("'a'", "definition")),
-        ("## a\nAlso: b,, c\n\nText.", 2, ("'a'", "empty", "comma")),
         ("## a\nText.\n\n### b\nText.", 4, ("'## '",)),
-        ("Text.\n## a\nText.", 1, ("text", "before", "first")),
         ("## a\nText.\n\n## \nText.", 4, ("heading", "no word")),
         ("## a\nHalf of it, $\\frac{1}{2}$. More.", 1, ("'a'", "tooltip", "frac")),
     ],
@@ -42,16 +36,14 @@ BLOCK, LAW, KL = (
 def test_what_is_wrong_is_named_by_file_and_line(text, line, named):
     with pytest.raises(ValueError, match=f"^words.md, line {line}: ") as wrong:
         read(text, "words.md")
-    _, _, said = str(wrong.value).partition(": ")
-    assert not [part for part in named if part not in said], said
+    assert all(part in str(wrong.value) for part in named)
 
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("A block, a block.", f"A [block]{BLOCK}, a block."),
         ("Residual\nblocks? Blocks!", f"Residual\n[blocks]{BLOCK}? Blocks!"),
-        ("A Residual  block and blocks", f"A [Residual  block]{BLOCK} and blocks"),  # the longest form, once a word
+        ("A Residual  block, a block", f"A [Residual  block]{BLOCK}, a block"),  # the longest form, once a word
         ("**law of n** of a block's", f"**[law of n]{LAW}** of a [block]{BLOCK}'s"),
         ("kl, then KL", f"kl, then [KL]{KL}"),  # capitals are part of an abbreviation
         ("blocked, sub-block, block-wise, block_1", "blocked, sub-block, block-wise, block_1"),
@@ -59,7 +51,6 @@ def test_what_is_wrong_is_named_by_file_and_line(text, line, named):
             "`block` ``a ` block`` $block$ $$\nblock\n$$ {{block}}",
             "`block` ``a ` block`` $block$ $$\nblock\n$$ {{block}}",
         ),
-        ("```python\nblock = 1\n```\nblock", f"```python\nblock = 1\n```\n[block]{BLOCK}"),
         (
             "# A block\n[a block](x) ![block](y) :material/block:",
             "# A block\n[a block](x) ![block](y) :material/block:",
@@ -69,43 +60,27 @@ def test_what_is_wrong_is_named_by_file_and_line(text, line, named):
             "[a](b_(c)_block) https://block.org <https://block.org>",
         ),
         (r"costs \$5 a block, \$6", rf"costs \$5 a [block]{BLOCK}, \$6"),
-        (":gray[a block]", f":gray[a [block]{BLOCK}]"),
-        ("", ""),
     ],
 )
 def test_the_first_occurrence_of_each_word_is_linked_and_nothing_else(text, wanted):
     assert linked(text, ENTRIES) == wanted
 
 
-def test_every_definition_is_short_and_its_tooltip_is_plain():
-    assert 45 <= len(entries()) <= 70
-    for entry in entries():
-        assert entry.text.count("$") % 2 == 0, entry.word
-        sentences = re.findall(r"\.(?=\s+[A-Z$]|$)", entry.text)
-        assert 1 <= len(sentences) <= 4, entry.word
-        assert 10 < len(entry.summary) <= 160 and entry.summary.endswith("."), entry.word
-        assert not set(entry.summary) & set("\\$*`{}|"), entry.summary
-        assert entry.forms[0] in linked(f"The {entry.word} here.") and f"glossary#{entry.slug} " in linked(entry.word)
+def test_every_word_is_linked_to_its_definition_once_in_texts_that_share_their_links():
+    assert len(entries()) > 45
+    assert all(f"glossary#{entry.slug} " in linked(entry.word) and entry.summary for entry in entries())
+    done = set()
+    first, second = (linked(text, done=done) for text in ("The trace of A.", "A trace and an eigenvalue."))
+    assert "[trace](glossary#trace" in first
+    assert "[trace]" not in second and "[eigenvalue](glossary#eigenvalue" in second
 
 
 def test_the_screen_lists_all_words_and_finds_some(monkeypatch):
     monkeypatch.setattr(engine, "get_engine", lambda: pytest.fail("nobody asked for a flow"))
     page = AppTest.from_file(MAIN, default_timeout=600).switch_page("features/glossary/glossary.py").run()
     assert not page.exception, page.exception
-    assert len(page.title) == 1
-    words = [h.value for h in page.header]
-    assert len(words) > 45 and words == sorted(words, key=str.lower)
     assert [h.proto.anchor for h in page.header] == [entry.slug for entry in entries()]
-    assert not page.query_params
     page.text_input(key="glossary.filter").input(" roulettes ").run()
     assert [h.proto.anchor for h in page.header] == ["russian-roulette"]
     page.text_input(key="glossary.filter").input("zzz").run()
     assert not page.header and len(page.info) == 1
-
-
-def test_several_texts_share_their_links():
-    done = set()
-    first, second = (linked(text, done=done) for text in ("The trace of A.", "A trace and an eigenvalue."))
-    assert "[trace](glossary#trace" in first
-    assert "[trace]" not in second
-    assert "[eigenvalue](glossary#eigenvalue" in second

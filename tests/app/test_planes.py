@@ -1,12 +1,14 @@
-"""The panes' JSON: what NumPy holds is what a browser decodes, in colours, curves and points."""
+"""The panes' JSON: what NumPy holds is what a browser decodes, in colours, curves and points; and charts as small
+pictures."""
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.components.planes.panes import LEVELS, NO_NUMBER, Area, Chart, Dots, Heat, Level, Pane, Path, encode
+from app.ui import thumbnail
 from tests.app.pages import decode
 
 WINDOW = ((-2.0, 2.0), (0.0, 1.0))
@@ -28,30 +30,22 @@ def heat_of(values, low, high, **changes) -> dict:
 def test_a_heat_map_has_levels_of_its_range_and_says_what_is_beyond():
     values = np.linspace(0.0, 1.0, 35).reshape(5, 7)
     heat = heat_of(values, 0.0, 1.0)
-    level = decode(heat["level"])
-    assert level.dtype == np.uint8
-    np.testing.assert_allclose(level / LEVELS, values, atol=0.5001 / LEVELS)
+    np.testing.assert_allclose(decode(heat["level"]) / LEVELS, values, atol=0.5001 / LEVELS)
     assert (heat["range"], heat["cut"]) == ([0.0, 1.0], [False, False])
     cut = heat_of(values, 0.25, 0.75)
-    assert decode(cut["level"])[0, 0] == 0
-    assert decode(cut["level"])[-1, -1] == LEVELS
-    assert cut["cut"] == [True, True]
+    assert (decode(cut["level"])[0, 0], decode(cut["level"])[-1, -1]) == (0, LEVELS) and cut["cut"] == [True, True]
 
 
 def test_a_heat_map_tells_no_number_from_the_infinite():
     heat = heat_of([[np.nan, np.inf], [-np.inf, 3.0]], 2.0, 4.0)
     assert decode(heat["level"]).tolist() == [[NO_NUMBER, LEVELS], [0, LEVELS // 2]]
-    assert heat["cut"] == [True, True]
+    assert decode(heat_of([[3.0, 3.0]], 3.0, 3.0)["level"]).tolist() == [[0, 0]]
 
 
 def test_a_logarithmic_heat_map_has_levels_of_the_logarithm():
     heat = heat_of([[1.0, 10.0, 100.0], [0.0, -1.0, 1000.0]], 1.0, 100.0, log=True)
     assert heat["range"] == [0.0, 2.0]
     assert decode(heat["level"]).tolist() == [[0, 127, LEVELS], [0, NO_NUMBER, LEVELS]]
-
-
-def test_one_value_everywhere_has_a_colour():
-    assert decode(heat_of([[3.0, 3.0]], 3.0, 3.0)["level"]).tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(("low", "high", "log"), [(1.0, 0.0, False), (0.0, 1.0, True), (np.nan, 1.0, False)])
@@ -62,64 +56,43 @@ def test_colours_that_cannot_be_are_refused(low, high, log):
 
 def test_points_and_curves_survive_the_trip():
     values = np.linspace(-1.0, 1.0, 12).reshape(3, 4)
-    values[1, 2] = np.nan
     curve = Level(values, np.float64(0.5), "half", "#D55E00", "dash")
-    shown = sent(pane(levels=(curve,), paths=(Path(POINTS, "p"),), dots=(Dots(POINTS, "d", symbol="star"),)))
+    paths = (Path(POINTS, "p"), Path([], "none"))
+    shown = sent(pane(levels=(curve,), paths=paths, dots=(Dots(POINTS, "d", symbol="star"),), point=(0.5, 1)))
     np.testing.assert_array_equal(decode(shown["levels"][0]["values"]), values.astype(np.float32))
     assert [shown["levels"][0][name] for name in ("at", "label", "colour", "dash")] == [0.5, "half", "#D55E00", "dash"]
     for part in (shown["paths"][0], shown["dots"][0]):
         np.testing.assert_array_equal(decode(part["points"]), POINTS.astype(np.float32))
-    assert (shown["paths"][0]["label"], shown["dots"][0]["symbol"]) == ("p", "star")
-
-
-def test_a_line_without_points_is_an_empty_one():
-    assert decode(sent(pane(paths=(Path(np.empty((0, 2)), "p"),)))["paths"][0]["points"]).shape == (0, 2)
-    assert decode(sent(pane(paths=(Path([], "p"),)))["paths"][0]["points"]).shape == (0, 2)
-
-
-def test_panes_and_charts_say_what_they_are():
-    window = (np.array([-1, 1]), (np.float32(0.5), 2))
-    first = sent(pane(window=window, note="n", clickable=True, point=(np.float64(0.5), 1)))
-    assert {
-        name: first[name] for name in ("kind", "title", "x", "y", "alt", "note", "window", "clickable", "point")
-    } == {
-        "kind": "pane",
-        "title": "t",
-        "x": "z₁",
-        "y": "z₂",
-        "alt": "words",
-        "note": "n",
-        "window": [[-1.0, 1.0], [0.5, 2.0]],
-        "clickable": True,
-        "point": [0.5, 1.0],
-    }
-    assert first["heat"] is None
-    second = sent(Chart("t", "n", "error", (Path(POINTS, "p"),), "words", log_y=True))
-    assert (second["kind"], second["log_x"], second["log_y"], second["alt"]) == ("chart", False, True, "words")
-    assert (second["areas"], second["height"]) == ([], None)
+    assert decode(shown["paths"][1]["points"]).shape == (0, 2)
+    assert (shown["window"], shown["point"], shown["kind"]) == ([[-2.0, 2.0], [0.0, 1.0]], [0.5, 1.0], "pane")
     area = Area(POINTS, POINTS + 1, "a", "#0072B2", 0.3)
-    third = sent(Chart("t", "n", "error", (), "words", areas=(area,), height=400))
-    assert third["height"] == 400 and third["areas"][0] | {"low": 0, "high": 0} == {
-        "low": 0, "high": 0, "label": "a", "colour": "#0072B2", "opacity": 0.3,
-    }  # fmt: skip
-    assert decode(third["areas"][0]["high"]) == pytest.approx(np.asarray(POINTS + 1, np.float32), nan_ok=True)
+    chart = sent(Chart("t", "n", "error", (), "words", log_y=True, areas=(area,), height=400))
+    assert (chart["kind"], chart["log_x"], chart["log_y"], chart["height"]) == ("chart", False, True, 400)
+    assert decode(chart["areas"][0]["low"]) == pytest.approx(np.asarray(POINTS, np.float32), nan_ok=True)
+    assert decode(chart["areas"][0]["high"]) == pytest.approx(np.asarray(POINTS + 1, np.float32), nan_ok=True)
 
 
-def test_a_page_sends_its_panes_and_knows_of_no_click():
-    def script():
-        import numpy as np
-        import streamlit as st
+class TestThumbnail:
+    RISING = np.stack([np.linspace(1, 100, 500), np.linspace(0, 3, 500)], 1)
+    GAPS = np.array([[1.0, 1.0], [2.0, 1.5], [np.nan, np.nan], [3.0, 0.5], [4.0, 0.2]])
 
-        from app.components.planes import Chart, Path, clicked, planes
+    def lines(self, *paths, **how):
+        """The points of each polyline, (m, 2), y downwards."""
+        root = ElementTree.fromstring(thumbnail.svg(Chart("t", "x", "y", tuple(paths), "words", **how)))
+        return [np.array([point.split(",") for point in line.attrib["points"].split()], float) for line in root]
 
-        chart = Chart("Error", "n", "error", (Path(np.eye(2), "p"),), "words")
-        planes([chart, chart], key="panes", columns=2)
-        st.text(clicked("panes"))
+    def test_lines_are_upright_within_the_picture_and_share_their_axes(self):
+        *parts, points = self.lines(Path(self.GAPS, "two"), Path(self.RISING, "one"))
+        assert (np.diff(points[:, 0]) > 0).all() and (np.diff(points[:, 1]) < 0).all()
+        assert points[0] == pytest.approx([thumbnail.MARGIN, thumbnail.HEIGHT - thumbnail.MARGIN])
+        assert points.min() >= 0 and points[:, 0].max() <= thumbnail.WIDTH
+        assert len(points) <= 2 * thumbnail.MOST_POINTS
+        assert [len(part) for part in parts] == [2, 2]  # a gap parts a line
+        assert max(part[:, 0].max() for part in parts) < thumbnail.WIDTH / 10  # up to 4 of 100
 
-    page = AppTest.from_function(script).run()
-    assert not page.exception
-    (proto,) = (e.proto for e in page.main if e.type == "bidi_component")
-    data = json.loads(proto.json)
-    assert data["columns"] == 2
-    assert [shown["alt"] for shown in data["panes"]] == ["words", "words"]
-    assert page.text[0].value == "None"
+    def test_logarithms_are_drawn_where_the_axis_has_them_and_what_has_none_is_left_out(self):
+        x = np.array([1.0, 10.0, 100.0, 1000.0])
+        (points,) = self.lines(Path(np.stack([x, x], 1), "one"), log_x=True, log_y=True)
+        assert np.diff(points[:, 0]) == pytest.approx(np.diff(points[:, 0]).mean(), abs=0.2)
+        (points,) = self.lines(Path(np.array([[0.0, 1.0], [1.0, 1.0], [2.0, 4.0]]), "one"), log_x=True)
+        assert len(points) == 2

@@ -1,7 +1,6 @@
 """The address as the link of what is shown, the way back in the browser's history, and a page that is loaded anew; over
 the engine of this process."""
 
-from unittest.mock import Mock
 from urllib.parse import urlencode
 
 import pytest
@@ -13,17 +12,13 @@ from app import engine
 from app.components.browser import COOKIE
 from app.engine.reports import State
 from app.lessons.progress import LessonProgress, Progress, as_file, from_file
-from app.lessons.shelf import shelf
 from app.link import STEP, read_link
-from app.screens import SCREENS
 from app.session import left
-from app.session.address import write_address
 from app.session.left import Left
-from app.session.lesson import open_step
 from app.session.page import Page
 from app.session.returning import arrive_in_browser, come_back, to_store
 from app.setup import Setup
-from tests.app.pages import MAIN, SMALL, go, link, own, press, run, shown_step
+from tests.app.pages import MAIN, SMALL, go, link, own, press, run
 
 pytestmark = [pytest.mark.usefixtures("local_engine"), pytest.mark.thorough]
 EXPLORE = "features/explore/explore.py"
@@ -80,19 +75,6 @@ def test_whoever_opens_the_address_gets_the_same_flow_at_the_same_step():
     assert not own(other).plays and own(other).report.state is State.PAUSED
 
 
-def test_on_its_way_to_another_screen_a_page_writes_no_address(monkeypatch):
-    page = opened()
-    own(page).attached = True
-    written = []
-    monkeypatch.setattr(st, "query_params", Mock(to_dict=dict, from_dict=written.append))
-    tell(page, open_step, "norms", "certify")  # on the screen of norms
-    tell(page, write_address)
-    assert own(page).turned and written == []
-    own(page).turned, own(page).screen = "", own(page).turned
-    tell(page, write_address)
-    assert [address["step"] for address in written] == ["certify"]
-
-
 def few_steps_are_far(monkeypatch):
     """The first number of steps to which a page is not brought by itself."""
     monkeypatch.setattr("app.session.brought.SECONDS_BY_ITSELF", 0.0)
@@ -109,21 +91,10 @@ def test_a_far_step_is_somebodys_choice(monkeypatch):
     assert own(page).report.arms[0].step == far
 
 
-def test_whoever_trains_themselves_is_brought_nowhere(monkeypatch):
-    page = run(opened(**{STEP: str(few_steps_are_far(monkeypatch))}))
-    page = run(press(page, "step"))
-    assert link(page)[STEP] == "1"
-    assert not any(button.key == "bring" for button in page.button)
-
-
 @pytest.mark.parametrize("text", ["-1", "1.5", "ten", "1" * 10, ""])
 def test_a_step_that_is_none_is_refused(text):
     asked = read_link({STEP: text})
     assert asked.step == 0 and len(asked.refused) == 1
-
-
-def test_what_is_of_the_view_alone_is_the_browsers():
-    assert read_link({"view": "present", "view.zoom": "data:0,1,0,1", "view.anything": "?"}).refused == ()
 
 
 # --- Back and Forward -------------------------------------------------------------------------------------------------
@@ -143,39 +114,6 @@ def test_back_shows_the_run_that_an_address_names_and_keeps_the_one_that_is_left
     assert link(page) == before
     assert own(page).report.arms[0].step == 1
     assert own(page).past[-1].setup.data == "rings"
-
-
-def test_each_step_of_a_lesson_is_an_entry_and_back_makes_no_other():
-    page = AppTest.from_file(MAIN, default_timeout=600)
-    page.query_params["lesson"] = "series"
-    page = page.switch_page("features/learn/learn.py").run()
-    first, entry = own(page).lesson, own(page).entry
-    page = go_to(page)
-    address = link(page)
-    steps = [step.id for step in shelf().lesson("series").steps]
-    tell(page, open_step, "series", steps[1])
-    page = go_to(page)
-    assert own(page).lesson.step == steps[1] and own(page).entry.number == entry.number + 1
-    tell(page, come_back, urlencode(address), str(entry))
-    page = go_to(page)
-    assert own(page).lesson == first and own(page).entry == entry
-    assert link(page)["step"] == first.step
-
-
-def go_to(page):
-    """The screen of the step that is open, of which AppTest knows nothing by itself."""
-    page.switch_page(SCREENS[shown_step(page).screen].script).run()
-    assert not page.exception
-    return page
-
-
-def test_an_entry_that_is_not_the_pages_is_nothing():
-    page = opened()
-    before = own(page).run
-    for entry in ("", "other.0", "{page}.1000000", "{page}.-1", "{page}.x"):
-        tell(page, come_back, "?data=rings", entry.format(page=own(page).entry.page))
-        page = run(page)
-        assert own(page).run == before and own(page).setup.data == SMALL["data"], entry
 
 
 # --- a page that is loaded anew ---------------------------------------------------------------------------------------
@@ -226,16 +164,6 @@ def test_a_page_that_was_left_is_taken_once_by_its_token_and_address():
     assert kept.take(token, {"data": "moons"}) is None
 
 
-def test_a_page_that_somebody_looks_at_is_not_given_away(monkeypatch):
-    clock = Clock()
-    kept, page = Left(clock), page_of()
-    kept.come(page)
-    kept.leave(page)
-    kept.come(page)  # the connection was broken for a moment
-    monkeypatch.setattr(left, "LEAVES_SECONDS", 0.0)
-    assert kept.take(page.token, {}) is None
-
-
 def test_of_pages_that_were_left_a_bounded_number_is_kept_for_a_bounded_time(monkeypatch):
     clock = Clock()
     kept = Left(clock)
@@ -263,16 +191,3 @@ def test_what_the_browser_has_kept_is_joined_with_what_was_done_here_and_is_kept
     found = own(page).progress.lessons["series"]
     assert found.answers == {"guess": "down"} and found.done == ["a"] and found.seen == ["terms", "start"]
     assert from_file(tell(page, to_store).encode()) == own(page).progress
-
-
-def test_what_is_no_progress_changes_nothing_and_a_browser_that_keeps_nothing_is_known():
-    page = opened()
-    for text in ("nothing of ours", '{"version": 9, "lessons": {}}', "x" * 2**21):
-        assert own(page).keeps
-        tell(page, arrive_in_browser, text)
-        page = run(page)
-        assert own(page).progress.lessons == {}, text[:20]
-    assert own(page).keeps
-    tell(page, arrive_in_browser, None)
-    page = run(page)
-    assert not own(page).keeps

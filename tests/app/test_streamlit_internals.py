@@ -1,68 +1,18 @@
 """What the app uses of Streamlit beside its documented interface still does what it is used for."""
 
-import ast
-import asyncio
-import dataclasses
-import socket
-import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import uvicorn
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner, ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
-from streamlit.testing.v1 import AppTest
-from streamlit.web.server.starlette import starlette_server
 
 from app import streamlit_internals
 
 APP = Path(__file__).parents[2] / "app"
-
-
-def page():
-    import streamlit as st
-
-    from app.streamlit_internals import fragment_of_this_call, fragments_of_this_run
-
-    seen = st.session_state.setdefault("seen", [])
-    seen.append(("script", fragment_of_this_call(), fragments_of_this_run()))
-
-    @st.fragment
-    def part():
-        st.session_state.seen.append(("part", fragment_of_this_call(), fragments_of_this_run()))
-
-    part()
-
-
-def test_a_fragment_knows_its_name_and_a_whole_run_names_none():
-    found = AppTest.from_function(page).run()
-    (_, outside, asked), (_, inside, asked_inside) = found.session_state["seen"]
-    assert outside is None and isinstance(inside, str) and inside
-    assert asked == asked_inside == frozenset()
-
-
-def test_a_run_of_fragments_alone_names_them(monkeypatch):
-    """AppTest always runs the whole script; that Streamlit's own runs say it is seen in `tests/browser`."""
-    assert "fragment_ids_this_run" in {field.name for field in dataclasses.fields(ScriptRunContext)}
-    running = SimpleNamespace(fragment_ids_this_run=["a", "b"])
-    monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: running)
-    assert streamlit_internals.fragments_of_this_run() == {"a", "b"}
-
-
-def test_a_fragment_is_told_how_often_it_is_called(monkeypatch):
-    """That the browser follows what it was told last is tested in `tests/browser`."""
-    sent = []
-    there = SimpleNamespace(contains=lambda fragment: fragment == "a")
-    running = SimpleNamespace(enqueue=sent.append, fragment_storage=there)
-    monkeypatch.setattr(streamlit_internals, "get_script_run_ctx", lambda: running)
-    streamlit_internals.call_every("a", 2.5)
-    streamlit_internals.call_every("gone", 2.5)
-    assert [(said.auto_rerun.fragment_id, said.auto_rerun.interval) for said in sent] == [("a", 2.5)]
 
 
 def test_calls_are_answered_on_the_page_that_is_open_and_those_of_gone_fragments_are_not(monkeypatch):
@@ -142,47 +92,3 @@ def test_a_message_is_referred_to_while_each_run_that_could_drop_it_has_had_it(b
     assert browser.run(whole) == ["a"]
     assert browser.run() == []
     assert browser.run(whole, part) == []
-
-
-def test_the_index_page_has_the_line_of_script_that_the_policy_allows():
-    assert "<script>" in streamlit_internals.index_page() and "</html>" in streamlit_internals.index_page()
-
-
-def test_serving_hands_the_arguments_to_streamlit(capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", [])
-    streamlit_internals.serve(["--version"])
-    assert "Streamlit, version" in capsys.readouterr().out
-
-
-def test_nothing_else_imports_what_is_not_documented():
-    documented = {"streamlit", "streamlit.delta_generator", "streamlit.errors", "streamlit.testing.v1"}
-    for path in APP.rglob("*.py"):
-        source = path.read_text()
-        if path.stem != "streamlit_internals" and "streamlit" in source:
-            for node in ast.walk(ast.parse(source)):
-                names = [node.module] if isinstance(node, ast.ImportFrom) else []
-                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-                wrong = {name for name in names if name and name.split(".")[0] == "streamlit"} - documented
-                assert not wrong, f"{path.relative_to(APP)} imports {sorted(wrong)}: give it a test"
-
-
-def test_what_is_sent_to_visitors_leaves_at_once():
-    streamlit_internals.send_without_delay()
-    answered = []
-
-    async def app(scope, receive, send):
-        await send({"type": "http.response.start", "status": 204, "headers": []})
-        await send({"type": "http.response.body"})
-        (connection,) = server.server_state.connections
-        answered.append(
-            connection.transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-        )
-        server.should_exit = True
-
-    listening = starlette_server._bind_socket("127.0.0.1", 0, 1)
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="error"))
-    with ThreadPoolExecutor() as pool:
-        asking = pool.submit(urllib.request.urlopen, f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30)
-        asyncio.run(server.serve(sockets=[listening]))
-        assert asking.result().status == 204
-    assert answered and all(answered)

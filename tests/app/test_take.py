@@ -30,70 +30,52 @@ FILES = (File("Two", "two.csv", lambda: "a\n2\n"), File("None", "none.bin", refu
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Lets the component `menu` have asked for something."""
+def answered(monkeypatch):
+    """What the component `menu` is answered that has asked for something."""
     state = {}
     monkeypatch.setattr(take.st, "session_state", state)
-    return lambda wanted: state.update(menu={"asks": wanted})
+
+    def answer(wanted, files=FILES):
+        state.update(menu={"asks": wanted})
+        return take.encode(files, "menu")["answer"]
+
+    return answer
 
 
-def test_files_are_offered_and_made_only_when_asked_for(asked):
-    found = take.encode(FILES, "menu")
-    assert found == {
-        "files": [
-            {"name": "two.csv", "title": "Two", "group": "Numbers"},
-            {"name": "none.bin", "title": "None", "group": "Flow"},
-        ],
-        "answer": None,
-    }
-
-
-def test_what_is_asked_for_is_answered(asked):
-    asked([7, "two.csv"])
-    answer = take.encode(FILES, "menu")["answer"]
+def test_what_is_asked_for_is_answered(answered):
+    answer = answered([7, "two.csv"])
     assert (answer["n"], answer["file"], answer["mime"]) == (7, "two.csv", "text/csv")
     assert base64.b64decode(answer["base64"]) == b"a\n2\n"
+    assert answered([8, "none.bin"]) == {"n": 8, "problem": "There is no flow yet."}
 
 
-def test_an_answer_is_told_again_for_a_while_because_the_next_message_may_overtake_it(asked, monkeypatch):
+def test_an_answer_is_told_again_for_a_while_because_the_next_message_may_overtake_it(answered, monkeypatch):
     now, made = [100.0], []
     monkeypatch.setattr(take, "monotonic", lambda: now[0])
-    file = File("Two", "two.csv", lambda: made.append(1) or "a\n2\n")
-
-    def answer(wanted):
-        asked(wanted)
-        return take.encode([file], "menu")["answer"]
-
-    first = answer([7, "two.csv"])
-    assert answer(None) == first and made == [1], "told again, and not made again"
-    assert answer([8, "two.csv"])["n"] == 8
+    files = [File("Two", "two.csv", lambda: made.append(1) or "a\n2\n")]
+    first = answered([7, "two.csv"], files)
+    assert answered(None, files) == first and made == [1], "told again, and not made again"
+    assert answered([8, "two.csv"], files)["n"] == 8
     now[0] += take.REPEATED_SECONDS
-    assert answer(None) is None, "a file is not sent with every later message"
-
-
-def test_why_a_file_cannot_be_made_is_the_answer(asked):
-    asked([8, "none.bin"])
-    assert take.encode(FILES, "menu")["answer"] == {"n": 8, "problem": "There is no flow yet."}
+    assert answered(None, files) is None, "a file is not sent with every later message"
 
 
 @pytest.mark.parametrize("wanted", ["two.csv", [], [1], ["1", "two.csv"], [1, "two.csv", 3], {"n": 1}, 5])
-def test_nonsense_of_a_browser_is_not_answered(asked, wanted):
-    asked(wanted)
-    assert take.encode(FILES, "menu")["answer"] is None
+def test_nonsense_of_a_browser_is_not_answered(answered, wanted):
+    assert answered(wanted) is None
 
 
-@pytest.mark.parametrize("name", ["../two.csv", "", None, ["two.csv"], 3])
-def test_a_file_that_is_not_offered_is_not_made(asked, name):
-    asked([1, name])
-    answer = take.encode(FILES, "menu")["answer"]
+@pytest.mark.parametrize("name", ["../two.csv", "", None, ["two.csv"]])
+def test_a_file_that_is_not_offered_is_not_made(answered, name):
+    answer = answered([1, name])
     assert "base64" not in answer and answer["problem"]
 
 
 def test_an_archive_has_what_its_text_says():
     flow = rf.FlowConfig(blocks=2, width=8).build(torch.Generator().manual_seed(3))
-    flows = {"Ours, 5 terms": (flow_file.to_bytes(flow), True), "Peer": (b"weights", False), "Gone": (None, True)}
-    data = takeaway.zipped("compare", {"Table": b"a\n1\n", "Curves": b"b\n"}, flows, "https://there/?seed=3")
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+    flows = {"Ours, 5 terms": (flow_file.to_bytes(flow), True), "../Peer": (b"weights", False), "Gone": (None, True)}
+    made = ("compare", {"Table": b"a\n1\n", "Curves": b"b\n"}, flows, "https://there/?seed=3")
+    with zipfile.ZipFile(io.BytesIO(takeaway.zipped(*made))) as archive:
         ours, peer = "weights/1-ours-5-terms.safetensors", "weights/2-peer.safetensors"
         members = {f"compare/{name}" for name in ("README.txt", "table.csv", "curves.csv", ours, peer)}
         assert set(archive.namelist()) == members
@@ -102,64 +84,37 @@ def test_an_archive_has_what_its_text_says():
         read = rf.from_bytes(archive.read(f"compare/{ours}"))
     assert all(torch.equal(a, b) for a, b in zip(read.parameters(), flow.parameters(), strict=True))
     assert all(name in text for name in ("table.csv", "curves.csv", ours, peer, "https://there/?seed=3", "“Gone”"))
-    assert data == takeaway.zipped("compare", {"Table": b"a\n1\n", "Curves": b"b\n"}, flows, "https://there/?seed=3")
-
-
-@pytest.mark.parametrize("text, name", [("i-ResNet, 5 terms", "i-resnet-5-terms"), ("../../x", "x"), ("***", "file")])
-def test_names_of_members_stay_in_their_folder(text, name):
-    assert takeaway.member(text) == name
+    assert takeaway.zipped(*made) == takeaway.zipped(*made)
 
 
 def test_the_numbers_of_a_settled_chart_bear_the_names_of_its_axes():
     lines = alt.Chart(pd.DataFrame({"p": [0.1, 0.2], "v": [1.5, 2.5]}))
-    lines = lines.mark_line().encode(alt.X("p:Q", title="p, the chance"), alt.Y("v:Q", title="variance (nats²)"))
+    lines = lines.mark_line().encode(alt.X("p:Q", title="p, the chance"), alt.Y("v:Q", title="variance"))
     rule = alt.Chart(pd.DataFrame({"here": [0.5]})).mark_rule().encode(x="here:Q")
     rows = list(csv.DictReader(io.StringIO(settled.numbers(lines + rule).decode())))
-    told = [(row["p, the chance"], row["variance (nats²)"], row["here"]) for row in rows]
+    told = [(row["p, the chance"], row["variance"], row["here"]) for row in rows]
     assert sorted(told) == [("", "", "0.5"), ("0.1", "1.5", ""), ("0.2", "2.5", "")]
 
 
-class TestRun:
-    """The programs of the page's run: each is of what the picture shows at that moment."""
+def test_the_programs_of_a_run_are_of_what_the_picture_shows(monkeypatch):
+    setup = Setup("moons", 3, flow=rf.FlowConfig(blocks=2, width=8), train=rf.TrainConfig(batch=20))
+    for name, value in {"setup": setup, "shareable": setup, "edited": None, "flow_saver": bytes}.items():
+        monkeypatch.setattr(takeaway.session, name, lambda value=value: value)
+    engine = LocalEngine(60.0, Always(TORCH))
+    run = engine.create(setup.experiment())
+    engine.poll(run, ViewRequest(frames=False))
 
-    SETUP = Setup("moons", 3, flow=rf.FlowConfig(blocks=2, width=8), train=rf.TrainConfig(batch=20))
-    POINT = (0.25, -1.0)
+    def programs(n, step=None, in_parts=False, **measured):
+        engine.step(run, n, in_parts=in_parts)
+        report = engine.poll(run, ViewRequest(frames=False, measured=measured))
+        return {file.name: file for file in takeaway.run_files(report, step) if file.name.endswith(".py")}
 
-    @pytest.fixture
-    def files(self, monkeypatch):
-        """Of a report, by name."""
-        for name, value in {"setup": self.SETUP, "shareable": self.SETUP, "edited": None, "flow_saver": bytes}.items():
-            monkeypatch.setattr(takeaway.session, name, lambda value=value: value)
-        return lambda *of: {file.name: file for file in takeaway.run_files(*of)}
-
-    @pytest.fixture
-    def run(self):
-        engine = LocalEngine(60.0, Always(TORCH))
-        run = engine.create(self.SETUP.experiment())
-        engine.poll(run, ViewRequest(frames=False))
-
-        def stepped(n, in_parts=False, **measured):
-            engine.step(run, n, in_parts=in_parts)
-            return engine.poll(run, ViewRequest(frames=False, measured=measured))
-
-        return stepped
-
-    def test_without_a_point_and_parts_there_is_the_run_alone(self, files, run):
-        found = files(run(5))
-        assert [name for name in found if name.endswith(".py")] == ["moons.py"]
-        assert "range(5)" in found["moons.py"].made()
-
-    def test_a_chosen_point_has_a_program_of_that_point(self, files, run):
-        program = files(run(5, point=self.POINT))["point.py"].made()
-        assert "x = (0.25, -1.0)" in program and "range(5)" in program
-
-    def test_a_step_in_its_parts_has_a_program_until_the_next_one(self, files, run):
-        program = files(run(1, in_parts=True))["step.py"].made()
-        assert "step_in_parts" in program and "range(0)" in program
-        assert "step.py" not in files(run(1))
-
-    def test_an_earlier_moment_has_neither(self, files, run):
-        run(5)
-        report = run(1, in_parts=True, point=self.POINT)
-        assert {"point.py", "step.py"} <= set(files(report))
-        assert not {"point.py", "step.py"} & set(files(report, 3))
+    point = (0.25, -1.0)
+    first = programs(5)
+    assert set(first) == {"moons.py"} and "range(5)" in first["moons.py"].made()
+    in_parts = programs(1, in_parts=True, point=point)
+    assert set(in_parts) == {"moons.py", "point.py", "step.py"}
+    assert "step_in_parts" in in_parts["step.py"].made() and "range(5)" in in_parts["step.py"].made()
+    assert "x = (0.25, -1.0)" in in_parts["point.py"].made() and "range(6)" in in_parts["point.py"].made()
+    assert set(programs(1, point=point)) == {"moons.py", "point.py"}  # the next step is not in its parts
+    assert set(programs(1, step=3, in_parts=True, point=point)) == {"moons.py"}  # an earlier moment has neither

@@ -10,21 +10,13 @@ import torch
 
 import resflow_core as rf
 from app.drawing import Drawing, Stroke
-from app.engine.experiment import Arm
-from app.engine.training.job_records import DIGITS
-from app.engine.training.measurements.inversion import InversionRequest
 from app.estimates.settings import Bench
-from app.metrics import Readout
-from app.setup import CsvChoice, FlowFile, OwnData, SavedFlow, Setup, drawn
+from app.setup import CsvChoice, OwnData, Setup, drawn
 from app.takeaway.notebook import notebook
-from app.takeaway.of_comparison import files_of, of_comparison
-from app.takeaway.of_labels import FewTold
-from app.takeaway.of_map import Quadrature
 from app.takeaway.of_run import of_run
 from app.takeaway.programs import PROGRAMS
 from app.takeaway.source import Source
-from app.takeaway.training import POINTS, START, Run, files
-from resflow_core.api import flow_file
+from app.takeaway.training import POINTS, Run, files
 from resflow_core.baselines.zuko_flows import BaselineConfig
 from resflow_core.data import Table
 from resflow_core.estimators.draws import draw_estimates
@@ -33,8 +25,6 @@ from resflow_core.flow import FlowConfig
 from resflow_core.hybrid import HybridConfig
 from resflow_core.log_det import Exact, Roulette, Truncated
 from resflow_core.measure import Change, Edited
-from resflow_core.measure.scaling import Plan
-from resflow_core.measure.survey import SurveyPlan
 from resflow_core.norms.constraints import Bjorck, Power
 from resflow_core.roulette import Custom, Geometric, Poisson
 from resflow_core.training.trainer import HybridTrainConfig, TrainConfig
@@ -83,11 +73,6 @@ def test_a_value_is_written_as_python_that_makes_it(config):
     assert eval(expression, names) == config
 
 
-def test_a_configuration_says_only_what_differs():
-    assert Source().value(FlowConfig(blocks=4)) == "rf.FlowConfig(blocks=4)"
-    assert Source().value(TrainConfig()) == "rf.TrainConfig()"
-
-
 CHANGED = ((40, TrainConfig(learning_rate=0.003)), (60, TrainConfig(batch=64)), (90, TrainConfig(batch=32)))
 
 
@@ -104,18 +89,6 @@ def test_the_backend_is_the_one_that_computed_the_run():
     by_numba = of_run(Setup(), step=1, fingerprint="torch 2.9.0 AVX2, numba 0.62.1 znver3, 1 thread")
     assert 'backend="numba"' in by_numba
     assert "backend=" not in of_run(Setup(), step=1, fingerprint="torch 2.9.0 AVX2, x86_64, 1 thread")
-
-
-def test_the_numbers_on_the_page_are_repeated():
-    shown = [Readout("gap", "Gap to the truth", "", "0.31", "0.02", "nats", step=80), Readout("mass", "Mass", "")]
-    program = of_run(Setup(), step=90, readouts=shown)
-    assert "# Gap to the truth: 0.31 ± 0.02 nats (measured at step 80)" in program
-    assert "# Mass" not in program.partition("showed")[2], "it was not measured"
-
-
-def test_a_density_is_compared_with_the_truth_where_that_is_known():
-    assert "kl(" in of_run(Setup(data="moons"), step=1)
-    assert "kl(" not in of_run(Setup(data="wine"), step=1)
 
 
 def test_what_an_estimator_believes_is_printed_where_it_is_known():
@@ -164,15 +137,6 @@ def test_own_points_are_those_of_the_page(own, tmp_path, monkeypatch):
     assert torch.equal(*draws)
 
 
-def test_a_start_from_saved_weights_reads_them():
-    flow = FlowConfig(blocks=2, width=8)
-    weights = flow_file.to_bytes(flow.build(torch.Generator().manual_seed(0)))
-    setup = Setup(flow=flow, start=SavedFlow(FlowFile("a", "0"), weights))
-    assert files(Run.of(setup, step=0)) == {START: weights}
-    assert START in check(of_run(setup, step=0))
-    assert not files(Run.of(Setup(), step=0))
-
-
 def test_a_notebook_is_valid_and_has_the_same_code():
     program = of_run(Setup(changes=CHANGED), step=90)
     made = nbformat.reads(notebook(program).decode(), 4)
@@ -188,95 +152,10 @@ def test_a_notebook_is_valid_and_has_the_same_code():
 
 RUN = Run.of(Setup("moons", 3, flow=FlowConfig(blocks=2, width=8), train=TrainConfig(batch=40)), step=12)
 ROULETTE = replace(RUN, arm=replace(RUN.arm, train=TrainConfig(log_det=Roulette(), batch=40)))
-EDITED = replace(RUN, edited=Edited(1, 1.5, (Change("weight", 0, 1, 0.2, 1),)))
-JOINT = {
-    "flow": Arm(HybridConfig(FlowConfig(blocks=2, width=8)), HybridTrainConfig(weight=0.5), "moons"),
-    "plain": Arm(HybridConfig(None, hidden_layers=2), HybridTrainConfig(weight=0.0), "moons"),
-}
-ARMS = {
-    "exact": Arm(FlowConfig(blocks=2), TrainConfig(), "moons"),
-    'i-ResNet "5"': Arm(FlowConfig(blocks=2), TrainConfig(log_det=Truncated()), "moons", CHANGED),
-    "realnvp": Arm(BaselineConfig(), TrainConfig(), "moons"),
-}
-PLAN = Plan(FlowConfig(blocks=1, width=8), TrainConfig(log_det=Roulette(), batch=8), (2, 4), 4, 4)
-SURVEY = SurveyPlan(FlowConfig(blocks=2, width=8), 8, 3, 4)
-FEW = FewTold(
-    "moons", 10, 8, 1, 5, FlowConfig(blocks=8, dim=7), HybridTrainConfig(weight=0.5, batch=256), 600, -100, 5, 71.25
-)
-COIN_BENCH = Bench(matrix=(0.4, 0.2, -0.1, 0.3), law=Geometric(0.5, 3), probe="rademacher")
-# Of each kind at least one.
-MADE = {
-    "run": lambda of: of(Setup(), step=3),
-    "density": lambda of: of(EDITED),
-    "point": lambda of: of(ROULETTE, (0.25, -1.0)),
-    "certificate": lambda of: of(EDITED),
-    "inverse": lambda of: of(EDITED, InversionRequest(1, (0.0, 1.0), "newton")),
-    "weights": lambda of: of(EDITED, 1),
-    "units": lambda of: of(RUN),
-    "estimate": lambda of: of(Bench(suspect="b"), 50),
-    "throws": lambda of: of({1: 2, 3: 1}),
-    "coins": lambda of: of(COIN_BENCH, {(3, 1): 2, (4, -1): 1}),
-    "settings": lambda of: of(Bench(subject="flow", quantity="neumann", law=Poisson()), RUN),
-    "batch": lambda of: of(Bench(quantity="plain", batch=100)),
-    "step": lambda of: of(replace(ROULETTE, step=41, arm=replace(ROULETTE.arm, changes=CHANGED))),
-    "plane": lambda of: of(RUN, Bench(block=1)),
-    "comparison": lambda of: of(ARMS, (4, 5), 100),
-    "few labels": lambda of: of(FEW),
-    "scaling": lambda of: of(PLAN, 3),
-    "memory": lambda of: of(SURVEY, "kept", False),
-    "digits": lambda of: of(Arm(FlowConfig(blocks=1, dim=64), TrainConfig(log_det=Roulette()), DIGITS), 0, 2),
-    "linear map": lambda of: of((2.0, 0.0, 0.0, 1.0), "square", (0.4, 0.6), Quadrature(1.6, 320, 0.4)),
-    "residual block": lambda of: of(0.9, 1.0, "normal", (0.4, 0.6), Quadrature(3.2, 160, 0.4)),
-    "activations": lambda of: of(("lipswish", "elu", "=sin(2*z)/2")),
-    "norm": lambda of: of((1.0, 0.6, -0.4, 0.8), 1.5, math.inf),
-}
-
-
-def test_every_kind_of_program_is_tried():
-    assert MADE.keys() == PROGRAMS.keys()
-
-
-@pytest.mark.parametrize("kind", PROGRAMS)
-def test_a_program_is_short_python_for_the_library_alone(kind):
-    program = check(MADE[kind](PROGRAMS[kind]))
-    code = [line for line in program.split('"""', 2)[2].splitlines() if line.strip() and line.strip()[0] not in "#})]"]
-    assert len(code) <= 45, "a page of code"
-    assert max(map(len, program.splitlines())) <= 120
-    nbformat.validate(nbformat.reads(notebook(program).decode(), 4))
-    assert "print(" in program
-    assert "Chen" in program or kind == "comparison", "it names the paper"
-
-
-def test_a_comparison_says_its_arms_its_seeds_and_their_changes():
-    program = of_comparison(ARMS, (4, 5), 50)
-    assert "for seed in (4, 5)" in program and "range(50)" in program and "BaselineConfig()" in program
-    assert "40: rf.TrainConfig(learning_rate=0.003)" in program and "60:" not in program
-    assert "accuracy" in check(of_comparison(JOINT, (0,), 50))
-    by_numba = of_comparison({"exact": ARMS["exact"]}, (0,), 5, "numba")
-    assert 'backend="numba"' in by_numba
-    assert 'backend="numba"' in of_comparison(ARMS, (0,), 5, "numba")
-    maxmin = replace(ARMS["exact"], flow=FlowConfig(blocks=2, activation="maxmin"))
-    some = {**ARMS, "maxmin": maxmin}
-    assert "backend=" not in of_comparison(some, (0,), 5, "numba"), "torch computes all where kernels compute some"
-
-
-def test_joint_models_of_own_points_read_their_classes():
-    arms = {"flow": replace(JOINT["flow"], data=TABLE)}
-    assert "labels=" in check(of_comparison(arms, (0,), 5)) and set(files_of(arms)) == {POINTS}
-
-
-def test_one_row_of_throws_has_no_error():
-    with pytest.raises(ValueError, match="1 rows of throws"):
-        PROGRAMS["throws"]({4: 1})
-
-
-def test_what_is_asked_of_a_flow_needs_one():
-    with pytest.raises(ValueError, match="run = None"):
-        PROGRAMS["settings"](Bench(subject="flow"))
 
 
 def test_the_change_before_a_step_acts_on_it():
-    program = MADE["step"](PROGRAMS["step"])
+    program = PROGRAMS["step"](replace(ROULETTE, step=41, arm=replace(ROULETTE.arm, changes=CHANGED)))
     assert "range(40)" in program and "trainer.configure(rf.TrainConfig(learning_rate=0.003))" in program
     with pytest.raises(ValueError, match="step = 0"):
         PROGRAMS["step"](replace(RUN, step=0))

@@ -3,8 +3,6 @@
 import threading
 from types import SimpleNamespace
 
-import pytest
-
 from app import turns
 from app.turns import Turns
 from tests.served import wait_for
@@ -53,14 +51,6 @@ def test_so_many_have_a_turn_and_the_others_follow_in_their_order():
     crowd.end("e", "f", "g")
 
 
-def test_a_turn_within_a_turn_is_the_same_one():
-    one = Turns(1)
-    with one.turn(), one.turn():
-        assert one.waiting == 0
-    with one.turn():
-        pass
-
-
 def test_who_rests_lets_another_have_the_turn_and_comes_before_those_who_wait(monkeypatch):
     one, slept, go_on = Turns(1), threading.Event(), threading.Event()
     monkeypatch.setattr(turns, "time", SimpleNamespace(sleep=lambda seconds: (slept.set(), go_on.wait(DEADLINE))))
@@ -82,45 +72,3 @@ def test_who_rests_lets_another_have_the_turn_and_comes_before_those_who_wait(mo
     assert crowd.order == ["a", "b", "a again"]
     crowd.end("a", "c")
     wait_for(lambda: crowd.order[-1] == "c", "the last")
-
-
-def test_without_a_turn_resting_is_sleeping(monkeypatch):
-    slept = []
-    monkeypatch.setattr(turns, "time", SimpleNamespace(sleep=slept.append))
-    Turns(1).rest(0.01)
-    assert slept == [0.01]
-
-
-def test_who_waits_gives_a_sign_of_life(monkeypatch):
-    monkeypatch.setattr(turns, "SIGN_SECONDS", 0.01)
-    one, signs = Turns(1), []
-
-    def wait():
-        with one.turn(lambda: signs.append(len(signs))):
-            pass
-
-    with one.turn():
-        waiting = threading.Thread(target=wait, daemon=True)
-        waiting.start()
-        wait_for(lambda: len(signs) >= 3, "three signs")
-    waiting.join(DEADLINE)
-    assert one.waiting == 0
-
-
-def test_a_turn_is_given_back_whatever_happens_in_it_or_while_it_is_waited_for(monkeypatch):
-    monkeypatch.setattr(turns, "SIGN_SECONDS", 0.01)
-    one, failed = Turns(1), threading.Event()
-    with pytest.raises(ZeroDivisionError), one.turn():
-        _ = 1 / 0
-
-    def fail():
-        with pytest.raises(ZeroDivisionError), one.turn(lambda: 1 / 0):
-            raise AssertionError("it never has the turn")
-        failed.set()
-
-    with one.turn():
-        threading.Thread(target=fail, daemon=True).start()
-        assert failed.wait(DEADLINE)
-        assert one.waiting == 0
-    with one.turn():
-        pass

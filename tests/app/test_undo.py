@@ -1,7 +1,7 @@
 """The way back to a flow that another one took the place of, over the engine of this process."""
 
 import dataclasses
-from pathlib import Path
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,21 +9,16 @@ import pytest
 import safetensors.torch
 from streamlit.testing.v1 import AppTest
 
-from app import examples
+from app.components import live
 from app.engine.records.stored import Stored
 from app.engine.reports import State
 from app.session import kept
-from app.session.page import Past
-from resflow_core.flow import FlowConfig
-from tests.app.pages import MAIN, named, own
+from app.session.page import Continues, Past
+from tests.app.pages import MAIN, named, own, press, run
 
 pytestmark = pytest.mark.thorough
 
-COMPARED = Path(__file__).parent / "compared_app.py"
 SMALL = {"blocks": "2", "width": "16", "batch": "64", "data": "moons", "seed": "3"}
-FLOW = FlowConfig(blocks=2, width=16)
-CSV = "\n".join(["a,b,c", *(f"{x},{y},{z}" for x, y, z in np.random.default_rng(0).normal(size=(300, 3)))]).encode()
-OTHER = CSV.replace(b"a,b,c", b"d,e,f")
 
 
 def opened(path=MAIN, **query):
@@ -38,25 +33,6 @@ def page(local_engine):
     return opened()
 
 
-def run(page_or_widget):
-    page = page_or_widget.run()
-    assert not page.exception, page.exception
-    return page
-
-
-def press(page, key):
-    return run(page.button(key=key).click())
-
-
-def pick(page, data):
-    own(page).picked = data
-    return run(page)
-
-
-def upload(page, key, name, data):
-    return run(page.file_uploader(key=key).set_value((name, data, "")))
-
-
 def offered(page):
     """What the button brings back, and the sentence beside it names; None where there is no button."""
     past = own(page).past[-1] if own(page).past else None
@@ -68,61 +44,15 @@ def offered(page):
     return past
 
 
+def weights(page, local_engine):
+    saved = safetensors.torch.load(local_engine.export(own(page).run, 0))
+    return {name: tensor.numpy().tobytes() for name, tensor in saved.items()}
+
+
 def made(page, local_engine):
     """What a person made: data, settings, held-out NLL and weights."""
     setup, arm = own(page).setup, own(page).report.arms[0]
-    saved = safetensors.torch.load(local_engine.export(own(page).run, 0))
-    weights = {name: tensor.numpy().tobytes() for name, tensor in saved.items()}
-    return dataclasses.replace(setup, start=None), arm.loss.held_nll[-1], weights
-
-
-CHANGES = {
-    "a flow setting": lambda page: page.select_slider(key="blocks").set_value(3).run(),
-    "a data set": lambda page: pick(page, "8gaussians"),
-    "a seed": lambda page: page.number_input(key="seed").set_value(4).run(),
-    "a file": lambda page: upload(page, "open_flow", "checkerboard.safetensors", examples.flow()),
-    "a preset": lambda page: press(page, "preset.few"),
-    "a table": lambda page: upload(pick(page, "csv"), "csv", "points.csv", CSV),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.slow
-def test_undo_brings_back_what_a_person_made(page, local_engine, change):
-    page = press(run(page.select_slider(key="learning_rate").set_value(0.001)), "steps")
-    before, run_before = made(page, local_engine), own(page).run
-    assert not offered(page)
-    page = run(CHANGES[change](page))
-    assert own(page).run != run_before
-    assert (offered(page).steps, offered(page).whole) == (100, True)
-    page = run(press(page, "undo"))
-    assert made(page, local_engine) == before
-    assert own(page).report.arms[0].step == 100
-    assert own(page).picked == "moons"
-    assert page.select_slider(key="blocks").value == 2
-    assert not offered(page)
-    assert "flow.name" not in page.query_params
-    assert own(page).link.setup == own(page).setup  # what the link to copy begins with
-
-
-@pytest.fixture
-def too_large(local_engine, monkeypatch):
-    """No checkpoint is small enough to be stored."""
-    monkeypatch.setattr(local_engine, "preserve", lambda id: 0)
-
-
-def test_of_a_flow_that_is_too_large_to_be_stored_the_weights_are_kept(page, local_engine, too_large):
-    page = press(page, "step")
-    before = made(page, local_engine)
-    page = run(page.select_slider(key="blocks").set_value(3))
-    assert (offered(page).steps, offered(page).whole) == (1, True)
-    page = run(press(page, "undo"))
-    setup, nll, weights = made(page, local_engine)
-    assert (setup, weights) == (before[0], before[2])
-    assert nll == pytest.approx(before[1], abs=1e-6)
-    assert own(page).report.arms[0].step == 0
-    assert page.query_params["flow.name"] in ("before.safetensors", ["before.safetensors"])
-    assert own(page).link.setup == own(page).setup  # what the link to copy begins with: it asks for the weights
+    return dataclasses.replace(setup, start=None), arm.loss.held_nll[-1], weights(page, local_engine)
 
 
 def run_of(page, local_engine):
@@ -164,68 +94,6 @@ def test_a_reset_is_undone_exactly_also_after_another_and_after_the_flow_was_pla
     assert not offered(page)
 
 
-def test_a_playing_flow_is_kept_at_the_step_at_which_it_came_to_rest_and_rests_there_when_it_is_back(page):
-    page = press(page, "play")
-    id = own(page).run
-    page = run(page.select_slider(key="blocks").set_value(3))
-    assert own(page).run != id
-    steps = offered(page).steps
-    page = press(press(page, "play"), "undo")
-    assert (own(page).report.state, own(page).report.arms[0].step) == (State.PAUSED, steps)
-
-
-def test_what_is_not_stored_any_more_is_trained_again(page, local_engine, monkeypatch):
-    page = with_a_live_change(page)
-    before = run_of(page, local_engine)
-    page = press(page, "reset")
-    local_engine._stored = Stored()
-    page = run(press(page, "undo"))
-    after = run_of(page, local_engine)
-    assert (after[0][0], after[0][2], after[2:]) == (before[0][0], before[0][2], before[2:])
-    assert after[1]["batch_nll"] == before[1]["batch_nll"]
-    assert {"0", "2"} <= named(own(page).notice)
-    assert page.select_slider(key="learning_rate").value == 0.001
-
-    # A flow that is built anew has no step, whatever the last picture shows.
-    shown = dataclasses.replace(own(page).report, state=State.LOADING)
-    page = press(page, "reset")
-    monkeypatch.setattr(local_engine, "poll", lambda id, request: shown)
-    page = press(page, "reset")
-    assert [past.steps for past in own(page).past] == [2]
-
-
-def test_nothing_is_offered_where_nobody_made_anything(page):
-    for change in CHANGES:
-        if change not in ("a file", "a table"):
-            page = run(CHANGES[change](page))
-            assert not offered(page)
-
-
-@pytest.mark.slow
-def test_a_flow_from_a_file_is_kept_by_its_own_name(page, local_engine):
-    page = upload(page, "open_flow", "mine.safetensors", examples.flow())
-    before = made(page, local_engine)
-    page = run(page.select_slider(key="blocks").set_value(3))
-    assert (offered(page).steps, offered(page).setup.start.file.name) == (0, "mine.safetensors")
-    page = run(press(page, "undo"))
-    assert made(page, local_engine) == before
-    assert own(page).setup.start.file.name == "mine.safetensors"
-
-
-@pytest.mark.slow
-def test_several_levels_are_kept_and_flows_without_a_step_are_passed_over(page):
-    for blocks, key in ((3, "steps"), (4, "step"), (5, None), (6, "step")):
-        page = run(page.select_slider(key="blocks").set_value(blocks))
-        page = press(page, key) if key else page
-    page = run(page.select_slider(key="blocks").set_value(7))
-    for blocks, steps in ((6, 1), (4, 1), (3, 100)):
-        assert offered(page).steps == steps
-        page = press(page, "undo")
-        assert own(page).setup.flow.blocks == blocks
-        assert page.select_slider(key="blocks").value == blocks
-    assert not offered(page)
-
-
 def test_of_ten_flows_that_are_kept_the_oldest_makes_way(monkeypatch):
     page = SimpleNamespace(past=[], setup=SimpleNamespace(start=None))
     steps = iter(range(1, 13))
@@ -238,49 +106,88 @@ def test_of_ten_flows_that_are_kept_the_oldest_makes_way(monkeypatch):
     assert kept.past() is page.past[-1]
 
 
-@pytest.mark.slow
-def test_a_level_beyond_the_tenth_and_weights_beyond_the_limit_are_forgotten_the_oldest_first(
-    page, monkeypatch, too_large
-):
-    monkeypatch.setattr(kept, "MOST_LEVELS", 3)
-    for blocks in (3, 4, 5, 6, 7):
-        page = run(press(page, "step").select_slider(key="blocks").set_value(blocks))
-    assert [past.setup.flow.blocks for past in own(page).past] == [4, 5, 6]
-    largest = max(len(past.setup.start.weights) for past in own(page).past)
-    monkeypatch.setattr(kept, "MOST_BYTES", int(2.5 * largest))
-    page = run(press(page, "step").select_slider(key="blocks").set_value(8))
-    assert [past.setup.flow.blocks for past in own(page).past] == [6, 7]
+# --- earlier moments --------------------------------------------------------------------------------------------------
 
 
-def test_settings_alone_are_kept_where_the_weights_cannot_be_had(page, local_engine, monkeypatch, too_large):
+NEWEST, EARLIER = 60, 20
+
+
+class Browser:
+    """What the browser says of the moment that its picture shows."""
+
+    said = None
+
+    def looks_at(self, page, step):
+        self.said = {"run": own(page).report.timeline, "step": step}
+        return run(page)
+
+
+@pytest.fixture
+def browser(monkeypatch):
+    browser = Browser()
+    monkeypatch.setattr(live, "chosen_moment", lambda key: browser.said)
+    return browser
+
+
+@pytest.fixture
+def played(local_engine, browser):
+    """A run of 60 steps, which came to rest at 20 too."""
+    page = to(opened(), local_engine, EARLIER)
+    return to(page, local_engine, NEWEST)
+
+
+def to(page, local_engine, step):
+    local_engine.step(own(page).run, step - own(page).report.arms[0].step)
+    page = run(page)
+    assert own(page).report.arms[0].step == step
+    return page
+
+
+def scene(page):
+    names = [e for e in page.main if e.type == "bidi_component"]
+    (found,) = (e.proto for e in names if e.proto.component_name == "resflow_live_panes")
+    return json.loads(found.json)
+
+
+def batch_losses(page):
+    return own(page).report.arms[0].loss.batch_nll.tolist()
+
+
+def test_a_branch_has_the_numbers_of_the_first_time_and_undo_brings_the_old_future_back(played, browser, local_engine):
+    page = played
+    there, run_there, timeline = weights(page, local_engine), own(page).run, own(page).report.timeline
+    its_losses = batch_losses(page)
+    page = browser.looks_at(page, 31)  # between two checkpoints
     page = press(page, "step")
-    monkeypatch.setattr(local_engine, "export", lambda id, arm_index: None)
-    page = run(page.select_slider(key="blocks").set_value(3))
-    assert (offered(page).steps, offered(page).whole) == (1, False)
+    assert own(page).run != run_there
+    assert own(page).report.arms[0].step == 32
+    assert own(page).continues == Continues(timeline, EARLIER)
+    assert scene(page)["time"]["continues"] == {"run": timeline, "step": EARLIER}
+    assert (own(page).past[-1].steps, own(page).past[-1].goes_on) == (NEWEST, True)
+    page = to(page, local_engine, NEWEST)
+    assert weights(page, local_engine) == there
+    assert batch_losses(page) == its_losses
+    page = run(page.select_slider(key="learning_rate").set_value(0.001))
+    page = to(page, local_engine, NEWEST + 5)
     page = press(page, "undo")
-    assert (own(page).setup.flow, own(page).setup.start) == (FLOW, None)
+    assert (own(page).report.state, own(page).report.arms[0].step) == (State.PAUSED, NEWEST)
+    assert weights(page, local_engine) == there
+    assert batch_losses(page) == its_losses
+    assert own(page).continues == Continues(timeline, NEWEST)
+    browser.looks_at(page, 31)
+    local_engine._stored = Stored()
+    page = press(page, "step")
+    assert (own(page).report.arms[0].step, own(page).continues.step) == (32, 0), "without a checkpoint"
+    assert weights(to(page, local_engine, NEWEST), local_engine) == there
 
 
-def test_columns_of_somebodys_own_file_come_back_also_after_another_file(page):
-    page = upload(pick(page, "csv"), "csv", "points.csv", CSV)
-    page = press(run(page.selectbox(key="csv.x").set_value("c")), "step")
-    before = own(page).setup.own
-    page = run(page.selectbox(key="csv.x").set_value("b"))
-    page = run(press(page, "undo"))
-    assert own(page).setup.own is before
-    assert page.selectbox(key="csv.x").value == "c"
-    page = upload(press(page, "step"), "csv", "others.csv", OTHER)
-    assert own(page).setup.own.choice.name == "others.csv"
-    page = run(press(page, "undo"))
-    assert own(page).setup.own is before
-    assert own(page).picked == "csv"
-
-
-def test_an_arm_that_was_taken_is_undone(local_engine):
-    page = opened(COMPARED)
-    page = press(run(page.toggle(key="compared").set_value(False)), "step")
-    before = made(page, local_engine)
-    page = press(run(page.toggle(key="compared").set_value(True)), "adopt.0")
-    assert (offered(page).steps, offered(page).whole) == (1, True)
-    page = press(run(page.toggle(key="compared").set_value(False)), "undo")
-    assert made(page, local_engine) == before
+def test_what_was_changed_while_one_looked_back_holds_from_the_moment_on(played, browser):
+    page = played
+    for step, rate in ((31, 0.001), (0, 0.002)):
+        page = browser.looks_at(page, step)
+        page = run(page.select_slider(key="learning_rate").set_value(rate))
+        page = press(page, "step")
+        arm = own(page).report.arms[0]
+        assert (arm.step, arm.train.learning_rate) == (step + 1, rate)
+        assert [since for since, _ in arm.changes] == [step] * (step > 0)
+        assert page.select_slider(key="learning_rate").value == rate

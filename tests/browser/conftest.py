@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from playwright.sync_api import ElementHandle, Locator, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from app import web
@@ -54,19 +54,23 @@ def wait_for_script(page: Page) -> None:
     page.wait_for_function(f"() => {state} === 'notRunning'")
 
 
+def number(text: str) -> float:
+    """Of a text, with a minus sign as in print."""
+    return float(text.replace("\N{MINUS SIGN}", "-").replace(",", ""))
+
+
+def uploaded(visitor: "Visitor", inside: str, name: str, data: bytes) -> None:
+    """Give a file to the uploader inside an element."""
+    file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+    visitor.page.locator(f"{inside} input[type=file]").set_input_files(file)
+
+
 def zoom_wheel(page: Page, turned: float) -> None:
     """A turn of the wheel that zooms what is under the pointer; without Control it scrolls the page."""
     page.keyboard.down("Control")
     page.mouse.wheel(0, turned)
     page.keyboard.up("Control")
 
-
-BUSY_SECONDS = 1.2  # more than from one look at a run to the next
-_LATE = """ms => {
-  const setTimeout = window.setTimeout;
-  window.setTimeout = (call, after, ...rest) => setTimeout(call, after || ms, ...rest);
-  setTimeout(() => { window.setTimeout = setTimeout; }, ms);
-}"""
 
 # Each window loads three pages for the bar of its address, which nobody sees: a quarter of all that a new page costs.
 # The others are Playwright's own list, as far as it concerns these tests: the last such option holds alone.
@@ -168,27 +172,29 @@ class Visitor:
     page: Page
     problems: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
-    received: list[int] = field(default_factory=list)  # bytes of each message
 
     def open(self, url: str) -> "Visitor":
         self.page.goto(url)
         self.wait("root.dataset.step !== ''", "the first picture")
         return self
 
+    @property
+    def complaints(self) -> list[str]:
+        """What the console said, but that Streamlit looks for its server below a screen's address first."""
+        return [problem for problem in self.problems if "404" not in problem]
+
     def data(self, name: str) -> str:
         """A counter of the live picture."""
         return self.page.evaluate(f"document.querySelector('.live-panes').dataset.{name}")
-
-    def picture(self) -> ElementHandle:
-        """The live picture that stands now: one that is built anew is another."""
-        return self.page.locator(".live-panes").element_handle()
 
     @property
     def step(self) -> int:
         return int(self.data("step"))
 
     def wait(self, condition: str, what: str) -> None:
-        code = f"() => {{ const root = document.querySelector('.live-panes'); return root && ({condition}); }}"
+        """Until the condition holds. What is not there yet, as after a reload, is waited for like the rest."""
+        there = f"try {{ return root && ({condition}); }} catch (error) {{ return false; }}"
+        code = f"() => {{ const root = document.querySelector('.live-panes'); {there} }}"
         try:
             self.page.wait_for_function(code)
         except Exception as error:
@@ -227,13 +233,6 @@ class Visitor:
             return True
 
         wait_for(there, f"what {name} shows")
-
-    def press_late(self, name: str) -> None:
-        """A click in a browser so busy that the page's clock calls the server before the click is sent."""
-        self.wait_for_script()
-        self.page.evaluate(_LATE, 1000 * BUSY_SECONDS)
-        self.page.get_by_role("button", name=name, exact=True).click()
-        self.page.wait_for_timeout(2000 * BUSY_SECONDS)
 
     def go(self, title: str, group: str = "") -> None:
         """To another screen, by the navigation."""
@@ -276,13 +275,6 @@ class Visitor:
     def wait_for_script(self) -> None:
         wait_for_script(self.page)
 
-    def fits(self, width: int) -> bool:
-        """Whether nothing of the page is wider than its window, once this is its width."""
-        self.page.set_viewport_size({"width": width, "height": 844})
-        self.page.wait_for_function(f"() => innerWidth === {width}")
-        main = "document.querySelector('[data-testid=stMain]')"
-        return bool(wait_for(lambda: self.page.evaluate(f"{main}.scrollWidth <= {width}"), f"a page of {width} pixels"))
-
     def range_of(self, pane: str) -> list[float]:
         """What the x axis of a pane shows."""
         plot = f"document.querySelector('[data-pane={pane}] .live-plot')"
@@ -314,12 +306,8 @@ def visit(server, chromium):
         page.on("console", lambda m: visitor.problems.append(m.text) if m.type == "error" else None)
         page.on("request", lambda request: visitor.requested.append(request.url))
 
-        def received(frame):
-            visitor.received.append(len(frame))
-
         if routed:
             page.route_web_socket("**/*", routed)
-        page.on("websocket", lambda socket: socket.on("framereceived", received))
         url = f"{server.url}{path}?{query}"
         if picture:
             return visitor.open(url)

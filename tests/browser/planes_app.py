@@ -1,8 +1,6 @@
 """A page with nothing but panes, over values that are known: a clickable plane, a chart, and a density.
 
-"next" draws the chart and the density anew and leaves the plane alone; "again" runs the script and changes nothing;
-"shown" takes all panes away, "free" the choice of a point. With `bare` in the address the density has no bar and no
-legend.
+"next" draws the chart and the density anew and leaves the plane alone; "again" runs the script and changes nothing.
 """
 
 import numpy as np
@@ -28,22 +26,19 @@ def rows() -> np.ndarray:
     return np.linspace(*WINDOW[1], NODES)[:, None] * np.ones(NODES)
 
 
-def plane(free: bool) -> Pane:
-    point = None if st.query_params.get("point") is None else (0.5, 0.5)
-    palette = st.query_params.get("palette", "viridis")
+def plane() -> Pane:
     return Pane(
         "Plane",
         "z₁ (m)",
         "z₂ (m)",
         WINDOW,
         "words about the plane",
-        heat=Heat(heat(), "iterations", "", 0.01, 100.0, log=True, palette=palette),
+        heat=Heat(heat(), "iterations", "", 0.01, 100.0, log=True),
         levels=(Level(rows(), 1.5, "y = 1.5", "#D55E00", "dash"),),
         paths=(Path(np.array([[-1.0, 0.0], [0.0, 1.0], [np.nan, np.nan], [1.0, 2.0]]), "steps", markers=True),),
         dots=(Dots(np.array([[1.0, 2.0]]), "end", "#CC79A7", "star", 12.0),),
         note="Choose a point.",
-        clickable=free,
-        point=point,
+        clickable=True,
     )
 
 
@@ -62,10 +57,8 @@ def chart(step: int) -> Chart:
 
 def density(step: int) -> Pane:
     values = np.full((NODES, NODES), 0.1 * (step + 1))
-    bare = "bare" in st.query_params  # as a page has it that has no room
-    heat = Heat(values, "density", "per unit area", 0.0, 1.0, bar=not bare)
-    outline = (Level(rows(), 0.5, "outline", "#FFFFFF", "dash"),) if bare else ()
-    return Pane("Density", "x₁", "x₂", WINDOW, "**words** about it", heat, levels=outline, legend=not bare)
+    heat = Heat(values, "density", "per unit area", 0.0, 1.0)
+    return Pane("Density", "x₁", "x₂", WINDOW, "**words** about it", heat)
 
 
 def nothing() -> str:
@@ -81,10 +74,8 @@ def page() -> None:
         st.session_state.step = st.session_state.get("step", 0) + 1
     st.button("again")
     step = st.session_state.get("step", 0)
-    free = st.toggle("free", True)
-    if st.toggle("shown", True):
-        files = [File("Made of nothing", "nothing.csv", nothing), File("Step", "step.csv", lambda: f"step\n{step}\n")]
-        planes([plane(free), chart(step), density(step)], key="panes", columns=3, files=files)
+    files = [File("Made of nothing", "nothing.csv", nothing), File("Step", "step.csv", lambda: f"step\n{step}\n")]
+    planes([plane(), chart(step), density(step)], key="panes", columns=3, files=files)
     found = clicked("panes")
     st.text("nothing" if found is None else f"pane {found[0]}: {found[1]:.4f}, {found[2]:.4f}")
     st.session_state.runs = st.session_state.get("runs", 0) + 1

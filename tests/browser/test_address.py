@@ -75,17 +75,6 @@ def test_a_reload_another_browser_and_back_show_the_same_run_with_the_same_view(
     assert entries(visitor) == long  # neither steps nor settings of the view make entries of the history
 
 
-def test_a_view_that_makes_no_sense_is_not_followed(visit, server):
-    zooms = ("data:1,0,0,1", "data:a,b,c,d", "data:0,1,0", "loss:", "nowhere:0,1,0,1", ";;;", "x" * 900)
-    wrong = f"view.zoom={';'.join(zooms)}&view.second=nothing&view.layers=data.nothing+x&view.depth=99"
-    visitor = visit(query=f"{SMALL}&{wrong}")
-    assert visitor.data("shows") == "latent" and visitor.data("depth") == "z"
-    for point in ("9999,9999", "1,a", "1e999,0"):
-        visitor.open(f"{server.url}/explore?{SMALL}&view.point={point}")
-        assert visitor.page.evaluate("document.querySelector('.live-panes').live.probe.x") is None, point
-    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]
-
-
 def test_lessons_are_kept_by_the_browser_and_told_again_where_the_message_was_lost(visit):
     lost = []
 

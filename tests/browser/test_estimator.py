@@ -1,13 +1,15 @@
 """The estimator's bench in a real browser: what is marked lights up, what is drawn adds up, and nothing complains."""
 
 import re
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from app.features.estimator.example import EXAMPLE
 from resflow_core.estimators.draws import draw_estimates
-from tests.browser.conftest import SMALL, after_next_picture, box_at_rest
+from tests.browser.conftest import SMALL, after_next_picture, box_at_rest, number
 from tests.served import wait_for
 
 
@@ -37,11 +39,6 @@ def drag(visitor, canvas, start, end):
     visitor.page.mouse.move(*places[1], steps=8)
     visitor.page.mouse.up()
     after_next_picture(visitor.page)
-
-
-def quiet(visitor):
-    """No complaint but Streamlit's own search for its server below the page's path."""
-    return [p for p in visitor.problems if "404" not in p] == []
 
 
 def trained(visitor):
@@ -98,26 +95,49 @@ def test_what_is_marked_lights_up_a_law_redraws_and_a_point_is_taken_to_the_benc
     visitor.press("Check this A by hand")
     visitor.page.get_by_text("The matrix A").wait_for()
     assert visitor.page.get_by_label("A, row 1, column 1").input_value() != "0.45"
-    assert quiet(visitor)
+    assert visitor.complaints == []
 
 
-@pytest.mark.slow
-def test_draws_add_up_and_a_million_can_be_stopped(bench):
-    visitor = bench("by_hand")
-    visitor.page.get_by_role("button", name="Draw 100", exact=True).wait_for()
-    visitor.page.get_by_text("Running means of stored draws").wait_for()
-    visitor.press_late("Draw 100")
-    value = draw_estimates(EXAMPLE.array, EXAMPLE.law, EXAMPLE.probe, 100, 0).value
-    visitor.page.get_by_text(f"100 draws have the mean {value.mean():.3f}").wait_for()
-    visitor.press("A million")
-    expect(visitor.page.get_by_text("1,000,000 draws have the mean")).to_be_visible()
-    assert quiet(visitor)
-    visitor.press("Clear")
-    visitor.page.get_by_text("Running means of stored draws").wait_for()
-    visitor.press("A million")
-    # As soon as it is there: drawing a million takes a second or two.
-    visitor.page.wait_for_function(
-        "() => { const stop = document.querySelector('.st-key-throw-stop button'); stop?.click(); return stop }"
-    )
-    wait_for(lambda: visitor.page.get_by_role("button", name="Clear", exact=True).count(), "the draws to stop")
-    assert quiet(visitor)
+def term(text):
+    """Of a cell, which has a fraction or a number."""
+    return float(Fraction(text)) if "/" in (text := text.replace("\N{MINUS SIGN}", "-")) else float(text)
+
+
+def test_draws_are_seen_piece_by_piece_as_rows_whose_sums_are_their_estimates(visit):
+    visitor = visit("", path="/estimator", picture=False, reduced_motion="reduce")
+    page = visitor.page
+    stair = page.locator(".stair")
+    visitor.press("Draw 100")
+    values = draw_estimates(EXAMPLE.array, EXAMPLE.law, EXAMPLE.probe, 100, 0).value
+    page.get_by_text(f"100 draws have the mean {values.mean():.3f}").wait_for()
+    rows, dots = stair.locator(".stair-rows tbody tr"), stair.locator(".stair-rows circle")
+    wait_for(lambda: 5 < rows.count() == dots.count(), "the newest draws as rows, and their sums as dots")
+    visitor.wait_for_script()
+
+    # The terms of a row add up to its estimate, which is a dot at its place on the axis.
+    shown = values[-rows.count() :]
+    cells = [row.locator("td").all_inner_texts() for row in rows.all()]
+    sums = [sum(term(text) for text in row if text) for row in cells]
+    assert sums == pytest.approx(shown, abs=1e-3)
+    places = np.array(dots.evaluate_all("all => all.map(one => Number(one.getAttribute('cx')))"))
+    steps = np.ptp(places) * (shown - shown.min()) / np.ptp(shown)
+    assert places - places.min() == pytest.approx(steps, abs=0.01)
+
+    # The newest draw, a piece at a time: tosses, v, its terms and the sum.
+    onward, heard = stair.locator("[data-do=next]"), stair.locator(".stair-heard")
+    expect(onward).to_have_text("Again")
+    terms, coins = stair.locator(".stair-terms tbody tr").count(), stair.locator(".stair-coin").count()
+    onward.click()
+    said = []
+    for _ in range(coins + 1 + terms + 1):
+        onward.click()
+        said.append(heard.inner_text())
+    expect(onward).to_have_text("Again")
+    n = int(stair.locator(".stair-n").inner_text().removeprefix("N = "))
+    heads = n - EXAMPLE.law.n_exact
+    kinds = [re.match(r"heads|tails|v =|Term \d+|Sum", one)[0] for one in said]
+    assert kinds == [*["heads"] * heads, "tails", "v =", *(f"Term {k + 1}" for k in range(terms)), "Sum"]
+    assert terms == n and number(said[-1].split()[1]) == pytest.approx(values[-1], abs=1e-3)
+    stair.locator("[data-do=back]").click()
+    expect(heard).to_contain_text(f"Term {terms}:")
+    assert visitor.complaints == []

@@ -82,57 +82,27 @@ def errors_of(found: dict, flow) -> np.ndarray:
     return np.abs(np.array(found["logProb"]) - flow.double().log_prob(grid_points(WINDOW, SIDE).double()).numpy())
 
 
-@pytest.mark.parametrize("engine", ["single", "double"])
-@pytest.mark.parametrize("worker", [True, False], ids=["worker", "page"])
-def test_a_flow_is_drawn(page, address, engine, worker):
-    flow = flow_of({})
-    found = asked(page, address, flow, force=engine, worker=worker)
-    assert found["ability"]["engine"] == engine and not found["refuses"] and not found["refusal"]
-    assert errors_of(found, flow).max() < 1e-3
-    with torch.no_grad():
-        z = flow(torch.tensor(found["x"], dtype=torch.float64).view(-1, 2))
-        of_point = float(flow.log_prob(torch.tensor([[0.5, -0.25]], dtype=torch.float64)))
-    assert float((z - NOISE).abs().max()) < 1e-4
-    assert abs(found["ofPoint"] - of_point) < 1e-4
-
-
-def test_it_works_in_one_worker_of_its_own(page, address):
-    workers = []
+def test_flows_are_those_of_the_core_in_a_worker_without_one_and_by_the_shader(page, address):
+    flow, workers = flow_of({}), []
     page.on("worker", lambda worker: workers.append(worker.url))
-    for _ in range(2):
-        asked(page, address, flow_of({}))
-    assert len(workers) == 2, "it ends with the last evaluator"
+    for engine in ("single", "double"):
+        for worker in (True, False):
+            found = asked(page, address, flow, force=engine, worker=worker)
+            assert found["ability"]["engine"] == engine and not found["refuses"] and not found["refusal"]
+            assert errors_of(found, flow).max() < 1e-3
+            with torch.no_grad():
+                z = flow(torch.tensor(found["x"], dtype=torch.float64).view(-1, 2))
+                of_point = float(flow.log_prob(torch.tensor([[0.5, -0.25]], dtype=torch.float64)))
+            assert float((z - NOISE).abs().max()) < 1e-4
+            assert abs(found["ofPoint"] - of_point) < 1e-4
+            assert len(workers) == 1 + (engine == "double"), "it ends with the last evaluator"
     assert all(url == f"{address}{MODULES}/flow/worker.js" for url in workers)
-
-
-def test_a_browser_without_workers_computes_on_the_page(page, address):
-    page.evaluate("delete globalThis.Worker")
-    flow = flow_of({})
-    assert errors_of(asked(page, address, flow), flow).max() < 1e-3
-
-
-def test_a_worker_that_cannot_begin_is_replaced(page, address):
-    page.route("**/worker.js", lambda route: route.fulfill(status=404, body=""))
-    flow = flow_of({})
-    assert errors_of(asked(page, address, flow), flow).max() < 1e-3
-
-
-def test_a_browser_with_nothing_but_javascript_computes_in_double_precision(page, address):
-    page.evaluate("delete globalThis.WebAssembly; delete globalThis.WebGL2RenderingContext")
-    page.evaluate("delete globalThis.OffscreenCanvas; HTMLCanvasElement.prototype.getContext = () => null")
-    flow = flow_of({"blocks": 2})
-    found = asked(page, address, flow, worker=False)
-    assert found["ability"]["engine"] == "double"
-    assert errors_of(found, flow).max() < 1e-4
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
-def test_the_shader_agrees_with_the_core(page, address, case):
-    flow = flow_of(case)
-    found = asked(page, address, flow, force="webgl")
-    assert found["ability"]["engine"] == "webgl"
-    errors = errors_of(found, flow)
-    assert errors.max() <= WORST and errors.mean() <= MEAN
+    for case in CASES:
+        flow = flow_of(case)
+        found = asked(page, address, flow, force="webgl")
+        assert found["ability"]["engine"] == "webgl", case
+        errors = errors_of(found, flow)
+        assert errors.max() <= WORST and errors.mean() <= MEAN, case
 
 
 LOSE = """async ([address, message, grid]) => {
@@ -155,10 +125,26 @@ LOSE = """async ([address, message, grid]) => {
 }"""
 
 
-def test_a_lost_context_is_replaced(page, address):
-    """The next picture is drawn without it, and is the same."""
-    flow = flow_of({})
+NOTHING_ELSE = """delete globalThis.WebAssembly; delete globalThis.WebGL2RenderingContext;
+delete globalThis.OffscreenCanvas; HTMLCanvasElement.prototype.getContext = () => null"""
+
+
+def test_a_browser_that_lacks_something_draws_with_the_rest(page, address):
+    """After a lost context the next picture is drawn without it, and is the same. Without workers, or with one that
+    cannot begin, the page computes; with nothing but JavaScript in double precision."""
+    flow = flow_of({"blocks": 2})
+    page.route("**/worker.js", lambda route: route.fulfill(status=404, body=""))
+    assert errors_of(asked(page, address, flow), flow).max() < 1e-3
+    page.unroute("**/worker.js")
+
+    page.goto(address)
     grid = {"window": WINDOW, "columns": SIDE, "rows": SIDE}
     before, engine, after, other = page.evaluate(LOSE, [f"{address}{MODULES}/flow/client.js", sent(flow), grid])
     assert (engine, other) == ("webgl", "single")
     assert np.abs(np.array(before) - np.array(after)).max() < WORST
+
+    page.goto(address)
+    page.evaluate(f"delete globalThis.Worker; {NOTHING_ELSE}")
+    found = asked(page, address, flow)
+    assert found["ability"]["engine"] == "double"
+    assert errors_of(found, flow).max() < 1e-4

@@ -1,273 +1,169 @@
-import os
-import signal
-import time
-from urllib.parse import parse_qs, urlparse
+"""*Explore* in a real browser: what it draws are the numbers of the core, and where it cannot draw, the server does."""
 
+from urllib.parse import urlparse
+
+import numpy as np
 import pytest
+import torch
 from playwright.sync_api import expect
 
-from app.ui.scene import POLL_SECONDS
-from tests.browser.conftest import SMALL, box_at_rest, zoom_wheel
+import resflow_core as rf
+from resflow_core import measure
+from tests.browser.conftest import after_next_picture, box_at_rest, number, zoom_wheel
+from tests.browser.drawn import SHARP, VIEW, density, nodes
+from tests.browser.taken import rows_of, taken
 from tests.served import wait_for
 
-
-def test_a_link_without_a_path_opens_with_a_picture_that_is_heard_and_loads_nothing_from_elsewhere(visit, server):
-    visitor = visit(query=f"{SMALL}&data=moons", path="/")
-    wait_for(lambda: urlparse(visitor.url).path == "/explore" and "data" in visitor.query, "the address of Explore")
-    assert parse_qs(urlparse(visitor.url).query)["data"] == ["moons"]
-    assert visitor.step == 0
-    assert {urlparse(url).netloc for url in visitor.requested if url.startswith("http")} == {
-        urlparse(server.url).netloc
-    }
-    assert visitor.problems == []
-    for pane in ("data", "latent", "loss"):
-        label = visitor.page.locator(f"[data-pane={pane}] .live-plot").get_attribute("aria-label")
-        assert "after 0 steps" in label
-
-    expect(visitor.page.locator(".live-panes")).to_match_aria_snapshot("""
-      - heading "Data space"
-      - group "Layers of the data space":
-        - button "density" [pressed]
-        - button "data" [pressed]
-        - button "samples"
-      - img /after 0 steps/
-      - group "What the second pane shows":
-        - heading "Latent space, z":
-          - button "Latent space, z" [pressed]
-        - button "True density"
-        - button "Difference"
-      - group "Layers of the second pane":
-        - button "circles" [pressed]
-        - button "grid" [pressed]
-        - button "data" [pressed]
-      - img /after 0 steps/
-      - heading "Loss"
-      - group "Curves of the loss":
-        - button "batch" [pressed]
-        - button "held-out" [pressed]
-      - img /after 0 steps/
-      - slider "Depth in the flow"
-    """)
+QUICK = "blocks=3&width=16&batch=64&data=checkerboard&seed=2"
+BELIEVES = f"{QUICK}&log_det=truncated&log_det.n_terms=2&budget=0.95"
+BLOCKS = 3
+FLOAT32 = {"rel": 3e-3, "abs": 2e-6}  # what rounding of single precision makes of a density
 
 
-def test_play_moves_the_picture_without_remounts_pause_stops_it_and_a_page_at_rest_asks_for_nothing(visit):
-    visitor = visit()
-    before = visitor.page.locator("[data-pane=data]").screenshot()
-    visitor.press("Play")
-    visitor.wait_for_step(20)
-    visitor.wait("root.dataset.channel === 'open'", "the channel")
-    visitor.wait_for_step(visitor.step + 20)
-    picture, frames, heard = visitor.picture(), int(visitor.data("frames")), len(visitor.received)
-    visitor.wait(f"Number(root.dataset.frames) >= {frames + 30}", "thirty more frames")
-    assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
-    # A frame has about 16 kB, and comes by itself. Losses and numbers come with the script's messages, without frames.
-    sizes = visitor.received[heard:]
-    assert len(sizes) > 30 and max(sizes) < 80_000
-    visitor.press("Pause")
-    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
-    stopped = wait_for(lambda: _settled(visitor), "the picture to stop")
-    assert stopped >= 20
-    assert visitor.page.locator("[data-pane=data]").screenshot() != before
-    visitor.press("1 step")
-    visitor.wait(f"Number(root.dataset.step) === {stopped + 1}", "one more step")
-
-    # A page at rest asks for nothing, and wakes at a click.
-    last = {"count": -1, "since": 0.0}
-
-    def is_quiet():
-        visitor.page.wait_for_timeout(200)  # lets messages come
-        if len(visitor.received) != last["count"]:
-            last.update(count=len(visitor.received), since=time.monotonic())
-        return time.monotonic() - last["since"] > 4 * POLL_SECONDS
-
-    wait_for(is_quiet, "some seconds without a message")
-    step = visitor.step
-    visitor.press("1 step")
-    visitor.wait(f"Number(root.dataset.step) > {step}", "the step after the rest")
+def flow_of(visitor, tmp_path):
+    """The flow of the page, by the file that it offers."""
+    name, data = taken(visitor.page, "Weights of the flow")
+    (tmp_path / name).write_bytes(data)
+    return rf.load(tmp_path / name)
 
 
-def test_where_the_channel_is_refused_the_page_says_so_and_draws_once_a_second(visit):
+def density_of(flow, points):
+    with torch.no_grad():
+        return flow.log_prob(torch.tensor(points, dtype=torch.float32)).exp().numpy()
+
+
+def series(visitor, table, name):
+    """The numbers of a layer in a table that the page offers."""
+    _, rows = rows_of(taken(visitor.page, table)[1])
+    return np.array([[cell for cell in row[1:] if cell] for row in rows if row[0] == name], float)
+
+
+def middle(visitor):
+    box = box_at_rest(visitor.page.locator("[data-pane=data] .live-plot"))
+    return box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"]
+
+
+def test_what_is_drawn_is_the_flow_in_every_part_at_every_depth_and_beside_the_truth(visit, tmp_path):
+    visitor = visit(BELIEVES, path="/")  # a link without a screen opens this one
+    wait_for(lambda: urlparse(visitor.url).path == "/explore", "the address of Explore")
+    page = visitor.page
+    visitor.press("100 steps")
+    visitor.wait(f"root.live.newest?.step === 100 && {SHARP}", "the sharp picture after 100 steps")
+    visitor.wait("root.live.scene.readouts.every((one) => one.value && one.step === 100)", "the numbers")
+    visitor.wait("root.live.scene.loss.step.at(-1) === 100", "the losses")
+    after_next_picture(page)
+    flow = flow_of(visitor, tmp_path)
+
+    # The density in the whole window, and sharply in the part that is zoomed in on, with the same contours.
+    table = series(visitor, "CSV: Data space", "density")
+    assert table.shape == (200 * 200, 3)
+    assert table[:, 2] == pytest.approx(density_of(flow, table[:, :2]), **FLOAT32)
+    whole = visitor.range_of("data")
+    levels = f"{VIEW}.panes.data.surface.picture.layers.find((one) => one.kind === 'contours').levels"
+    of_window = page.evaluate(levels)
+    area = np.prod([np.ptp(table[:, k]) / 199 for k in (0, 1)])
+    for level, share in zip(of_window, (0.25, 0.5, 0.75, 0.95), strict=True):
+        inside = table[table[:, 2] >= level["value"], 2].sum() / table[:, 2].sum()
+        assert inside == pytest.approx(share, abs=0.01)
+    assert table[:, 2].sum() * area == pytest.approx(1, abs=0.05)
+    page.mouse.move(*middle(visitor))
+    zoom_wheel(page, -1500)
+    wait_for(lambda: visitor.range_of("data") != whole, "the wheel to zoom")
+    visitor.wait("root.live.picture.density.part?.field.columns >= 200", "the part that is seen, sharp")
+    after_next_picture(page)
+    table = series(visitor, "CSV: Data space", "density")
+    assert (table[:, 0].min(), table[:, 0].max()) == pytest.approx(visitor.range_of("data"), abs=1e-4)
+    assert table[:, 2] == pytest.approx(density_of(flow, table[:, :2]), **FLOAT32)
+    assert page.evaluate(levels) == of_window, "contours are those of the whole"
+    page.mouse.dblclick(*middle(visitor))
+    wait_for(lambda: visitor.range_of("data") == pytest.approx(whole), "the whole window")
+
+    # Every stage has data and grid where the flow takes them.
+    stages = measure.stages(flow.flow, rf.DATASETS["checkerboard"].held_out()[:500])
+    titles = ["Data space, x", *(f"After block {k} of {BLOCKS}" for k in range(1, BLOCKS + 1)), "Latent space, z"]
+    grids = []
+    for stage, title in enumerate(titles):
+        page.locator(".live-depth input").fill(str(stage))
+        visitor.wait(f"root.live.depth.at === {stage}", "the depth")
+        expect(page.locator("[data-view=latent]")).to_have_text(title)
+        after_next_picture(page)
+        assert series(visitor, f"CSV: {title}", "data") == pytest.approx(stages[stage], abs=2e-4)
+        grids.append(series(visitor, f"CSV: {title}", "grid"))
+    taken_there = measure.stages(flow.flow, torch.tensor(grids[0]).float())[-1]
+    assert grids[-1] == pytest.approx(taken_there, abs=2e-4)
+
+    # The difference to the truth, samples, and what training believes in.
+    page.get_by_role("button", name="Difference", exact=True).click()
+    visitor.wait("root.dataset.shows === 'difference'", "the difference")
+    after_next_picture(page)
+    table = series(visitor, "CSV: Difference", "difference")
+    truth = rf.DATASETS["checkerboard"].truth.log_prob(torch.tensor(table[:, :2]).float()).exp().numpy()
+    edge = np.abs(table[:, :2] % 2).min(1) < 1e-3  # at the very edge of a square a node is on either side of it
+    expected = density_of(flow, table[:, :2]) - truth
+    assert table[~edge, 2] == pytest.approx(expected[~edge], rel=3e-3, abs=2e-5)
+    page.locator("[data-pane=data] [data-layer=samples]").click()
+    visitor.wait("root.live.picture.samples", "samples")
+    after_next_picture(page)
+    samples = series(visitor, "CSV: Data space", "samples")
+    z = measure.stages(flow.flow, torch.tensor(samples).float())[-1]
+    assert len(samples) == 500 and z.mean(0) == pytest.approx([0, 0], abs=0.2)
+    assert np.cov(z.T) == pytest.approx(np.eye(2), abs=0.25)
+    page.locator("[data-pane=data] .live-plot").focus()
+    page.keyboard.press("4")
+    visitor.wait("root.dataset.shows === 'believed' && root.live.picture.believed?.field.columns >= 200", "the belief")
+    after_next_picture(page)
+    table = series(visitor, "CSV: Believed", "density that training believes in")
+    evaluation = measure.evaluate(flow.flow, torch.tensor(table[:, :2]).float())
+    expected = measure.believed_log_prob(evaluation, rf.Truncated(2)).exp().detach().numpy()
+    assert table[:, 2] == pytest.approx(expected, rel=5e-3, abs=1e-5)
+    assert np.abs(expected - density_of(flow, table[:, :2])).max() > 1e-3, "which is another density"
+
+    # Tables of the numbers and of the loss, and a vector picture with the address.
+    _, rows = rows_of(taken(page, "CSV: numbers")[1])
+    numbers = {row[0]: row[1] for row in rows}
+    for box in page.locator(".live-readout").all():
+        label, value = (box.locator(f".live-{part}").inner_text() for part in ("label", "value"))
+        assert float(numbers[label]) == number(value)
+    loss = series(visitor, "CSV: Loss", "batch")
+    assert loss[:, 0].tolist() == list(range(1, 101)) and loss[-20:, 1].mean() < loss[:5, 1].mean()
+    name, data = taken(page, "SVG")
+    assert name == "residual-flow-step-100.svg" and b"at=100" in data
+    assert visitor.complaints == []
+
+
+# A page whose worker fails, and which hears nothing by the channel.
+FAILS = """window.Worker = class {
+    postMessage() { throw new Error("The worker is gone."); }
+    terminate() {}
+};"""
+
+
+def test_where_the_browser_cannot_draw_the_server_does_and_the_page_says_so(visit, tmp_path):
     def refused(socket):
         if urlparse(socket.url).path.endswith("/live"):
             socket.close(code=4403)
         else:
             socket.connect_to_server()
 
-    visitor = visit(routed=refused)
+    visitor = visit(QUICK, picture=False, routed=refused)
+    page = visitor.page
+    page.add_init_script(FAILS)
+    page.reload()
+    visitor.wait("root.live?.picture?.step === 0 && root.live.newest.frame", "the server's picture")
+    expect(page.locator(".live-plain")).to_contain_text("The worker is gone.")
     visitor.press("Play")
-    visitor.page.locator(".live-slow").wait_for(state="visible")
-    frames = int(visitor.data("frames"))
-    visitor.wait(f"Number(root.dataset.frames) >= {frames + 5}", "five more frames")
-    assert visitor.data("channel") == "closed"
+    page.locator(".live-slow").wait_for(state="visible")
+    visitor.wait("root.live.picture.step > 10", "some steps")
     visitor.press("Pause")
-    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
-
-
-@pytest.mark.slow
-def test_a_click_in_the_moment_in_which_the_page_looks_at_the_run_counts_once(visit):
-    visitor = visit()
-    visitor.press_late("1 step")
-    visitor.wait_for_step(1)
-    assert wait_for(lambda: _settled(visitor), "the picture to stop") == 1
-    visitor.press_late("Play")
-    visitor.page.get_by_role("button", name="Pause", exact=True).wait_for()
-    visitor.wait_for_step(visitor.step + 20)
-    visitor.press_late("Pause")
-    visitor.page.get_by_role("button", name="Play", exact=True).wait_for()
-    assert wait_for(lambda: _settled(visitor), "the picture to stop")
-
-
-def _settled(visitor):
-    """The step that the picture and the line of numbers agree on, once they stay."""
-    before = visitor.step
-    visitor.page.wait_for_timeout(2_500)
-    return before if before == visitor.step and f"step {before:,}" in visitor.page.inner_text(".stMain") else None
-
-
-@pytest.mark.slow
-def test_zoom_and_layers_survive_training_and_a_double_click_ends_the_zoom(visit):
-    visitor = visit()
-    whole = visitor.range_of("data")
-    box = box_at_rest(visitor.page.locator("[data-pane=data] .live-plot"))
-    centre = box["x"] + 0.4 * box["width"], box["y"] + 0.4 * box["height"]
-    visitor.page.mouse.move(*centre)
-    zoom_wheel(visitor.page, -400)
-    zoomed = wait_for(lambda: (r := visitor.range_of("data")) != whole and r, "the wheel to zoom")
-    visitor.press("Play")
-    frames = int(visitor.data("frames"))
-    visitor.wait(f"Number(root.dataset.frames) >= {frames + 10}", "ten frames")
-    assert visitor.range_of("data") == pytest.approx(zoomed)
-    visitor.page.mouse.dblclick(*centre)
-    wait_for(lambda: visitor.range_of("data") == pytest.approx(whole), "the whole window again")
-
-    # Layers are switched in the browser, and stay as they are while frames come.
-    layers = "document.querySelector('[data-pane=data] .live-plot').surface.picture.layers"
-    kinds = f"{layers}.filter(layer => layer.visible !== false).length"
-    shown = visitor.page.evaluate(kinds)
-    chip = visitor.page.locator("[data-pane=data] button[data-layer=density]")
-    chip.click()
-    assert chip.get_attribute("aria-pressed") == "false"
-    frames = int(visitor.data("frames"))
-    wait_for(lambda: visitor.page.evaluate(kinds) == shown - 2, "colours and contours to go")
-    visitor.wait(f"Number(root.dataset.frames) >= {frames + 5}", "five frames")
-    assert visitor.page.evaluate(kinds) == shown - 2
-
-
-@pytest.mark.slow
-def test_two_browsers_run_independently_and_what_a_link_does_not_get_is_named(visit):
-    playing, resting = visit(), visit(query=SMALL + "&data=moons&seed=1&budget=2")
-    said = "budget = 2: use a value from 0.05 to 0.999. It stays at 0.99."
-    wait_for(lambda: said in resting.page.inner_text(".stMain"), "what is said of the link")
-    playing.press("Play")
-    playing.wait_for_step(30)
-    assert resting.step == 0
-    assert "moons" in resting.url
-    resting.press("1 step")
-    resting.wait("root.dataset.step === '1'", "one step of the other")
-    playing.wait_for_step(playing.step + 10)
-
-
-@pytest.mark.slow
-def test_100_steps_survive_a_killed_worker_the_page_says_so_and_reset_goes_back(visit, server):
-    visitor = visit()
-    visitor.press("100 steps")
-    visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    _settled(visitor)  # a flow that stands still is saved at once
-    (pid,) = server.worker_pids()
-    os.kill(pid, signal.SIGKILL)
-    notice = visitor.page.get_by_text("The training process was restarted; this run continues from step 100.")
-    notice.wait_for()
-    assert server.worker_pids() != [pid]
-    visitor.press("1 step")
-    visitor.wait("Number(root.dataset.step) === 101", "step 101")
-    visitor.press("Reset")
-    visitor.wait("root.dataset.step === '0'", "step 0")
-
-
-@pytest.mark.slow
-def test_a_broken_connection_comes_back_to_the_same_run(visit):
-    connections = []
-
-    def through(route):
-        connections.append((route, route.connect_to_server()))
-
-    visitor = visit(routed=through)
-    visitor.press("100 steps")
-    visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    before = len(connections)
-    page_side, server_side = connections[-1]
-    server_side.close()
-    page_side.close()
-    wait_for(lambda: visitor.page.wait_for_timeout(100) or len(connections) > before, "the browser to connect again")
-    visitor.press("1 step")
-    visitor.wait("Number(root.dataset.step) === 101", "step 101")
-    assert "dropped" not in visitor.page.inner_text(".stMain")
-
-
-def test_another_activation_makes_another_run_that_goes_on_playing_and_the_link_says_it(visit):
-    visitor = visit()
-    visitor.press("Play")
-    visitor.wait_for_step(20)
-    run = visitor.data("run")
-    visitor.all_settings()
-    visitor.choose("Activation", "ELU")
-    visitor.wait(f"root.dataset.run !== {run!r} && Number(root.dataset.step) >= 5", "steps of the other flow")
-    visitor.press("Pause")  # or another browser has many steps to repeat
-    wait_for(lambda: visitor.query.get("activation") == "elu" and "at" in visitor.query, "the link")
-    other = visit(query=urlparse(visitor.url).query)
-    other.all_settings()
-    assert other.page.get_by_role("combobox", name="Activation").input_value() == "ELU"
-    there, here = other.query, visitor.query
-    assert there | {"at": here["at"]} == here
-
-
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.slow
-def test_the_way_back_comes_without_a_new_picture_and_goes_back(visit, width):
-    visitor = visit(query=SMALL + "&data=moons", viewport={"width": 1440, "height": 900})
-    visitor.press("100 steps")
-    visitor.wait("Number(root.dataset.step) === 100", "step 100")
-    run, picture = visitor.data("run"), visitor.picture()
-    visitor.all_settings()
-    visitor.choose("Activation", "ELU")
-    visitor.page.set_viewport_size({"width": width, "height": 900})
-    top = "document.querySelector('.live-panes').getBoundingClientRect().top"
-    before = visitor.page.evaluate(top)
-    said = visitor.page.get_by_text("Before, you had a flow of 100 steps.")
-    said.wait_for()
-    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '0'", "the other flow")
-    assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
-    shown = box_at_rest(visitor.page.locator(".st-key-past"))
-    title = visitor.page.get_by_role("heading", name="How does a residual flow").locator("span").first.bounding_box()
-    if width == 1440:
-        assert visitor.page.evaluate(top) == pytest.approx(before, abs=0.5)
-    beside = said.bounding_box()["x"] > title["x"] + title["width"]
-    assert beside or shown["y"] >= title["y"] + title["height"] or shown["y"] + shown["height"] <= title["y"]
-    run = visitor.data("run")
-    visitor.press("Undo")
-    visitor.wait(f"root.dataset.run !== {run!r} && root.dataset.step === '100'", "the flow from before, at its step")
-    said.wait_for(state="detached")
-    assert picture.evaluate("root => root.isConnected"), "it must not be built anew"
-    activation = visitor.page.get_by_role("combobox", name="Activation")
-    wait_for(lambda: activation.input_value() != "ELU", "the activation from before")
-    visitor.wait_for_query(at="100", activation="sine")
-
-
-def test_the_settings_need_no_scrolling_at_first_and_a_telephone_shows_everything_in_one_column(visit):
-    visitor = visit()
-    tiles = visitor.page.get_by_role("radio")
-    tiles.last.wait_for()  # the picture may be there before the settings are
+    page.get_by_role("button", name="Play", exact=True).wait_for()
+    visitor.wait("root.live.picture.step === root.live.scene.time.checkpoints.at(-1)", "where it rests")
     visitor.wait_for_script()
-    sidebar = "document.querySelector('[data-testid=stSidebarContent]')"
-    assert visitor.page.evaluate(f"{sidebar}.scrollHeight - {sidebar}.clientHeight") <= 0
-    assert min(tile.bounding_box()["width"] for tile in tiles.all()) > 40
-    visitor.all_settings()
-    visitor.page.get_by_role("combobox", name="Activation").wait_for()
-    visitor.press("Play")
-    visitor.wait_for_step(5)
-    visitor.page.set_viewport_size({"width": 390, "height": 844})
-    visitor.wait("root.dataset.columns === '1'", "one column")
-    # The sidebar goes away slowly.
-    edges = "[...document.querySelectorAll('.live-pane')].map(p => p.getBoundingClientRect().right)"
-    visitor.wait(f"Math.max(...{edges}) <= 390", "all panes within the window")
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+    flow = flow_of(visitor, tmp_path)
+    _, window, found = density(visitor)
+    expected = density_of(flow, nodes(window, found.shape)).reshape(found.shape)
+    assert found == pytest.approx(expected, abs=1e-3 * float(expected.max()))
+    page.locator(".live-depth input").fill("1")
+    visitor.wait("root.live.picture.ways.first === 1 && root.dataset.depth === '1'", "a frame after block 1")
+    stages = measure.stages(flow.flow, rf.DATASETS["checkerboard"].held_out()[:500])
+    assert series(visitor, "CSV: After block 1", "data") == pytest.approx(stages[1], abs=2e-3)
+    assert not [problem for problem in visitor.problems if problem.startswith("uncaught")]

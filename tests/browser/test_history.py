@@ -2,16 +2,13 @@
 
 import json
 
-import pytest
-
 from app.components.browser import ENTRY
 from tests.browser.conftest import blank_page, with_modules
 
 STEPS = ("explore?step=mass", "lipschitz?step=certify")
 
 
-@pytest.fixture
-def page(chromium):
+def shown(chromium):
     """A page that has shown these steps, of two screens, one after the other; `told` is what its server heard."""
     page = blank_page(chromium, at=STEPS[0])
     page.clock.install()
@@ -29,8 +26,7 @@ def page(chromium):
         }""",
         STEPS,
     )
-    yield page
-    page.context.close()
+    return page
 
 
 def step_through(page, to):
@@ -51,7 +47,7 @@ def told(page, seconds):
     return page.evaluate("told")
 
 
-def test_forward_is_told_also_while_the_server_has_not_answered_to_back(page):
+def forward_is_told_also_while_the_server_has_not_answered_to_back(page):
     step_through(page, "back")
     hear(page, "p.2")  # Streamlit has drawn the other screen
     assert set(told(page, 2)) == {"p.1"}
@@ -60,7 +56,7 @@ def test_forward_is_told_also_while_the_server_has_not_answered_to_back(page):
     assert set(told(page, 2)) == {"p.2"}
 
 
-def test_back_is_told_until_the_server_is_there_and_no_longer(page):
+def back_is_told_until_the_server_is_there_and_no_longer(page):
     step_through(page, "back")
     assert set(told(page, 30)) == {"p.1"}, "a server that is slow to draw"
     hear(page, "p.1")
@@ -71,7 +67,7 @@ def test_back_is_told_until_the_server_is_there_and_no_longer(page):
     assert told(page, 100) == [], "a server that never answers"
 
 
-def test_the_address_that_the_server_writes_late_on_another_screen_is_no_further_entry(page):
+def the_address_that_the_server_writes_late_on_another_screen_is_no_further_entry(page):
     page.evaluate("history.pushState({}, '', 'learn?step=certify&" + ENTRY + "=p.2@lipschitz')")
     page.clock.run_for(10_000)  # a busy server
     length = page.evaluate("history.length")
@@ -81,13 +77,13 @@ def test_the_address_that_the_server_writes_late_on_another_screen_is_no_further
     assert page.evaluate("[history.length, history.state.entry]") == [length + 1, "p.4"]
 
 
-def test_an_address_that_the_server_writes_says_where_it_is_before_its_page_does(page):
+def an_address_that_the_server_writes_says_where_it_is_before_its_page_does(page):
     page.evaluate("history.pushState({}, '', 'lipschitz?step=next&" + ENTRY + "=p.3@lipschitz')")
     step_through(page, "back")
     assert set(told(page, 2)) == {"p.2"}
 
 
-def test_what_the_server_writes_before_it_has_heard_of_back_is_not_the_address(page):
+def what_the_server_writes_before_it_has_heard_of_back_is_not_the_address(page):
     step_through(page, "back")
     page.evaluate("history.pushState({}, '', 'explore?step=certify&" + ENTRY + "=p.2@explore')")
     assert page.evaluate("[location.search, history.state.entry]") == ["?step=mass", "p.1"]
@@ -95,7 +91,7 @@ def test_what_the_server_writes_before_it_has_heard_of_back_is_not_the_address(p
     assert page.evaluate("[location.search, history.state.entry]") == ["?step=mass&at=5", "p.1"]
 
 
-def test_what_a_link_showed_is_an_entry_before_the_server_has_written_its_address(page):
+def what_a_link_showed_is_an_entry_before_the_server_has_written_its_address(page):
     page.evaluate("""() => {
         History.prototype.replaceState.call(history, null, "", "lipschitz?step=certify");
         browser.entry = "";
@@ -107,3 +103,17 @@ def test_what_a_link_showed_is_an_entry_before_the_server_has_written_its_addres
     step_through(page, "back")
     assert page.evaluate("location.search") == "?step=certify"
     assert set(told(page, 2)) == {"q.1"}
+
+
+def test_who_goes_back_and_forward_is_followed_and_the_history_is_as_long_as_it_should_be(chromium):
+    for case in (
+        forward_is_told_also_while_the_server_has_not_answered_to_back,
+        back_is_told_until_the_server_is_there_and_no_longer,
+        the_address_that_the_server_writes_late_on_another_screen_is_no_further_entry,
+        an_address_that_the_server_writes_says_where_it_is_before_its_page_does,
+        what_the_server_writes_before_it_has_heard_of_back_is_not_the_address,
+        what_a_link_showed_is_an_entry_before_the_server_has_written_its_address,
+    ):
+        page = shown(chromium)
+        case(page)
+        page.context.close()

@@ -1,91 +1,63 @@
-"""The home page and the glossary in a real browser: what moves, what stands still, and where links lead."""
+"""From the home page, where a stored run is replayed, to the paper's claims and on to a run of one of them."""
 
 import re
-from urllib.parse import urlparse
+from xml.etree import ElementTree
 
-from app.ui.glossary import entries, linked
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from app.evidence import stored
+from app.features.home.evidence import CUT, EXACT, NAME
+from app.features.paper.claims import CLAIMS
+from tests.browser.taken import SVG, rows_of, taken
 from tests.served import wait_for
-
-
-def pixels(visitor):
-    return visitor.page.locator(".replay-plane canvas").first.evaluate("canvas => canvas.toDataURL()")
 
 
 def told(visitor):
     return visitor.page.locator(".replay-told").inner_text()
 
 
-def drawn(visitor):
-    """Once the picture is there."""
-    visitor.page.locator(".replay-plane[aria-label*=checkerboard]").wait_for()
-    return pixels(visitor)
-
-
-def still(visitor):
-    before = pixels(visitor)
-    visitor.page.wait_for_timeout(700)
-    return pixels(visitor) == before
-
-
-def test_the_run_is_replayed_until_it_is_stopped_and_the_doors_lead_on(visit, server):
-    home = visit(query="", path="/", picture=False)
-    first = drawn(home)
-    wait_for(lambda: pixels(home) != first, "the picture to move")
-    home.press("Pause")
-    assert still(home)
+def test_a_stored_run_is_replayed_the_papers_numbers_are_drawn_and_a_claim_is_run(visit):
+    home = visit(query="", path="/", picture=False, reduced_motion="reduce")
+    page, found = home.page, stored(NAME).found
+    page.locator(".replay-plane[aria-label*=checkerboard]").wait_for()
+    expect(page.locator(".replay-told")).to_contain_text(f"Step {found['steps'][-1]:,}")  # who wants no motion
+    page.get_by_role("slider", name="Step of training").fill("12")
+    wait_for(lambda: told(home).startswith(f"Step {found['steps'][12]:,}"), "a stored step")
+    _, rows = rows_of(taken(page, "CSV: density")[1])
+    density = np.array([row[1:] for row in rows], float)
+    step = np.ptp(np.array(found["window"]), axis=1) / (round(len(density) ** 0.5) - 1)
+    # What colours leave out, the densest half percent of the nodes, and what lies outside of the window.
+    assert density[:, 2].sum() * step.prod() == pytest.approx(1, abs=0.06)
+    _, rows = rows_of(taken(page, "CSV: loss and mass")[1])
+    numbers = np.array(rows, float)
+    np.testing.assert_allclose(numbers[:, 0], found["steps"])
+    np.testing.assert_allclose(numbers[:, 1], found[EXACT]["true"])
+    page.get_by_role("switch", name="Trust only 5 terms").check()
+    wait_for(lambda: f"{found[CUT]['mass'][12]:.2f}" in told(home), "the mass that training believes in")
     home.press("Play")
-    wait_for(lambda: not still(home), "the picture to move again")
-    assert (urlparse(home.page.url).path, urlparse(home.page.url).query) == ("/", "")
-    assert not home.page.get_by_test_id("stSidebar").is_visible()
-    assert {urlparse(url).netloc for url in home.requested if url.startswith("http")} == {urlparse(server.url).netloc}
-    assert home.problems == []
-    doors = home.page.locator("[class*=st-key-door_]").get_by_role("link")
-    assert doors.evaluate_all("links => links.map(link => new URL(link.href).pathname)") == [
-        "/explore",
-        "/explore",
-        "/learn",
-        "/estimator",
-        "/paper",
-    ]
-    assert "data=drawing" in home.page.locator(".st-key-door_draw").get_by_role("link").get_attribute("href")
-    home.page.locator(".st-key-door_check").click(position={"x": 40, "y": 60})  # all of the card is the link
-    home.page.get_by_role("heading", name="What does an unbiased log-density cost?").wait_for()
-    assert urlparse(home.page.url).path == "/estimator"
+    page.get_by_role("button", name="Pause", exact=True).wait_for()
+    assert home.complaints == []
 
-
-def test_who_wants_no_motion_sees_its_end_and_drags_it_and_trusts_five_terms(visit):
-    home = visit(query="", path="/", picture=False, reduced_motion="reduce", viewport={"width": 390, "height": 844})
-    drawn(home)
-    assert still(home)
-    end = told(home)
-    assert "Step 1,500" in end and "impossible" not in end
-    wide = "document.querySelector('[data-testid=stMain]')"
-    assert home.page.evaluate(f"{wide}.scrollWidth <= {wide}.clientWidth")
-
-    loss = home.page.locator(".replay-loss")
-    loss.click(position={"x": 66, "y": 60})
-    wait_for(lambda: told(home).startswith("Step 0:"), "the beginning, where the line was pressed")
-    slider = home.page.get_by_role("slider", name="Step of training")
-    slider.focus()
-    slider.press("End")
-    wait_for(lambda: told(home) == end, "the end again, by a key")
-    home.page.get_by_role("switch", name="Trust only 5 terms").check()
-    wait_for(lambda: "impossible" in told(home), "a loss that no density can have")
-    home.press("Play")
-    wait_for(lambda: not still(home), "the picture to move for who asks for it")
-
-
-def test_a_link_to_the_glossary_goes_to_its_word(visit, server):
-    visitor = visit(query="", path="/glossary", picture=False)
-    visitor.page.locator("#variance").wait_for()
-    ids, slugs = "[...document.querySelectorAll('h2')].map(h => h.id)", [entry.slug for entry in entries()]
-    wait_for(lambda: visitor.page.evaluate(ids) == slugs, "all entries in their order")
-    wait_for(lambda: visitor.page.locator(".katex").count() > 50, "formulas, which come later than their text")
-    assert visitor.page.locator(".katex-error").count() == 0
-    (target,) = re.findall(r"\]\((\S+) ", linked("the survival function"))
-    visitor.page.goto("about:blank")
-    visitor.page.goto(f"{server.url}/{target}")
-    visitor.page.locator(".katex").last.wait_for()
-    top = "(document.querySelector('#survival-function')?.getBoundingClientRect().top ?? 9999)"
-    wait_for(lambda: 40 < visitor.page.evaluate(top) < 200, "the word to stand at the top")
-    assert visitor.page.url == f"{server.url}/glossary#survival-function"
+    page.locator(".st-key-door_paper a").click()
+    page.get_by_role("heading", level=1, name="What does the paper claim").wait_for()
+    page.locator(".st-key-paper .dots").nth(len(CLAIMS) - 1).wait_for()
+    home.wait_for_script()
+    # A vector picture has a dot for each value, at its share of the axis; a table has the values.
+    for name, claim in CLAIMS.items():
+        picture = claim.found.picture
+        _, data = taken(page, "SVG", page.locator(f".st-key-claim_{name}"))
+        dots = [one for one in ElementTree.fromstring(data).iter(f"{SVG}path") if one.get("fill") == "#0072b2"]
+        x = np.array([float(re.match(r"M([\d.]+)", one.get("d"))[1]) for one in dots])
+        values = np.log(picture.values) if picture.is_log else np.array(picture.values)
+        steps = np.ptp(x) * (values - values.min()) / (np.ptp(values) or 1)
+        np.testing.assert_allclose(x - x.min(), steps, atol=0.1, err_msg=name)
+    _, rows = rows_of(taken(page, "CSV", page.locator(".st-key-claim_roulette"))[1])
+    values = CLAIMS["roulette"].found.picture.values
+    np.testing.assert_array_equal(sorted(float(row[2]) for row in rows), sorted(values))
+    home.wait_for_script()
+    page.locator(".st-key-claim_likelihood").get_by_role("button", name="Run it here").click()
+    wait_for(lambda: page.evaluate("location.pathname") == "/explore", "Explore")
+    home.wait_for_step(1)  # it trains
+    home.wait_for_query(data="checkerboard", blocks="10", budget="0.97")

@@ -7,6 +7,8 @@ import torch
 from scipy import linalg
 from torch import Tensor, nn
 
+from resflow_core.flow import Flow, FlowConfig
+
 # log det(I + A) of this matrix is log(1.45 * 1.20 + 0.30 * 0.25) = log 1.815.
 KNOWN_A = torch.tensor([[0.45, 0.30], [-0.25, 0.20]], dtype=torch.float64)
 KNOWN_LOG_DET = 0.5960854677
@@ -74,3 +76,32 @@ def dense_norms(weights, p, q, directions=4000):
     x = np.stack([np.cos(angles), np.sin(angles)])
     x = x / np.linalg.norm(x, p, axis=0)
     return np.array([np.linalg.norm(w @ x, q, axis=0).max() for w in weights.double().numpy()])
+
+
+def off_by(draws, truth: float) -> float:
+    """How far the mean of independent draws is from the truth, in standard errors."""
+    draws = np.asarray(draws, dtype=float)
+    return abs(draws.mean() - truth) / (draws.std(ddof=1) / len(draws) ** 0.5)
+
+
+def built(width: int = 6, **settings) -> Flow:
+    """A flow in float64 whose parameters are far from where they begin, with some layers at their cap and some not."""
+    flow, generator = FlowConfig(width=width, **settings).build(seeded(0)).double(), seeded(1)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+            parameter.add_(noise, alpha=0.05 if parameter.ndim == 1 else 0.15)
+    return flow
+
+
+def papers(flow: Flow) -> Flow:
+    """The same flow by the paper's files, in float64."""
+    paper = flow.config.build(seeded(0), "paper").double()
+    paper.load_state_dict(flow.state_dict())
+    return paper
+
+
+def slopes(outputs, inputs) -> list[Tensor]:
+    """The gradients of a random linear function of the outputs."""
+    weights = [torch.randn(o.shape, generator=seeded(i), dtype=torch.float64).to(o) for i, o in enumerate(outputs)]
+    return list(torch.autograd.grad(outputs, inputs, weights, materialize_grads=True))

@@ -2,10 +2,7 @@ import pytest
 import torch
 
 from resflow_core.data import DATASETS
-from resflow_core.data.copies import Copies
-from resflow_core.data.curves import MOONS
 from resflow_core.flow import FlowConfig
-from resflow_core.log_det import Roulette
 from resflow_core.training import device
 from resflow_core.training.trainer import TrainConfig
 
@@ -54,12 +51,3 @@ def test_the_time_of_a_step_is_the_median_without_the_first_ones(monkeypatch):
     monkeypatch.setattr(device.Trainer, "step", step)
     monkeypatch.setattr(device.time, "perf_counter", lambda: clock[0])
     assert device.step_seconds("cpu", *ASKED) == 3.0
-
-
-def test_what_is_timed_beyond_the_plane_has_no_exact_losses(monkeypatch):
-    def refuse(trainer, x):
-        raise AssertionError("an exact loss that no step in 4 dimensions has")
-
-    monkeypatch.setattr(device.Trainer, "_exact_nll", refuse)
-    train = TrainConfig(batch=8, log_det=Roulette())
-    assert device.step_seconds("cpu", FlowConfig(blocks=1, width=4, dim=4), train, Copies(MOONS, 4)) > 0

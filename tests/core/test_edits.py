@@ -1,8 +1,6 @@
 """A block edited by hand: against a copy that is changed by hand, NumPy's singular values, and autograd in float64."""
 
 import copy
-import dataclasses
-import pickle
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ import torch
 from resflow_core import measure
 from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import NORM_CHAINS, Soft
+from resflow_core.lipschitz import Soft
 from resflow_core.measure import Change, Edited, edited_block, layer_shapes
 from resflow_core.measure.edits import misfit
 from resflow_core.measure.inverse_iterations import banach
@@ -51,11 +49,9 @@ def by_hand(flow, block=1, scale=1.0):
     return other
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize("scale", [1.0, 2.5])
 @pytest.mark.parametrize(
-    "config",
-    [{}, {"hidden_layers": 2}, {"constraint": Hard()}, {"constraint": Off()}, {"activation": "clipswish"}],
+    ("config", "scale"),
+    [({}, 2.5), ({"hidden_layers": 2, "constraint": Hard()}, 1.0), ({"activation": "clipswish"}, 2.5)],
     ids=str,
 )
 def test_density_and_jacobians_are_those_of_a_copy_changed_by_hand(config, scale):
@@ -75,18 +71,7 @@ def test_density_and_jacobians_are_those_of_a_copy_changed_by_hand(config, scale
     assert (flow.double().log_prob(x) - torch.from_numpy(log_prob)).abs().max() > 1e-3
 
 
-def test_a_weight_that_is_set_keeps_its_value_in_a_row_that_is_scaled_in_any_order():
-    flow = built()
-    raws = [
-        Edited(1, 1.0, changes).of(flow).blocks[1].branch.linears[0].raw.detach()
-        for changes in (CHANGES, CHANGES[::-1])
-    ]
-    assert torch.equal(*raws) and raws[0][3, 1] == 3.0
-    assert raws[0][3, 0] == 0.5 * flow.blocks[1].branch.linears[0].raw[3, 0]
-
-
-@pytest.mark.parametrize("constraint", [Soft(), Hard(), Bjorck(), Power(), Off()], ids=lambda c: type(c).__name__)
-@pytest.mark.thorough
+@pytest.mark.parametrize("constraint", [Soft(), Bjorck(), Power()], ids=lambda c: type(c).__name__)
 def test_norms_before_and_after_the_constraint_are_numpys(constraint):
     flow = built(constraint=constraint)
     found = edited_block(flow, Edited(1, 2.0, CHANGES), 1, X)
@@ -101,6 +86,8 @@ def test_norms_before_and_after_the_constraint_are_numpys(constraint):
         matrices = (layer.raw, layer.asked, layer.used, layer.left)
         np.testing.assert_allclose(layer.norms, [np.linalg.norm(m, 2) for m in matrices], rtol=3e-5)
         assert layer.cap == pytest.approx(0.99**0.5)
+        if constraint == Soft():
+            assert layer.factor == pytest.approx(min(1, layer.cap / np.linalg.norm(layer.asked, 2)), rel=3e-5)
         if constraint.certifies:
             assert np.linalg.norm(layer.left, 2) <= layer.cap
     assert found.certified == pytest.approx(
@@ -109,31 +96,6 @@ def test_norms_before_and_after_the_constraint_are_numpys(constraint):
     )  # fmt: skip
 
 
-def test_the_soft_constraint_takes_back_what_it_says():
-    """W * min(1, c / sigma(W)), by NumPy's singular values."""
-    flow = built()
-    layer = edited_block(flow, Edited(1, 1.0, (Change("weight", 0, 3, 3.0, 1),)), 1, X).layers[0]
-    asked = flow.blocks[1].branch.linears[0].raw.detach().double().numpy().copy()
-    asked[3, 1] = 3.0
-    factor = min(1, layer.cap / np.linalg.norm(asked, 2))
-    assert factor < 0.5
-    np.testing.assert_allclose(layer.left, factor * asked, rtol=3e-5)
-    assert layer.factor == pytest.approx(factor, rel=3e-5)
-    assert layer.left[3, 1] < 1 < layer.asked[3, 1]
-
-
-@pytest.mark.parametrize("chain", NORM_CHAINS)
-def test_in_other_norms_each_layer_is_measured_in_its_own(chain):
-    flow = built(norms=chain)
-    found = edited_block(flow, Edited(1, 1.0, CHANGES), 1, X)
-    branch = Edited(1, 1.0, CHANGES).of(flow).double().blocks[1].branch
-    for layer, norm in zip(found.layers, branch.norms, strict=True):
-        assert layer.norms[1] == pytest.approx(float(norm(torch.from_numpy(layer.asked)[None])), rel=1e-9)
-        assert layer.norms[3] <= layer.cap * (1 + 1e-9)
-    assert found.order == branch.orders[0]
-
-
-@pytest.mark.thorough
 @pytest.mark.parametrize("scale", [1.0, 6.0])
 def test_the_block_is_bent_as_the_copy_and_its_certificate_is_that_of_autograd(scale):
     flow = built(constraint=Off())
@@ -168,63 +130,11 @@ def test_the_block_is_bent_as_the_copy_and_its_certificate_is_that_of_autograd(s
             assert found.late > 0
 
 
-def test_without_an_edit_all_is_as_trained():
+def test_what_is_not_there_is_named_and_refused():
     flow = built()
-    for edited in (None, Edited(0, 3.0, CHANGES)):  # of another block
-        found = edited_block(flow, edited, 1, X)
-        # How arrays lie in memory decides how the last bit is rounded, on some processors.
-        np.testing.assert_allclose(found.before, found.after, rtol=1e-14, atol=1e-15)
-        assert found.certified[0] == found.certified[1] and found.scale == 1.0
-        assert all((layer.raw == layer.asked).all() and (layer.used == layer.left).all() for layer in found.layers)
-
-
-def test_an_inversion_of_an_edited_flow_has_the_windows_of_the_trained_one():
-    flow, edited = built(), Edited(1, 2.0, CHANGES)
-    altered = dataclasses.replace(edited, scale=1.0).of(flow)
-    found = measure.inversion(flow, X, 1, 2.0, None, "banach", altered)
-    block = edited_block(flow, edited, 1, X)
-    assert found.window == block.window
-    np.testing.assert_allclose(found.image, block.after, atol=1e-12)
-    assert found.det.min() == pytest.approx(block.smallest_det)
-    assert found.breaking[1] == pytest.approx(block.folds_at)
-    assert found.regime == block.regime
-
-
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({"width": 8}, ((8, 2), (2, 8))),
-        ({"width": 5, "hidden_layers": 3}, ((5, 2), (5, 5), (5, 5), (2, 5))),
-        ({"width": 6, "activation": "clipswish"}, ((6, 4), (2, 12))),
-    ],
-)
-def test_shapes_are_those_of_the_layers(config, expected):
-    flow = built(**config)
-    assert layer_shapes(flow.config) == expected
-    assert tuple(tuple(linear.raw.shape) for linear in flow.blocks[0].branch.linears) == expected
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (Change("weight", 2, 0, 1.0, 0), ["3", "2"]),
-        (Change("weight", 0, 8, 1.0, 0), ["9", "8"]),
-        (Change("weight", 0, 0, 1.0, 2), ["3", "2"]),
-        (Change("bias", 0, -1, 1.0), ["0", "8"]),
-        (Change("row", -1, 0, 1.0), ["0", "2"]),
-    ],
-)
-def test_what_is_not_there_is_named_and_refused(change, named):
-    flow = built()
-    why = misfit(change, layer_shapes(flow.config))
-    assert set(named) <= set(why.replace(":", " ").replace(".", " ").split())
-    edited = Edited(1, 1.0, (change,))
-    assert not edited.fits(flow.config)
-    with pytest.raises(ValueError, match="use a block, layers"):
-        edited.of(flow)
+    for change, named in ((Change("weight", 2, 0, 1.0, 0), "3"), (Change("weight", 0, 0, 1.0, 2), "3")):
+        assert named in misfit(change, layer_shapes(flow.config)).replace(":", " ").replace(".", " ").split()
+        assert not Edited(1, 1.0, (change,)).fits(flow.config)
+        with pytest.raises(ValueError, match="use a block, layers"):
+            Edited(1, 1.0, (change,)).of(flow)
     assert not Edited(3).fits(flow.config) and Edited(2).fits(flow.config)
-
-
-def test_an_edit_is_a_value():
-    edited = Edited(1, 2.0, CHANGES)
-    assert pickle.loads(pickle.dumps(edited)) == edited and hash(edited) == hash(Edited(1, 2.0, CHANGES))

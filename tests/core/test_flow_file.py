@@ -4,11 +4,9 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from resflow_core.activations import ACTIVATIONS
 from resflow_core.api import flow_file
 from resflow_core.flow import FlowConfig
-from resflow_core.lipschitz import NORM_CHAINS, Soft
-from resflow_core.norms.constraints import Bjorck, Hard, Off, Power
+from resflow_core.norms.constraints import Bjorck, Power
 from resflow_core.residual import BRANCHES
 from resflow_core.settings import to_json
 from resflow_core.training.parameter_count import parameter_count
@@ -18,17 +16,10 @@ CONFIGS = [
     FlowConfig(blocks=2, width=8),
     FlowConfig(blocks=1, width=2, hidden_layers=1, activation="elu", actnorm=False, budget=0.3),
     FlowConfig(blocks=1, width=3, norms="learned", constraint=Power(iterations=3, warm=False)),
-    *(
-        FlowConfig(blocks=2, width=4, norms=norms, constraint=constraint)
-        for norms, constraint in zip(NORM_CHAINS, [Soft(), Hard(), Bjorck(5), Power(), Off()], strict=True)
-    ),
+    FlowConfig(blocks=2, width=4, norms="mixed", constraint=Bjorck(5)),
 ]
 FLOW = CONFIGS[0].build(seeded(1))
 GOOD = flow_file.to_bytes(FLOW)
-
-
-def header_of(data):
-    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
 
 
 def file(tensors=None, **settings):
@@ -52,45 +43,16 @@ def test_what_is_read_is_bitwise_what_was_written(config):
     assert flow_file.to_bytes(again) == flow_file.to_bytes(flow)
 
 
-def test_anything_that_reads_safetensors_finds_settings_and_weights():
-    (text,) = header_of(GOOD)["__metadata__"].values()
-    assert json.loads(text)["width"] == 8
-    assert torch.equal(load(GOOD)["bijections.1.branch.linears.0.bias"], FLOW.blocks[0].branch.linears[0].bias)
-
-
-def test_the_first_files_had_neither_norms_nor_constraint():
-    assert flow_file.from_bytes(file(norms=None, constraint=None)).config == FLOW.config
-
-
-def file_of_four_bit_numbers():
-    header = json.dumps({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}).encode()
-    return len(header).to_bytes(8, "little") + header + bytes(4)
-
-
-def named_nothing():
-    """A file whose metadata are none: safetensors reads it."""
-    header = json.dumps(header_of(GOOD) | {"__metadata__": None}).encode()
-    return len(header).to_bytes(8, "little") + header + GOOD[8 + int.from_bytes(GOOD[:8], "little") :]
-
-
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "cannot be read as safetensors"),
         (b"PK\x03\x04 not a flow at all", "cannot be read as safetensors"),
         (GOOD[:-1], "cannot be read as safetensors"),
-        (GOOD + b"x", "cannot be read as safetensors"),
-        (file_of_four_bit_numbers(), "cannot be read as safetensors"),
         (bytes(flow_file.MOST_BYTES + 1), r"has 117,440,513 bytes; a flow has at most 117,440,512"),
         (save(load(GOOD)), "not a flow that was saved here: its metadata has no 'residual flow 1'"),
-        (save(load(GOOD), {"format": "pt"}), "not a flow that was saved here"),
-        (save(load(GOOD), {"residual flow 2": "{}"}), "not a flow that was saved here"),
         (save(load(GOOD), {flow_file.FORMAT: "{"}), "settings in the file cannot be read"),
-        (save(load(GOOD), {flow_file.FORMAT: "[1]"}), "settings in the file cannot be read"),
         (save(load(GOOD), {flow_file.FORMAT: "[" * 50_000}), "settings in the file cannot be read"),
         (save(load(GOOD), {flow_file.FORMAT: "[" * 10**5}), "100,000 characters; 65,536 are allowed"),
-        (save(load(GOOD), {flow_file.FORMAT: json.dumps(list(to_json(FLOW.config).items()))}), "cannot be read"),
-        (named_nothing(), "not a flow that was saved here"),
         (bytes([1, 0, 16, 0, 0, 0, 0, 0]) + bytes(2**21), "1,048,577 bytes of names; a flow has at most 1,048,576"),
         (file(notes=[1, 2]), r"notes in the file are `\[1, 2\]`: names with values are needed"),
         (file({"bijections.0.shift": torch.full((2,), 3e38)}), r"no finite density .* largest weight is 3e\+38"),
@@ -98,28 +60,18 @@ def named_nothing():
         (file(blocks="2"), "blocks = '2': use a whole number"),
         (file(budget=float("nan")), "budget = nan"),
         (file(activation="swish"), "activation = 'swish': use one of"),
-        (file(activation=["sine"]), "not those of a flow"),
-        (file(norms="3"), "norms = '3': use one of"),
+        (file(activation="=log(z)"), "is undefined at z = "),
         (file(constraint={"is": "tight"}), "constraint is 'tight': use one of soft"),
         (file(constraint={"is": "bjorck", "steps": 99}), "steps = 99: use a value from 1 to 30"),
-        (file(constraint={"is": "soft", "steps": 9}), "not those of a flow"),
-        (file(constraint=7), "not those of a flow"),
         (file(constraint={"is": "power", "iterations": 1, "warm": True}), r"linears\.0\.v is missing"),
-        (file(norms="learned"), "raw_orders is missing"),
         (file(colour="red"), "'colour' is unknown"),
         (file(width=None), "'width' is missing"),
         (file(dim=3), "not one of the plane"),
         (file(width=9), "holds float32"),
         (file(blocks=3), r"bijections\.5\.branch\.\S+ is missing"),
-        (file(actnorm=False), r"bijections\.\S+ (is missing|does not belong)"),
         (file({"more": torch.ones(1)}), "'more' does not belong"),
-        (
-            file({"bijections.0.shift": torch.zeros(3)}),
-            r"shift holds float32 \(3,\), where float32 \(2,\) is needed",
-        ),
         (file({"bijections.0.shift": torch.zeros(2, dtype=torch.float64)}), r"shift holds float64 \(2,\)"),
         (file({"bijections.0.shift": torch.tensor([0.0, torch.nan])}), r"not finite, in bijections\.0\.shift"),
-        (file({"bijections.0.log_scale": torch.tensor([torch.inf, 0.0])}), "not finite"),
     ],
 )
 def test_everything_else_is_refused_in_a_sentence(data, words):
@@ -127,21 +79,8 @@ def test_everything_else_is_refused_in_a_sentence(data, words):
         flow_file.from_bytes(data)
 
 
-def test_damaged_bytes_are_refused_or_harmless():
-    generator, header = seeded(0), 8 + int.from_bytes(GOOD[:8], "little")
-    for _ in range(300):
-        damaged = bytearray(GOOD)
-        position, value = (int(torch.randint(n, (1,), generator=generator)) for n in (header, 256))
-        damaged[position] = value
-        try:
-            flow = flow_file.from_bytes(bytes(damaged))
-        except ValueError:
-            continue
-        assert all(p.isfinite().all() for p in flow.parameters())
-
-
 @pytest.mark.parametrize("branch", BRANCHES)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", ["sine", "clipswish"])
 def test_the_largest_flow_that_the_settings_allow_fits(activation, branch):
     config = FlowConfig(blocks=1, width=256, hidden_layers=4, activation=activation, branch=branch)
     assert 32 * 4 * parameter_count(config) < 0.9 * flow_file.MOST_BYTES

@@ -1,28 +1,21 @@
 """The two parts of the gradient, against automatic differentiation of log|det df/dx| with the whole flow's Jacobian."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
 from resflow_core import measure
-from resflow_core.data import DATASETS
 from resflow_core.flow import FlowConfig, standard_normal_log_prob
 from resflow_core.measure import Parts
 from resflow_core.norms.constraints import Power
-from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.breathing import Breaths, moved
 from tests.core.oracles import points, seeded
 
 FLOWS = {
     "sine": FlowConfig(blocks=3, width=5),
-    "two hidden layers": FlowConfig(blocks=2, width=4, hidden_layers=2, activation="lipswish"),
-    "no ActNorm": FlowConfig(blocks=3, width=4, activation="elu", actnorm=False),
-    "clipswish": FlowConfig(blocks=2, width=4, activation="clipswish"),
-    "three dimensions": FlowConfig(blocks=2, width=4, activation="tanh", dim=3),
-    "learned orders": FlowConfig(blocks=2, width=4, norms="learned"),
-    "power iteration": FlowConfig(blocks=2, width=4, constraint=Power()),
+    "no ActNorm": FlowConfig(blocks=2, width=4, hidden_layers=2, activation="elu", actnorm=False),
+    "three dimensions": FlowConfig(blocks=2, width=4, activation="clipswish", dim=3),
+    "power iteration": FlowConfig(blocks=2, width=4, norms="learned", constraint=Power()),
 }
 PARTS = ("log_det", "base")
 
@@ -66,7 +59,7 @@ def flat(gradients, names):
 @pytest.mark.parametrize("config", FLOWS.values(), ids=FLOWS)
 class TestEveryFlow:
     def test_norms_and_inner_products_are_those_of_the_formulas(self, config):
-        flow, x = build(config), points(20, config.dim)
+        flow, x = build(config), points(8, config.dim)
         found, expected = measure.gradient_split(flow, x), plainly(flow, x)
         kinds = {"blocks": [], "actnorms": []}
         for k, part in enumerate(flow.bijections):
@@ -85,20 +78,14 @@ class TestEveryFlow:
         assert found.blocks.log_det.shape == (config.blocks,)
         assert found.actnorms.log_det.shape == (len(flow.actnorms),)
 
-    def test_the_sum_is_the_gradient_of_the_log_density(self, config):
-        flow, x = build(config), points(20, config.dim)
-        split = measure.gradient_split(flow, x)
-        gradients = torch.autograd.grad(flow.log_prob(x).mean(), list(flow.parameters()), materialize_grads=True)
-        both = np.linalg.norm([split.residual.both, *split.actnorms.both])
-        assert both == pytest.approx(float(torch.cat([g.flatten() for g in gradients]).norm()), rel=1e-9)
-
     def test_neither_chunks_nor_looking_changes_anything(self, config, monkeypatch):
         flow, x = build(config), points(20, config.dim)
         for parameter in flow.parameters():
             parameter.grad = torch.full_like(parameter, 7.0)
         before = {name: value.clone() for name, value in flow.state_dict().items()}
         buffers = [buffer.clone() for buffer in flow.buffers()]
-        whole = measure.gradient_split(flow, x)
+        with torch.no_grad():
+            whole = measure.gradient_split(flow, x)
         monkeypatch.setitem(measure.gradient_split.__globals__, "CHUNK", 6)
         breathe = Breaths()
         in_parts = measure.gradient_split(flow, x, breathe)
@@ -119,38 +106,7 @@ def test_training_between_two_parts_changes_nothing(monkeypatch):
     np.testing.assert_array_equal(found.blocks.inner, expected.blocks.inner)
 
 
-def test_a_trainer_goes_on_as_if_nobody_had_looked():
-    config, x = FlowConfig(blocks=2, width=4, constraint=Power()), points(30, 2).float()
-    losses = []
-    for looks in (True, False):
-        trainer = Trainer(config, TrainConfig(batch=32), DATASETS["moons"], 0)
-        losses.append([])
-        for _ in range(4):
-            losses[-1].append(trainer.step())
-            if looks:
-                measure.gradient_split(trainer.flow, x)
-                measure.gradient_split(trainer.evaluated, x)
-    assert losses[0] == losses[1]
-
-
-def test_without_gradients_around_it_is_the_same():
-    flow, x = build(FLOWS["sine"]), points(20, 2)
-    expected = measure.gradient_split(flow, x).residual.inner
-    with torch.no_grad():
-        assert measure.gradient_split(flow, x).residual.inner == expected
-
-
-def test_actnorms_that_do_nothing_leave_the_norms_as_they_are():
-    x, config = points(20, 2), FlowConfig(blocks=3, width=4, activation="elu")
-    flow, plain = (replace(config, actnorm=actnorm).build(seeded(0)).double() for actnorm in (True, False))
-    split, expected = (measure.gradient_split(each, x) for each in (flow, plain))
-    for name in PARTS:
-        assert getattr(split.residual, name) == pytest.approx(getattr(expected.residual, name), rel=1e-9)
-    assert np.linalg.norm(split.actnorms.log_det) >= np.sqrt(2 * 4)
-    assert split.residual.log_det < np.linalg.norm(split.actnorms.log_det)
-
-
-def test_without_any_gradient_of_its_own_a_blocks_log_det_has_norm_zero():
+def test_without_any_gradient_of_its_own_a_blocks_log_det_has_norm_zero_and_no_angle():
     flow, x = build(FlowConfig(blocks=2, width=4, activation="relu")), points(20, 2)
     with torch.no_grad():
         for name, parameter in flow.named_parameters():
@@ -158,9 +114,6 @@ def test_without_any_gradient_of_its_own_a_blocks_log_det_has_norm_zero():
                 parameter -= 100  # every unit is off
     split = measure.gradient_split(flow, x)
     assert split.residual.log_det == 0 < split.residual.base
-
-
-def test_opposite_gradients_cancel_and_a_gradient_of_zero_has_no_angle():
     parts = Parts(np.array([3.0, 0.0, 3.0]), np.array([3.0, 2.0, 4.0]), np.array([-9.0, 0.0, 0.0]))
     np.testing.assert_allclose(parts.cosine, [-1, np.nan, 0])
     np.testing.assert_allclose(parts.both, [0, 2, 5])

@@ -10,12 +10,12 @@ import torch
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.measure import evaluate, guarantees, norm_estimates
-from resflow_core.norms.constraints import Off, Power
-from resflow_core.norms.induced import upper_bound, vector_norm
+from resflow_core.norms.constraints import Off
+from resflow_core.norms.induced import vector_norm
 from tests.core.oracles import seeded
 
 SMALL = FlowConfig(blocks=3, width=8, budget=0.9)
-POINTS = 2000
+POINTS = 500
 
 
 def uniform(shape, generator, low, high):
@@ -76,11 +76,10 @@ def ratios(flow, x, y, order):
     return vector_norm(flow(x) - flow(y), order, 1) / vector_norm(x - y, order, 1)
 
 
-@pytest.mark.parametrize("actnorm", [True, False])
 @pytest.mark.parametrize("norms", NORM_CHAINS)
-def test_nothing_is_ever_outside(norms, actnorm):
+def test_nothing_is_ever_outside(norms):
     for seed in range(2):
-        flow = steep(seed, norms=norms, actnorm=actnorm, activation=("sine", "lipswish")[seed])
+        flow = steep(seed, norms=norms, actnorm=seed == 0, activation=("sine", "lipswish")[seed])
         x = points(seed)
         found = guarantees(flow, evaluate(flow, x))
         assert found.order == {"2": 2, "inf": math.inf, "1": 1, "mixed": math.inf, "learned": 2}[norms]
@@ -111,20 +110,6 @@ def test_nothing_is_ever_outside(norms, actnorm):
         )
 
 
-@pytest.mark.parametrize("norms", ["2", "inf", "1"])
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_flow_that_reaches_them_shows_that_they_are_as_near_as_can_be(sign, norms):
-    flow = straight(sign, norms=norms)
-    found = guarantees(flow, evaluate(flow, uniform((50, 2), seeded(1), 1, 2)))
-    each = 1 + sign * 0.5
-    assert (found.stretch.low, found.stretch.high) == pytest.approx((0.5**3, 1.5**3))
-    assert (found.stretch.seen_low, found.stretch.seen_high) == pytest.approx((each**3, each**3), rel=1e-3)
-    assert (found.log_det.low, found.log_det.high) == pytest.approx((6 * math.log(0.5), 6 * math.log(1.5)))
-    assert found.log_det.seen_low == pytest.approx(6 * math.log(each), rel=1e-4)
-    assert found.log_prob.low == -math.inf
-    assert found.log_prob.high == pytest.approx(6 * math.log(1.5) - math.log(2 * math.pi))
-
-
 def test_actnorm_scales_multiply():
     flow = straight(1, actnorm=True)
     scales = torch.tensor([[2.0, 3.0], [0.5, 0.1], [1.0, 4.0], [7.0, 1.0]], dtype=torch.float64)
@@ -140,26 +125,6 @@ def test_actnorm_scales_multiply():
     assert found.log_prob.high == pytest.approx(6 * math.log(1.5) + shared - math.log(2 * math.pi))
 
 
-def test_blocks_of_different_orders_are_measured_in_the_2_norm():
-    flow = straight(1, norms="learned")
-    orders = (4.0, 1.25, 30.0)
-    with torch.no_grad():
-        for block, p in zip(flow.blocks, orders, strict=True):
-            block.branch.raw_orders.fill_(-math.log(p - 1))
-    found = guarantees(flow, evaluate(flow, torch.ones(1, 2).double()))
-    grown = [2 ** abs(0.5 - 1 / p) for p in orders]
-    assert found.order == 2
-    assert found.stretch.low == pytest.approx(math.prod(0.5 / k for k in grown), rel=1e-5)
-    assert found.stretch.high == pytest.approx(math.prod(1 + 0.5 * k for k in grown), rel=1e-5)
-    assert found.log_det.high == pytest.approx(6 * math.log(1.5))  # eigenvalues know of no norm
-    with torch.no_grad():
-        for block in flow.blocks:
-            block.branch.raw_orders.fill_(-math.log(3.0))
-    same = guarantees(flow, evaluate(flow, torch.ones(1, 2).double()))
-    assert same.order == pytest.approx(4)
-    assert same.stretch.high == pytest.approx(1.5**3)
-
-
 @pytest.mark.parametrize("make", [lambda: steep(0, constraint=Off()), lambda: steep(0).scaled(1, 1.2)])
 def test_nothing_is_guaranteed_from_below_where_a_block_is_not_certified(make):
     flow, x = make(), points()
@@ -173,8 +138,7 @@ def test_nothing_is_guaranteed_from_below_where_a_block_is_not_certified(make):
     assert found.stretch.seen_low == pytest.approx(float(torch.linalg.svdvals(jacobian)[:, 1].min()), rel=1e-4)
 
 
-@pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("norms", NORM_CHAINS)
+@pytest.mark.parametrize(("norms", "layers"), [("2", 1), ("mixed", 3), ("learned", 1)])
 def test_power_iteration_stays_below_and_gram_iteration_above(norms, layers):
     for seed, constraint in enumerate((FlowConfig().constraint, Off())):
         flow = steep(seed, norms=norms, hidden_layers=layers, constraint=constraint)
@@ -182,29 +146,12 @@ def test_power_iteration_stays_below_and_gram_iteration_above(norms, layers):
         branch = flow.blocks[found.block].branch
         weight = branch.linears[found.layer].weight(branch.norms[found.layer]).detach()
         assert found.exact == pytest.approx(np.linalg.norm(weight.numpy(), 2))
+        if norms == "2":  # it is the layer with the largest norm
+            weights = [linear.weight().detach() for b in flow.branches for linear in b.linears]
+            assert found.exact == pytest.approx(max(np.linalg.norm(w, 2) for w in weights), rel=1e-4)
         assert (found.power <= found.exact * (1 + 1e-12)).all()
         assert (found.gram >= found.exact * (1 - 1e-12)).all()
         assert (np.diff(found.power) >= -1e-12).all() and (np.diff(found.gram) <= 1e-12).all()
         assert found.gram[0] == pytest.approx(np.linalg.norm(weight.numpy()))
         assert found.gram[-1] == pytest.approx(found.exact, rel=0.02)
         assert found.power[0] < found.exact < found.gram[0]
-
-
-def test_power_iteration_starts_where_a_cold_layer_does():
-    flow = steep(0, constraint=Power(iterations=2, warm=False))
-    found = norm_estimates(flow)
-    layer = flow.blocks[found.block].branch.linears[found.layer]
-    assert found.exact > layer.cap * 1.01
-    assert found.power[1] == pytest.approx(layer.cap)
-
-
-def test_the_estimates_are_of_the_layer_with_the_largest_norm():
-    flow = steep(0, hidden_layers=2, constraint=Off())
-    with torch.no_grad():
-        flow.blocks[1].branch.linears[2].raw *= 10
-    found = norm_estimates(flow)
-    norms = [
-        [float(upper_bound(w.raw.detach()[None], 2.0, 2.0)) for w in block.branch.linears] for block in flow.blocks
-    ]
-    assert (found.block, found.layer) == (1, 2) == np.unravel_index(np.argmax(norms), (3, 3))
-    assert found.exact == pytest.approx(np.max(norms), rel=1e-4)

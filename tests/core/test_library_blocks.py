@@ -1,9 +1,5 @@
 """Blocks of any module, layers and moments, against autograd, NumPy, SciPy and zuko."""
 
-import copy
-import pickle
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +8,7 @@ from torch import nn
 import resflow_core as rf
 from resflow_core.api.blocks import BrokenBound
 from resflow_core.api.layers import bound_of
-from resflow_core.log_det import residual_log_det
-from tests.core.oracles import KNOWN_A, KNOWN_LOG_DET, autograd_jacobian, numpy_log_abs_det, points, seeded
+from tests.core.oracles import autograd_jacobian, numpy_log_abs_det, points, seeded
 
 
 def network(d=3, cap=0.9):
@@ -62,12 +57,10 @@ class TestBlock:
         np.testing.assert_allclose(log_det.detach(), numpy_log_abs_det(jacobian), atol=1e-12)
         assert z.shape == (3, 2, 4, 4)
         torch.testing.assert_close(block.inverse(z), x, atol=1e-5, rtol=0)
-        estimate = block.forward_and_log_det(x.expand(2, 3, 2, 4, 4), "roulette")[1]
-        assert estimate.shape == (2, 3)
         with pytest.raises(ValueError, match="pass shape="):
             rf.ResidualBlock(convolution(), lipschitz=0.9)(x.view(3, 32))
 
-    @pytest.mark.parametrize("gradient", ["neumann", "plain", "in_forward", "plain_in_forward"])
+    @pytest.mark.parametrize("gradient", ["neumann", "plain_in_forward"])
     def test_the_roulette_is_unbiased_and_so_is_its_gradient(self, gradient):
         """5 standard errors of 4,000 estimates (false alarms 6e-7 each); a bias of 8 is seen with 99.8 %."""
         block, x = rf.ResidualBlock(plain(), lipschitz=0.9), points(1, 3).expand(4_000, 3)
@@ -85,40 +78,12 @@ class TestBlock:
         # Student t with 9 degrees of freedom in 24 entries: 8 of its units are passed by chance with 5e-4.
         assert bool(((parts.mean(0) - truth).abs() <= 8 * parts.std(0) / 10**0.5 + 1e-12).all())
 
-    @pytest.mark.parametrize("shape", [(3,), (5, 3), (2, 4, 3), (0, 3)])
-    def test_points_of_any_shape(self, shape):
-        block, x = rf.ResidualBlock(network()), torch.zeros(shape, dtype=torch.float64)
-        for how in ("exact", rf.Roulette(), rf.Truncated(3)):
-            z, log_det = block.forward_and_log_det(x, how)
-            assert (z.shape, log_det.shape) == (shape, shape[:-1])
-        assert block.inverse(z).shape == shape
-
     def test_the_inverse_and_its_gradient(self):
         block, z = rf.ResidualBlock(network()), points(4, 3).requires_grad_()
         x = block.inverse(z)
         torch.testing.assert_close(block(x), z, atol=1e-5, rtol=0)
         expected = torch.linalg.inv(autograd_jacobian(block, x.detach()))
         torch.testing.assert_close(autograd_jacobian(block.inverse, z.detach()), expected, atol=1e-6, rtol=0)
-
-    def test_second_derivatives_of_the_exact_log_det(self):
-        block, x = rf.ResidualBlock(plain(), lipschitz=0.9), points(1, 3)[0]
-        found = torch.autograd.functional.hessian(lambda x: block.forward_and_log_det(x)[1], x)
-        expected = torch.autograd.functional.hessian(
-            lambda x: (
-                torch.linalg.slogdet(torch.eye(3).double() + torch.func.jacrev(lambda x: block.g(x))(x)).logabsdet
-            ),
-            x,
-        )
-        assert found.abs().max() > 1e-5
-        torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
-
-    def test_it_is_kept(self):
-        block, x = rf.ResidualBlock(network()), points(4, 3)
-        for again in (copy.deepcopy(block), pickle.loads(pickle.dumps(block))):
-            assert torch.equal(again(x), block(x))
-            assert torch.equal(
-                again.forward_and_log_det(x, "roulette", 1)[1], block.forward_and_log_det(x, "roulette", 1)[1]
-            )
 
 
 class TestBound:
@@ -135,31 +100,21 @@ class TestBound:
             (lambda: rf.ResidualBlock(plain()), "pass lipschitz="),
             (lambda: rf.ResidualBlock(plain(), lipschitz=1.2), "must be below 1"),
             (lambda: rf.ResidualBlock(network(cap=1.1)), "Lower the caps"),
-            (lambda: rf.ResidualBlock(3, lipschitz=0.5), "pass a module"),
             (lambda: rf.ResidualBlock(plain(), lipschitz=0.5)(points(3, 3).float()), r"pass x.to\(torch.float64\)"),
             (lambda: rf.ResidualBlock(plain(), lipschitz=0.5)(points(3, 4)), "does not take points"),
-            (lambda: rf.ResidualBlock(nn.Linear(3, 2).double(), lipschitz=0.5)(points(3, 3)), "must be the same"),
             (lambda: rf.ResidualBlock(nn.BatchNorm1d(3).double(), lipschitz=0.5)(points(3, 3)), r"g\.eval\(\)"),
-            (lambda: rf.ResidualBlock(nn.Dropout(0.5), lipschitz=0.5)(points(3, 3)), r"g\.eval\(\)"),
             (lambda: rf.ResidualBlock(Mixing(), lipschitz=0.5).forward_and_log_det(points(3, 3)), "single rows"),
-            (lambda: rf.ResidualBlock(plain(), lipschitz=0.5).forward_and_log_det(points(3, 3), "best"), "use one of"),
         ],
     )
     def test_what_is_refused(self, call, words):
         with pytest.raises(ValueError, match=words):
             call()
 
-    @pytest.mark.parametrize("how", ["exact", *(rf.Roulette(gradient=g) for g in ("neumann", "plain", "in_forward"))])
+    @pytest.mark.parametrize("how", ["exact", rf.Roulette(), rf.Roulette(gradient="plain")])
     def test_a_g_that_stretches_more_is_noticed(self, how):
         a = np.diag([4.8, 0.1, 0.2])
         with pytest.warns(BrokenBound, match=r"g stretches by 4\.\d+ at least, above lipschitz = 0\.9.*block\.check"):
             rf.ResidualBlock(linear(a), lipschitz=0.9).forward_and_log_det(points(5, 3), how)
-
-    @pytest.mark.parametrize("how", ["exact", rf.Roulette(), rf.Roulette(gradient="plain"), rf.Truncated()])
-    def test_one_at_its_bound_is_not(self, how):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            rf.ResidualBlock(linear(0.9 * np.eye(3)), lipschitz=0.9).forward_and_log_det(points(5, 3), how)
 
     def test_the_check_measures_norm_and_radius(self):
         a = np.array([[0.5, 3.0], [0.0, 0.4]])
@@ -169,15 +124,6 @@ class TestBound:
         assert seen.radius == pytest.approx(0.5)
         assert "BROKEN" in str(seen)
 
-    def test_one_point_that_breaks_the_bound_is_enough(self):
-        """Of 300 points only one lies where g is steep: a mean over points would see nothing of it."""
-        g = nn.Tanh()
-        x = torch.full((300, 2), 5.0, dtype=torch.float64)
-        x[17] = 0
-        seen = rf.ResidualBlock(g, lipschitz=0.9).check(x)
-        assert seen.norm == pytest.approx(1.0) and not seen.holds
-        assert seen.radius == pytest.approx(1.0) and not seen.converges
-
 
 class Mixing(nn.Module):
     def forward(self, x):
@@ -185,8 +131,7 @@ class Mixing(nn.Module):
 
 
 class TestLayer:
-    @pytest.mark.parametrize("bias", [True, False])
-    @pytest.mark.parametrize("constraint", ["soft", "hard", "bjorck"])
+    @pytest.mark.parametrize(("bias", "constraint"), [(True, "soft"), (False, "hard"), (True, "bjorck")])
     def test_the_cap_holds(self, bias, constraint):
         layer = rf.LipschitzLinear(3, 16, cap=0.7, bias=bias, seed=0, constraint=constraint)
         with torch.no_grad():
@@ -197,71 +142,19 @@ class TestLayer:
         torch.testing.assert_close(layer(x), expected)
         assert (layer.bias is not None) == bias
 
-    def test_without_a_seed_torchs_own_generator_draws_as_for_nn_linear(self):
-        with torch.random.fork_rng():
-            torch.manual_seed(3)
-            first, second = rf.LipschitzLinear(3, 4), rf.LipschitzLinear(3, 4)
-            torch.manual_seed(3)
-            again = rf.LipschitzLinear(3, 4)
-        assert torch.equal(first.raw, again.raw)
-        assert not torch.equal(first.raw, second.raw)
-        assert torch.equal(rf.LipschitzLinear(3, 4, seed=1).raw, rf.LipschitzLinear(3, 4, seed=seeded(1)).raw)
-
-    @pytest.mark.parametrize(
-        ("arguments", "words"),
-        [((0, 3), "in_features = 0"), ((3, 2.5), "out_features = 2.5"), ((3, 2, 0), "cap = 0"), ((3, 2, "a"), "cap")],
-    )
-    def test_bad_numbers(self, arguments, words):
-        with pytest.raises(ValueError, match=words):
-            rf.LipschitzLinear(*arguments)
-
 
 class TestMoments:
-    @pytest.mark.parametrize(
-        ("law", "probe"),
-        [("geometric", "gaussian"), (rf.Custom((1.0, 0.7, 0.4)), "rademacher")],
-    )
-    @pytest.mark.thorough
-    def test_the_variance_is_that_of_estimates(self, law, probe):
-        """The sample variance of 200,000 estimates, within 5 standard errors by 20 groups (t with 19: below 1e-4)."""
+    @pytest.mark.parametrize(("probe", "n_probes"), [("gaussian", 1), ("rademacher", 1), ("gaussian", 3)])
+    def test_the_variance_is_that_of_estimates(self, probe, n_probes):
+        """The sample variance of 40,000 estimates, within 5 standard errors by 20 groups (t with 19: below 1e-4)."""
         a = np.array([[0.5, 0.3], [-0.2, 0.4]])
-        expected = rf.roulette_variance(a, law, probe)
-        block, x = rf.ResidualBlock(linear(a), lipschitz=0.9), torch.zeros(200_000, 2, dtype=torch.float64)
-        law = rf.Geometric() if law == "geometric" else law
+        law = rf.Custom((1.0, 0.7, 0.4))
+        expected = rf.roulette_variance(a, law, probe, n_probes)
+        block, x = rf.ResidualBlock(linear(a), lipschitz=0.9), torch.zeros(40_000, 2, dtype=torch.float64)
         with torch.no_grad():
-            _, draws = block.forward_and_log_det(x, rf.Roulette(law, probe), generator=0)
+            _, draws = block.forward_and_log_det(x, rf.Roulette(law, probe, n_probes), generator=0)
         groups = draws.view(20, -1).var(1)
         assert abs(groups.mean() - expected) < 5 * groups.std() / 20**0.5
-
-    def test_matrices_come_as_they_are(self):
-        a = KNOWN_A.tolist()
-        value = rf.roulette_variance(a, "geometric")
-        assert isinstance(value, float)
-        assert rf.roulette_variance(KNOWN_A.float(), "geometric") == pytest.approx(value, rel=1e-5)
-        many = rf.roulette_variance(np.array([[a, a]]), "geometric")
-        assert many.shape == (1, 2)
-        assert rf.roulette_variance(a, rf.Poisson()) == np.inf
-        assert rf.roulette_variance(a, n_probes=4) < value
-        remainders = rf.log_det_remainders(KNOWN_A[None], 60)
-        assert rf.roulette_variance(remainders, rf.Geometric()).total.item() == pytest.approx(value)
-
-    @pytest.mark.parametrize(
-        ("arguments", "words"),
-        [
-            (([[1.0, 2.0]],), "square matrices"),
-            (([[np.nan]],), "not finite"),
-            (([[1.5]],), "spectral radius 1.5"),
-            (([[0.5]], "binomial"), "law = 'binomial'"),
-            (([[0.5]], "geometric", "coins"), "probe = 'coins'"),
-            (([[0.5]], "geometric", "gaussian", 0), "n_probes = 0"),
-        ],
-    )
-    def test_what_is_refused(self, arguments, words):
-        with pytest.raises(ValueError, match=words):
-            rf.roulette_variance(*arguments)
-
-    def test_the_oracle_knows_the_log_det(self):
-        assert residual_log_det(KNOWN_A).item() == pytest.approx(KNOWN_LOG_DET)
 
 
 class TestZuko:
@@ -304,7 +197,3 @@ class TestZuko:
         there = self.zuko.flows.Flow([rf.to_zuko(flow)], self.base())
         torch.testing.assert_close(there(c).log_prob(x), flow.log_prob(x, c), atol=1e-9, rtol=0)
         assert there(c[0]).sample((2,)).shape == (2, 3)
-
-    def test_modules_are_refused_with_the_remedy(self):
-        with pytest.raises(ValueError, match=r"Wrap it: rf\.ResidualBlock"):
-            rf.to_zuko(plain())

@@ -1,3 +1,5 @@
+"""Norms of matrices and their estimates, and layers that are capped by them, against NumPy's and dense directions."""
+
 import itertools
 import math
 
@@ -6,27 +8,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize
 
+from resflow_core.fast.folding import constrained_weights
+from resflow_core.lipschitz import LipschitzLinear
 from resflow_core.norms.induced import (
-    MOST_ENUMERATED,
-    dual,
     is_exact,
-    largest_singular_value,
     lower_bound,
     norm_of_2x2,
-    power_method,
     upper_bound,
     vector_norm,
 )
-from resflow_core.norms.spectral_estimates import power_iteration
-from resflow_core.spectral_norm import SLACK
+from resflow_core.norms.spectral_estimates import bjorck, exact, gram_iteration, power_iteration
+from resflow_core.spectral_norm import BLOCK, SLACK, certified, top_singular_triples
 from tests.core.oracles import dense_norms, seeded
 from tests.covering import told
 
 INF = math.inf
-ORDERS = [1, 1.1, 1.5, 2, 3, 7, INF]
-FEW = [1, 1.1, 2, 3, INF]
+ORDERS = [1, 1.1, 2, 3, 7, INF]
 
 
 def drawn(*shape, seed=0):
@@ -40,14 +38,15 @@ def numpy_norm(x, p):
 
 
 @st.composite
-def stacks(draw):
-    """Matrices of any shape, rank and scale, (n, out, in); diagonal and zero ones among them."""
-    n, rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, 12)), draw(st.integers(1, 12))
+def stacks(draw, largest=12, powers=(-30, -3, 0, 30)):
+    """Matrices of any shape, rank and scale, (n, out, in); diagonal ones, zeros and tiny rows among them."""
+    n, rows, columns = draw(st.integers(1, 3)), draw(st.integers(1, largest)), draw(st.integers(1, largest))
     seed, rank = draw(st.integers(0, 2**31)), draw(st.integers(0, min(rows, columns)))
     weights = drawn(n, rows, rank, seed=seed) @ drawn(n, rank, columns, seed=seed + 1)
+    weights = weights * 10.0 ** (draw(st.integers(0, 20)) * -torch.rand(n, rows, 1, generator=seeded(seed)))
     if draw(st.booleans()):
         weights = weights * torch.eye(rows, columns, dtype=torch.float64)
-    return weights * 10.0 ** draw(st.sampled_from([-30, -3, 0, 30]))
+    return weights * 10.0 ** draw(st.sampled_from(powers))
 
 
 orders = st.one_of(st.sampled_from(ORDERS), st.floats(1, 40))
@@ -61,48 +60,10 @@ class TestVectorNorm:
             with told((p, scale)):
                 np.testing.assert_allclose(found, np.linalg.norm(x.numpy(), p, axis=1), rtol=1e-12)
 
-    @pytest.mark.parametrize("p", ORDERS)
-    def test_its_gradient(self, p):
-        assert torch.autograd.gradcheck(lambda x: vector_norm(x, p, 0), drawn(4, 3).requires_grad_())
-        zero = torch.zeros(3, requires_grad=True)
-        assert vector_norm(zero, p, 0) == 0
-        assert torch.equal(torch.autograd.grad(vector_norm(zero, p, 0), zero)[0], zero)
-
-    @pytest.mark.parametrize("p", ORDERS)
-    def test_what_is_not_finite_has_no_finite_norm(self, p):
-        assert vector_norm(torch.tensor([1.0, math.nan]), p, 0).isnan()
-        assert not vector_norm(torch.tensor([1.0, INF]), p, 0).isfinite()
-
-
-@pytest.mark.parametrize("p", [0.5, math.nan, -INF])
-def test_orders_below_1_are_refused(p):
-    one = torch.ones(1, 2, 2)
-    calls = (
-        lambda: vector_norm(one, p, 1),
-        lambda: upper_bound(one, p, 2),
-        lambda: upper_bound(one, 2, torch.tensor([p])),
-        lambda: lower_bound(one, 2, p),
-        lambda: is_exact(p, 1),
-        lambda: dual(p),
-        lambda: norm_of_2x2(one, p),
-    )
-    for call in calls:
-        with pytest.raises(ValueError, match="use an order from 1 to inf"):
-            call()
-
-
-def test_what_is_no_stack_is_refused():
-    for bound in (upper_bound, lower_bound):
-        with pytest.raises(ValueError, match=r"\(n, out, in\)"):
-            bound(torch.ones(2, 2), 2, 2)
-    with pytest.raises(ValueError, match="starts = 0"):
-        lower_bound(torch.ones(1, 2, 2), 3, 3, starts=0)
-
 
 class TestBothBounds:
-    @settings(max_examples=120)
+    @settings(max_examples=40)
     @given(stacks(), orders, orders)
-    @pytest.mark.thorough
     def test_the_upper_one_is_above_and_the_lower_one_is_attained(self, weights, p, q):
         upper, (lower, x) = upper_bound(weights, p, q), lower_bound(weights, p, q, starts=6, steps=8)
         assert (lower <= upper).all()
@@ -112,19 +73,6 @@ class TestBothBounds:
         if is_exact(p, q):
             np.testing.assert_allclose(upper, lower, rtol=1.01 * SLACK)
 
-    @pytest.mark.parametrize("shape", [(1, 5), (4, 1), (2, 2), (6, 2), (3, 7), (9, 9)])
-    def test_many_matrices_with_orders_of_their_own(self, shape):
-        """1,500 random (W, p, q), stretched at random vectors x."""
-        weights = drawn(250, *shape) * 3 ** drawn(250, shape[0], 1, seed=1)
-        a, b = torch.rand(2, 250, generator=seeded(2), dtype=torch.float64)
-        a[:40], b[20:60] = 0, 1
-        upper, x = upper_bound(weights, 1 / a, 1 / b), drawn(250, 200, shape[1], seed=3).numpy()
-        for w, p, q, bound, points in zip(weights.numpy(), 1 / a, 1 / b, upper, x, strict=True):
-            p, q = float(p), float(q)
-            stretched = numpy_norm(points @ w.T, q) / numpy_norm(points, p)
-            assert stretched.max() <= bound
-
-    @pytest.mark.thorough
     def test_two_columns_against_dense_directions(self):
         weights = torch.cat([drawn(8, 5, 2), drawn(8, 5, 2, seed=1) * torch.tensor([1.0, 1e-3])])
         for p, q in itertools.product(ORDERS, ORDERS):
@@ -132,39 +80,6 @@ class TestBothBounds:
             with told((p, q)):
                 assert (upper_bound(weights, p, q).numpy() >= dense * (1 - 1e-14)).all()
                 np.testing.assert_allclose(lower_bound(weights, p, q)[0], dense, rtol=2e-3)
-
-    @pytest.mark.parametrize("q", ORDERS)
-    def test_the_cube_is_stretched_most_at_a_vertex(self, q):
-        weights = drawn(20, 4, 6)
-        vertices = np.array(list(itertools.product([-1, 1], repeat=6)))
-        brute = [np.linalg.norm(vertices @ w.T, q, axis=1).max() for w in weights.numpy()]
-        assert (upper_bound(weights, INF, q).numpy() >= brute).all()
-        np.testing.assert_allclose(lower_bound(weights, INF, q, starts=30)[0], brute, rtol=1e-12)
-
-    @pytest.mark.parametrize(("p", "q"), [(3, 3), (1.5, 4), (4, 1.5)])
-    @pytest.mark.thorough
-    def test_scipy_finds_no_vector_that_is_stretched_more(self, p, q):
-        for w in drawn(3, 4, 3):
-            value, upper = float(lower_bound(w[None], p, q)[0]), float(upper_bound(w[None], p, q))
-
-            def shrink(x, w=w):
-                return -np.linalg.norm(w.numpy() @ x, q) / np.linalg.norm(x, p)
-
-            best = max(-optimize.minimize(shrink, x).fun for x in drawn(15, 3, seed=5).numpy())
-            assert best <= upper
-            assert value == pytest.approx(best, rel=1e-6)
-
-    @pytest.mark.thorough
-    def test_duality_and_scaling(self):
-        weights, scales = drawn(8, 3, 4), itertools.cycle([-1e-30, 1e30, 1e200])
-        for (p, q), scale in zip(itertools.product(FEW, FEW), scales, strict=False):
-            mirrored = weights.mT, dual(q), dual(p)
-            upper, (lower, _) = upper_bound(weights, p, q), lower_bound(weights, p, q, starts=30)
-            with told((p, q, scale)):
-                np.testing.assert_allclose(upper, upper_bound(*mirrored), rtol=1e-10)
-                np.testing.assert_allclose(lower, lower_bound(*mirrored, starts=30)[0], rtol=1e-6)
-                np.testing.assert_allclose(upper_bound(scale * weights, p, q), abs(scale) * upper)
-                np.testing.assert_allclose(lower_bound(scale * weights, p, q, starts=30)[0], abs(scale) * lower)
 
     def test_the_closed_forms(self):
         weights = drawn(10, 4, 6)
@@ -183,8 +98,7 @@ class TestBothBounds:
             np.testing.assert_allclose(lower_bound(weights, p, q)[0], norms, rtol=1e-12)
         assert not is_exact(3, 3) and not is_exact(INF, 2)
 
-    @pytest.mark.parametrize("bad", [math.nan, INF])
-    @pytest.mark.parametrize(("p", "q"), [(1, 1), (2, 2), (3, 3), (INF, 2), (4, INF)])
+    @pytest.mark.parametrize(("bad", "p", "q"), [(math.nan, 1, 1), (INF, 2, 2), (math.nan, 3, 3), (INF, 4, INF)])
     def test_a_matrix_that_is_not_finite_has_no_bound_and_spoils_no_other(self, bad, p, q):
         weights = drawn(3, 12, 10)
         alone = upper_bound(weights[:1], p, q)
@@ -194,15 +108,9 @@ class TestBothBounds:
         torch.testing.assert_close(upper[:1], alone, rtol=1e-12, atol=0)
         assert upper[2] == lower[2] == 0
 
-    def test_single_precision_is_computed_in_double(self):
-        weights = drawn(5, 6, 7).float()
-        assert torch.equal(upper_bound(weights, 3, 2), upper_bound(weights.double(), 3, 2))
-
 
 class TestGradients:
-    @pytest.mark.parametrize(
-        ("p", "q"), [(2, 2), (3, 3), (1.4, 1.4), (1.5, 4), (2, 3), (4, 1.5), (INF, 2), (1, 3), (3, INF)]
-    )
+    @pytest.mark.parametrize(("p", "q"), [(2, 2), (1.4, 1.4), (1.5, 4), (4, 1.5), (INF, 2), (1, 3), (3, INF)])
     def test_in_the_matrix(self, p, q):
         assert torch.autograd.gradcheck(lambda w: upper_bound(w, p, q), drawn(2, 4, 3).requires_grad_())
 
@@ -212,16 +120,9 @@ class TestGradients:
         q = torch.tensor([3.1, 1.4, 4.0, 5.0, 1.5, 1.2], dtype=torch.float64, requires_grad=True)
         assert torch.autograd.gradcheck(lambda p, q: upper_bound(weights, p, q), (p, q))
 
-    def test_they_are_finite_everywhere(self):
-        weights = torch.cat([drawn(2, 4, 3), torch.zeros(1, 4, 3), torch.eye(4, 3)[None]]).requires_grad_()
-        for pair in itertools.product(ORDERS, ORDERS):
-            orders = [torch.full((4,), float(order), dtype=torch.float64, requires_grad=True) for order in pair]
-            for gradient in torch.autograd.grad(upper_bound(weights, *orders).sum(), [weights, *orders]):
-                assert gradient.isfinite().all(), pair
-
 
 class TestInThePlane:
-    @pytest.mark.parametrize("p", [1, 1.05, 1.5, 2, 2.5, 3, 6, 20, 100, INF])
+    @pytest.mark.parametrize("p", [1, 1.5, 2, 3, 20, INF])
     def test_it_is_within_1e_4_of_dense_directions(self, p):
         near = torch.tensor([[[1.0, 1], [1, -1]], [[1, 0], [0, 1]]], dtype=torch.float64)
         near = near[:, None] + 10 ** torch.linspace(-6, 0, 30)[:, None, None] * drawn(2, 30, 2, 2, seed=1)
@@ -232,99 +133,110 @@ class TestInThePlane:
         assert (found <= dense * (1 + 1e-4)).all()
         assert (found <= upper_bound(matrices, p, p).numpy()).all()
 
-    def test_shapes_scales_and_what_is_not_finite(self):
-        matrices = drawn(3, 5, 2, 2)
-        for p in ORDERS:
-            assert norm_of_2x2(matrices, p).shape == (3, 5)
-            np.testing.assert_allclose(norm_of_2x2(1e200 * matrices, p), 1e200 * norm_of_2x2(matrices, p))
-            assert norm_of_2x2(torch.zeros(2, 2), p) == 0
-            assert norm_of_2x2(torch.tensor([[1, math.nan], [0, 1]]), p).isnan()
-        np.testing.assert_allclose(
-            largest_singular_value(matrices), np.linalg.norm(matrices.numpy(), 2, axis=(-2, -1)), rtol=1e-12
-        )
+
+CAP = 0.9
 
 
-class TestPowerMethod:
-    @pytest.mark.parametrize("shape", [(5, 3), (3, 8), (2, 2)])
-    @pytest.mark.parametrize("steps", [0, 1, 4, 300])
-    def test_in_the_2_norm_it_is_power_iteration(self, shape, steps):
-        weights, start = drawn(6, *shape), drawn(6, shape[1], seed=1)
-        u, v = power_method(weights, 2.0, 2.0, start, steps)
-        x = start.numpy()
-        for _ in range(steps):
-            x = np.einsum("noi,noj,nj->ni", weights.numpy(), weights.numpy(), x)
-            x = x / np.linalg.norm(x, axis=1, keepdims=True)
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
-        np.testing.assert_allclose(v, x, atol=1e-12)
-        wx = np.einsum("noi,ni->no", weights.numpy(), x)
-        np.testing.assert_allclose(u, wx / np.linalg.norm(wx, axis=1, keepdims=True), atol=1e-12)
-        value = torch.einsum("no,noi,ni->n", u, weights, v)
-        if steps:
-            np.testing.assert_allclose(value, power_iteration(weights, start, steps)[0][-1], rtol=1e-12)
-        if steps == 300:
-            np.testing.assert_allclose(value, np.linalg.norm(weights.numpy(), 2, (1, 2)), rtol=1e-6)
-
-    @pytest.mark.thorough
-    def test_its_vectors_are_units_and_attain_a_lower_bound_that_never_falls(self):
-        for p, q in itertools.product(FEW, FEW):
-            with told((p, q)):
-                self.check_vectors(float(p), float(q))
-
-    @staticmethod
-    def check_vectors(p, q):
-        weights, start = drawn(8, 4, 3) * 10.0 ** drawn(8, 1, 1, seed=3), drawn(8, 3, seed=1)
-        before = 0.0
-        for steps in (0, 1, 2, 5, 20):
-            u, v = power_method(weights, p, q, start, steps)
-            np.testing.assert_allclose(numpy_norm(v.numpy(), p), 1, rtol=1e-12)
-            np.testing.assert_allclose(numpy_norm(u.numpy(), dual(q)), 1, rtol=1e-12)
-            value = torch.einsum("no,noi,ni->n", u, weights, v).numpy()
-            attained = numpy_norm(torch.einsum("noi,ni->no", weights, v).numpy(), q)
-            np.testing.assert_allclose(value, attained, rtol=1e-11)
-            assert (value <= upper_bound(weights, p, q).numpy()).all()
-            assert (value >= before * (1 - 1e-9)).all()
-            before = value
-
-    @pytest.mark.parametrize("steps", [0, 3])
-    def test_every_matrix_may_have_orders_of_its_own(self, steps):
-        weights, start = drawn(5, 4, 3), drawn(5, 3, seed=1)
-        p = torch.tensor([1.3, 2.0, 3.0, 1.01, 8.0], dtype=torch.float64)
-        q = torch.tensor([2.0, 2.0, 1.5, 30.0, 8.0], dtype=torch.float64)
-        u, v = power_method(weights, p, q, start, steps)
-        for i in range(5):
-            alone = power_method(weights[i : i + 1], float(p[i]), float(q[i]), start[i : i + 1], steps)
-            np.testing.assert_allclose(u[i], alone[0][0], rtol=1e-9, atol=1e-300)
-            np.testing.assert_allclose(v[i], alone[1][0], rtol=1e-9, atol=1e-300)
-
-    def test_what_is_zero_or_not_finite_harms_nothing(self):
-        weights = torch.stack([torch.zeros(3, 3), torch.full((3, 3), math.nan), torch.eye(3)])
-        start = drawn(3, 3)
-        for p, q in ((2.0, 2.0), (1.0, INF), (3.0, 1.5)):
-            u, v = power_method(weights, p, q, start, 5)
-            assert u.isfinite().all() and v.isfinite().all()
-            assert torch.einsum("no,noi,ni->n", u, weights.double(), v)[0] == 0
+def numpy_norms(weights):
+    return np.linalg.svd(weights.detach().double().numpy(), compute_uv=False)[..., 0]
 
 
-class TestVertices:
-    """With few columns inf -> q, and with few rows p -> 1, are known."""
+def layers_of(weights, cap=CAP):
+    """Layers that hold these matrices, (n, out, in)."""
+    layers = [LipschitzLinear(w.shape[1], w.shape[0], cap, seeded(0)).to(w.dtype) for w in weights]
+    for layer, weight in zip(layers, weights, strict=True):
+        layer.raw.data = weight
+    return layers
 
-    def test_the_bound_is_the_norm(self):
-        for few, order in itertools.product(range(1, MOST_ENUMERATED + 1), ORDERS):
-            weights = drawn(7, 9, few)
-            vertices = np.array(list(itertools.product([-1, 1], repeat=few)))
-            brute = [np.linalg.norm(vertices @ w.T, order, axis=1).max() for w in weights.numpy()]
-            with told((few, order)):
-                np.testing.assert_allclose(upper_bound(weights, INF, order), brute, rtol=1e-11)
-                np.testing.assert_allclose(upper_bound(weights.mT, dual(order), 1), brute, rtol=1e-11)
-                assert (upper_bound(weights, INF, order).numpy() >= brute).all()
 
-    def test_with_more_it_is_a_bound_again(self):
-        weights = drawn(7, 9, MOST_ENUMERATED + 1)
-        vertices = np.array(list(itertools.product([-1, 1], repeat=MOST_ENUMERATED + 1)))
-        brute = np.array([np.linalg.norm(vertices @ w.T, 2, axis=1).max() for w in weights.numpy()])
-        assert (upper_bound(weights, INF, 2).numpy() > brute * 1.001).all()
-        assert (upper_bound(weights.mT, 2, 1).numpy() > brute * 1.001).all()
+def with_singular_values(values, seed):
+    """A square matrix with these singular values and random singular vectors, float64."""
+    u, v = (torch.linalg.qr(m).Q for m in drawn(2, len(values), len(values), seed=seed))
+    return u @ torch.diag(values.double()) @ v
 
-    @pytest.mark.parametrize(("p", "q"), [(INF, 2.0), (INF, 1.0), (2.0, 1.0), (INF, 3.0)])
-    def test_gradients(self, p, q):
-        assert torch.autograd.gradcheck(lambda w: upper_bound(w, p, q), drawn(2, 4, 3).requires_grad_())
+
+def assert_certified(weights):
+    """The norms found are at most SLACK below the truth, and no more above it than float64 rounds."""
+    certified, norms = top_singular_triples(weights)[0][:, 0, 0].numpy(), numpy_norms(weights)
+    assert (norms <= (1 + SLACK) * certified * (1 + 1e-13)).all()
+    assert (certified <= norms * (1 + 1e-13)).all()
+
+
+@settings(max_examples=50)
+@given(stacks(50, [-200, -30, 0, 30, 150]))
+def test_all_of_them_enclose_the_norm(weights):
+    norms = numpy_norms(weights)
+    np.testing.assert_allclose(exact(weights), norms, rtol=1e-12)
+    below, v = power_iteration(weights, drawn(len(weights), weights.shape[2]), 12)
+    above, bound = gram_iteration(weights, 12).numpy(), certified(weights).numpy()
+    assert (below.numpy() <= norms * (1 + 1e-13)).all()
+    assert (below[1:] >= below[:-1] * (1 - 1e-13)).all()
+    assert (above >= norms * (1 - 1e-14)).all()
+    assert (above[1:] <= above[:-1] * (1 + 1e-13)).all()
+    assert (bound >= norms * (1 - 1e-14)).all() and (bound <= norms * (1 + 1.01 * SLACK)).all()
+    np.testing.assert_allclose(v.norm(dim=1), 1, rtol=1e-12)
+    # A layer's cap holds, and is reached.
+    reached = numpy_norms(constrained_weights(layers_of(weights)))
+    assert (reached <= CAP).all() and (reached >= np.minimum(norms, CAP) * (1 - 4 * SLACK)).all()
+
+
+class TestBjorck:
+    @pytest.mark.parametrize("shape", [(12, 4), (3, 9)])
+    def test_it_becomes_the_polar_factor_from_below(self, shape):
+        weights = 1e30 * drawn(4, *shape)
+        u, _, vh = np.linalg.svd(weights.numpy(), full_matrices=False)
+        smallest = np.zeros(4)
+        for steps in (0, 1, 2, 5, 40):
+            s = np.linalg.svd(bjorck(weights, steps).numpy(), compute_uv=False)
+            assert (s <= 1 + 1e-13).all() and (s[:, -1] >= smallest).all()
+            smallest = s[:, -1] * (1 - 1e-13)
+        np.testing.assert_allclose(bjorck(weights, 40), u @ vh, atol=1e-9)
+
+    def test_its_gradient(self):
+        weights = drawn(2, 4, 3).requires_grad_()
+        assert torch.autograd.gradcheck(lambda w: bjorck(w, 3), weights)
+        assert torch.autograd.gradcheck(lambda w: bjorck(w.mT, 3), weights)
+        assert torch.autograd.gradcheck(certified, weights)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_matrix_that_is_not_finite_has_no_norm_and_spoils_no_other(bad):
+    weights = drawn(3, 12, 10)
+    weights[1, 3, 3], weights[2] = bad, 0.0
+    v = drawn(3, 10, seed=1)
+    norms = numpy_norms(weights[0])
+    for found in (
+        exact(weights),
+        certified(weights),
+        power_iteration(weights, v, 900)[0][-1],
+        gram_iteration(weights, 30)[-1],
+    ):
+        assert found[0] == pytest.approx(norms, rel=2e-5)
+        assert found[1].isnan() and found[2] == 0
+    near = bjorck(weights, 3)
+    assert near[1].isnan().all() and (near[2] == 0).all() and near[0].isfinite().all()
+
+
+@pytest.mark.parametrize(("size", "spread"), [(BLOCK + 1, 0.0), (64, 1e-3), (64, 0.1), (200, 1e-6)])
+def test_singular_values_that_crowd_at_the_top_are_no_trouble(size, spread):
+    values = 1 - spread * torch.rand(3, size, generator=seeded(1), dtype=torch.float64)
+    weights = torch.stack([with_singular_values(v, seed) for seed, v in enumerate(values)])
+    assert_certified(weights)
+
+
+def test_weights_below_the_cap_are_left_alone():
+    (layer,) = layers_of(0.5 * torch.eye(3)[None])
+    assert torch.equal(layer.weight(), layer.raw)
+    (gradient,) = torch.autograd.grad(layer.weight().sum(), layer.raw)
+    assert torch.equal(gradient, torch.ones(3, 3))
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (12, 10)])
+def test_the_gradient_through_the_cap_is_that_of_raw_over_its_norm(shape):
+    (layer,) = layers_of(10 * drawn(1, *shape))
+    direction = drawn(*shape, seed=1)
+    (found,) = torch.autograd.grad(layer.weight(), layer.raw, direction)
+    scaled = layer.raw / torch.linalg.matrix_norm(layer.raw, 2) * CAP
+    (expected,) = torch.autograd.grad(scaled, layer.raw, direction)
+    torch.testing.assert_close(layer.weight(), scaled, atol=0, rtol=3 * SLACK)
+    torch.testing.assert_close(found, expected, atol=3 * SLACK, rtol=3 * SLACK)

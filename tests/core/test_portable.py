@@ -9,33 +9,24 @@ import torch
 
 import resflow_core as rf
 from resflow_core.activations import ACTIVATIONS, Activation, activation_named
-from resflow_core.data import DATASETS
-from resflow_core.expressions.functions import FUNCTIONS
 from resflow_core.expressions.jets import derivatives_of
-from resflow_core.expressions.json_tree import activation_tree, json_tree
 from resflow_core.expressions.refusals import ARITY
 from resflow_core.expressions.syntax import parse
-from resflow_core.expressions.tree import Call, Number, Power, Symbol
 from resflow_core.fast.closed_forms import closed_form
 from resflow_core.flow import FlowConfig
 from resflow_core.lipschitz import NORM_CHAINS
 from resflow_core.measure.edits import Change, Edited
 from resflow_core.measure.portable import flow_shape, folded_numbers
 from resflow_core.residual import BRANCHES
-from resflow_core.training.trainer import TrainConfig, Trainer
 from tests.core.oracles import points, seeded
 from tests.covering import covering, in_turn
 
 FORMULAS = ["=tanh(3*z)/3 + z/2", "=max(min(z, 1), -asinh(z)/2)", "=sin(pi*z) + (2 + sin(z))^(-3/2)"]
 CASES = in_turn(
-    covering({"branch": [*BRANCHES], "norms": [*NORM_CHAINS], "hidden_layers": [1, 2, 3], "actnorm": [True, False]}),
+    covering({"branch": [*BRANCHES], "norms": [*NORM_CHAINS], "hidden_layers": [1, 2]}),
     activation=[*ACTIVATIONS, *FORMULAS],
-) + [
-    {"branch": branch, "activation": name, "hidden_layers": layers}
-    for branch in BRANCHES
-    for name in [*ACTIVATIONS, *FORMULAS]
-    for layers in (1, 2)
-]
+    actnorm=[True, False],
+)
 
 
 def shaken(config: FlowConfig) -> rf.Flow:
@@ -111,81 +102,11 @@ def test_scaled_and_edited_flows_are_what_they_compute():
         assert np.abs(found - flow(x).numpy()).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_the_text_of_an_activation_has_its_value_and_slope(name):
+def test_the_text_of_an_activation_has_its_value_and_slope():
     """At corners too: every one of these functions has its corner at 0, where torch and NumPy round nothing."""
-    form = closed_form(ACTIVATIONS[name])
-    z = torch.cat([torch.linspace(-30, 30, 10_001, dtype=torch.float64), torch.tensor([0.0, -0.0, 0.2, 1e3, -1e3])])
-    known, read = form.derivatives(z), derivatives_of(parse(form.text, ARITY))(z)
-    for _ in range(2):
-        assert torch.allclose(next(known), next(read), rtol=1e-13, atol=1e-13)
-
-
-def test_a_formula_has_its_own_text():
-    """With which it is found again, and the same tree."""
-    for name in FORMULAS:
-        assert closed_form(activation_named(name)).text == name[1:]
-
-
-def node_of(tree):
-    """The node that a tree of JSON was made of, with constants as numbers."""
-    if isinstance(tree, float):
-        return tree
-    return tree if isinstance(tree, str) else (tree[0], *map(node_of, tree[1:]))
-
-
-def as_tuple(node):
-    if isinstance(node, Number):
-        return float(node.value)
-    if isinstance(node, Symbol):
-        return {"pi": np.pi, "e": np.e, "z": "z"}[node.name]
-    if isinstance(node, Power):
-        return ("^", as_tuple(node.base), float(node.exponent))
-    assert isinstance(node, Call)
-    return (node.name, *map(as_tuple, node.parts))
-
-
-@pytest.mark.parametrize(
-    "text", [*(f"{name}(z)" for name in FUNCTIONS), "min(z, -2*pi) + max(1e-3, e/z)", "-(z - 1)^(2/3) * z^-2"]
-)
-def test_a_tree_comes_back_from_its_json(text):
-    node = parse(text, ARITY)
-    assert node_of(json.loads(json.dumps(json_tree(node)))) == as_tuple(node)
-
-
-def test_the_tree_of_an_entry():
-    assert activation_tree(closed_form(ACTIVATIONS["leaky_relu"])) == ["max", ["/", "z", 100.0], "z"]
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-@torch.no_grad()
-def test_kernels_fold_the_same_numbers(layers):
-    config = FlowConfig(blocks=4, hidden_layers=layers, width=8)
-    trainer = Trainer(config, TrainConfig(batch=64), DATASETS["moons"], seed=1, backend="numba")
-    for _ in range(5):
-        trainer.step()
-    flow = trainer.evaluated
-    assert flow.values is not None
-    by_kernels = folded_numbers(flow)
-    flow.values = None
-    assert np.allclose(by_kernels, folded_numbers(flow), rtol=1e-5, atol=1e-7)
-    # The array is the caller's own.
-    kept = by_kernels.copy()
-    trainer.step()
-    folded_numbers(trainer.evaluated)
-    assert np.array_equal(by_kernels, kept)
-
-
-def test_what_has_no_description():
-    three = FlowConfig(blocks=1, width=4, dim=3).build(seeded(0))
-    paper = FlowConfig(blocks=1, width=4).build(seeded(0), "paper")
-    for flow in (three, paper):
-        assert flow_shape(flow) is None
-        with pytest.raises(ValueError, match="cannot be folded"):
-            folded_numbers(flow)
-
-
-def test_an_activation_known_by_differentiation_only_has_no_description(monkeypatch):
-    monkeypatch.setitem(ACTIVATIONS, "arctan", Activation("Arctan", torch.atan))
-    flow = FlowConfig(blocks=1, width=4, activation="arctan").build(seeded(0))
-    assert flow_shape(flow) is None
+    z = torch.cat([torch.linspace(-30, 30, 1_001, dtype=torch.float64), torch.tensor([0.0, -0.0, 0.2, 1e3, -1e3])])
+    for name in ACTIVATIONS:
+        form = closed_form(ACTIVATIONS[name])
+        known, read = form.derivatives(z), derivatives_of(parse(form.text, ARITY))(z)
+        for _ in range(2):
+            assert torch.allclose(next(known), next(read), rtol=1e-13, atol=1e-13), name

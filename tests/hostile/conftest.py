@@ -14,9 +14,12 @@ def server(tmp_path_factory):
         yield served
 
 
+IN_PROCESS = {"test_csv.py", "test_files.py", "test_formulas.py", "test_names.py", "test_texts.py"}
+"""What is asked of functions and not of a server: `make test` runs it."""
+
+
 def pytest_collection_modifyitems(items):
-    """Attacks take long, all of them; the longest begins first, so that nothing waits for its end."""
+    """Attacks on a server take long, all of them."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and item.path.name not in IN_PROCESS:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.path.name != "test_soak.py")

@@ -1,12 +1,9 @@
-"""Parts of a cluster that are lost: at most five seconds of training are, and what comes after has the same digits."""
+"""Parts of a cluster that are lost: runs go on from what was saved, and what comes after has the same digits."""
 
 import json
 import math
-import os
-import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from functools import partial
 
@@ -19,7 +16,6 @@ from app.engine.experiment import Arm, Experiment
 from app.engine.local import LocalEngine
 from app.engine.reports import State
 from app.engine.training.backends import NUMBA, TORCH
-from app.engine.training.run import CHECKPOINT_SECONDS
 from app.engine.worker.process import ROOT
 from app.evidence.workers import each
 from resflow_core.flow import FlowConfig
@@ -32,11 +28,10 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray
 
 ARM = Arm(FlowConfig(blocks=2, width=8), TrainConfig(batch=50), "moons")
 ARMS = tuple(Arm(FlowConfig(blocks=2, width=width), TrainConfig(batch=50), "moons") for width in (8, 24, 12, 16))
-LARGE = Arm(FlowConfig(blocks=8, width=128), TrainConfig(batch=50), "moons")  # which takes a while to be saved
 VIEW_REQUEST = ViewRequest(grid=16, points=40)
 wait = partial(wait_for, seconds=180)  # processes of Ray take their time to start
 SERVER = """
-import math, sys, time
+import sys, time
 from app.engine.cluster.connection import connect
 from tests.hostile.test_cluster import ARM, ARMS, VIEW_REQUEST, Experiment
 engine = connect(sys.argv[1])
@@ -44,15 +39,11 @@ experiments = [Experiment(arms, 0) for arms in ((ARM,), ARMS)]
 ids = [engine.create(experiment) for experiment in experiments]
 for id in ids:
     engine.play(id)
-saved_at = math.inf
 while True:
     reports = [engine.poll(id, VIEW_REQUEST) for id in ids]
-    arms = [arm for report in reports for arm in report.arms]
     if all(engine.stored(experiment, 10**6) for experiment in experiments):
-        saved_at = min(saved_at, time.monotonic())
-    if len(arms) == 5 and time.monotonic() > saved_at + 20:  # at no fixed time after a checkpoint
-        print(*ids, *(f"{arm.step}:{arm.seconds}" for arm in arms), flush=True)
-    time.sleep(0.05)
+        print(*ids, flush=True)
+    time.sleep(0.5)
 """
 NEXT = """
 import json, sys
@@ -97,25 +88,6 @@ def steps(engine, id):
     return [arm.step for arm in poll(engine, id).arms] or [-1]
 
 
-def run_on(engine, node, arm):
-    """A run of this arm that plays on this node, as soon as that has a worker: the test before took its node away."""
-    wait(lambda: node in {link._worker._node for link in engine._links if link._worker}, "a worker of the node")
-    for _ in range(2):
-        id = engine.create(Experiment((arm,), 0))
-        engine.play(id)
-        (link,) = [link for link in engine._links if id in link]
-        if link._worker._node == node:
-            return id
-    raise AssertionError("both runs went to the same worker")
-
-
-def saved(engine, id):
-    """The step of its newest checkpoint, asked for by a page that looks."""
-    poll(engine, id)
-    checkpoint = next(link.newest(id) for link in engine._links if id in link)
-    return checkpoint.step if checkpoint else 0
-
-
 def in_process(experiment, n, fingerprints):
     (backend,) = {NUMBA if NUMBA in fingerprint else TORCH for fingerprint in fingerprints}
     local = LocalEngine(backends=Always(backend))
@@ -138,36 +110,14 @@ def assert_same(report, other):
         np.testing.assert_array_equal(arm.loss.batch_nll, same.loss.batch_nll)
 
 
-def test_a_node_that_is_lost_in_training_costs_at_most_five_seconds(cluster, engine):
-    with lost(cluster) as node:
-        id = run_on(engine, node, ARM)
-        first = wait(lambda: saved(engine, id), "a checkpoint")
-        wait(lambda: saved(engine, id) > first, "another")
-        # As long as possible after it.
-        end = time.monotonic() + 0.8 * CHECKPOINT_SECONDS
-        wait(lambda: poll(engine, id) and time.monotonic() > end, "the time of the next")
-        before = poll(engine, id).arms[0]
-    back = wait(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING and r, "it to play on")
-    first = back.arms[0]
-    assert 0 < before.seconds - first.seconds <= CHECKPOINT_SECONDS or first.step >= before.step
-    wait(lambda: steps(engine, id)[0] > before.step, "what was lost, and more")
-    engine.pause(id)
-    report = rests(engine, id)
-    assert_same(report, in_process(Experiment((ARM,), 0), report.arms[0].step, [report.arms[0].fingerprint]))
-
-
-def test_a_node_that_is_lost_in_a_comparison_costs_at_most_five_seconds_and_no_digit(cluster, engine):
+def test_a_node_that_is_lost_in_a_comparison_costs_no_digit(cluster, engine):
     experiment = Experiment(ARMS, 0)
     id = engine.create(experiment)
     with lost(cluster):
         engine.play(id)
         wait(lambda: min(steps(engine, id)) > 50, "50 steps")
-        end = time.monotonic() + 1.2 * CHECKPOINT_SECONDS
-        wait(lambda: poll(engine, id) and time.monotonic() > end, "a checkpoint")
         before = poll(engine, id)
     wait(lambda: (r := poll(engine, id)).restarts and r.state is State.PLAYING, "it to play on")
-    after = poll(engine, id)
-    assert all(b.seconds - a.seconds <= CHECKPOINT_SECONDS for a, b in zip(after.arms, before.arms, strict=True))
     furthest = max(arm.step for arm in before.arms)
     wait(lambda: min(steps(engine, id)) > furthest, "what was lost, and more")
     engine.pause(id)
@@ -177,72 +127,34 @@ def test_a_node_that_is_lost_in_a_comparison_costs_at_most_five_seconds_and_no_d
     assert_same(report, in_process(experiment, report.arms[0].step, fingerprints))
 
 
-def test_workers_and_a_node_that_are_lost_during_a_save_leave_the_save_before_or_this_one(cluster, engine):
-    """A pause saves at once, and a flow of this size is not saved in a moment."""
-    with lost(cluster) as node:
-        id = run_on(engine, node, LARGE)
-        for round in range(4):
-            reached = steps(engine, id)[0]
-            wait(lambda n=reached: steps(engine, id)[0] > n + 2, "a few steps")
-            restarts = poll(engine, id).restarts
-            (link,) = [link for link in engine._links if id in link]
-            pid = wait(lambda link=link: link.pid, "its worker")
-            engine.pause(id)
-            time.sleep(0.004 * round)
-            if round < 3:
-                os.kill(pid, signal.SIGKILL)
-                wait(lambda n=restarts: poll(engine, id).restarts > n, "the loss")
-                if poll(engine, id).state is State.SET_ASIDE:  # killed twice at one step, as if by its doing
-                    engine.play(id)
-                    engine.pause(id)
-                rests(engine, id)
-                engine.play(id)
-    wait(lambda: poll(engine, id).restarts > restarts, "the loss of the node")
-    if poll(engine, id).state is State.SET_ASIDE:
-        engine.play(id)
-        engine.pause(id)
-    report = rests(engine, id)
-    engine.step(id, 3)
-    n = report.arms[0].step + 3
-    report = wait(lambda: (r := poll(engine, id)).state is State.PAUSED and r.arms[0].step == n and r, "more steps")
-    assert_same(report, in_process(Experiment((LARGE,), 0), n, [report.arms[0].fingerprint]))
-
-
-def test_a_page_server_that_is_lost_costs_at_most_five_seconds(cluster):
+def test_the_runs_of_a_page_server_that_is_lost_go_on_by_the_next_one(cluster):
     """The next one, a process of its own as the first, finds its runs, by their ids and for whoever begins an equal
     experiment."""
     command = [sys.executable, "-c", SERVER, cluster.address]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         try:
-            said = [line for line in (server.stdout.readline() for _ in range(60)) if line.count(":") == 5][-1]
+            said = [line for line in (server.stdout.readline() for _ in range(20)) if len(line.split()) == 2][-1]
         finally:
             server.kill()
-    *ids, first, second, third, fourth, fifth = said.split()
-    before = [float(place.partition(":")[2]) for place in (first, second, third, fourth, fifth)]
-    command = [sys.executable, "-c", NEXT, cluster.address, *ids]
+    command = [sys.executable, "-c", NEXT, cluster.address, *said.split()]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    assert all(seconds - again <= CHECKPOINT_SECONDS for seconds, again in zip(before, found, strict=True))
+    assert len(found) == 2 and min(found) > 0
 
 
 def found_again(address, ids):
-    """What has been trained of each arm of these runs, as another page server finds them, where they go on."""
+    """The first step of each of these runs, as another page server finds them, where they go on."""
     engine = connect(address)
     try:
-        reports = [
-            wait(lambda id=id: (r := poll(engine, id)).arms and r.state is not State.LOADING and r, "its run")
-            for id in ids
-        ]
-        assert engine.stored(Experiment((ARM,), 0), 10**6) > 0 and engine.stored(Experiment(ARMS, 0), 10**6) > 0
-        for id, report in zip(ids, reports, strict=True):
-            furthest = max(arm.step for arm in report.arms)
+        found = []
+        for id in ids:
+            wait(lambda id=id: (r := poll(engine, id)).arms and r.state is not State.LOADING, "its run")
+            found.append(min(steps(engine, id)))
             engine.play(id)
-            wait(lambda id=id, n=furthest: min(steps(engine, id)) > n, "more steps")
-            engine.pause(id)
-            rests(engine, id)
+            wait(lambda id=id, n=found[-1]: min(steps(engine, id)) > n, "more steps")
             engine.close(id)
-        return [arm.seconds for report in reports for arm in report.arms]
+        return found
     finally:
         engine.close_all()
 

@@ -1,57 +1,21 @@
-"""Files that are meant to hold the server: each is answered, in a time that grows as their length does."""
+"""Files that are meant to break something or to hold the server: each is read, or refused in a sentence."""
 
 import pytest
 
 from app.csv_cells import MOST_DIGITS, MOST_IN_CELL, MOST_IN_LABEL
-from app.csv_file import MOST_BYTES, MOST_COLUMNS, CsvError, read_csv, table
+from app.csv_file import MOST_COLUMNS, CsvError, read_csv, table
 from resflow_core.data import MOST_ROWS
-from tests.hostile.csv_files import ATTACKS, SOUND, wide
-from tests.hostile.growth import MOST_GROWTH, steepest
+from tests.hostile.csv_files import ATTACKS, SOUND, answered
 
-LENGTHS = (300, 5_000, 65_536)
-MOST_COLUMNS_READ = 30
+LENGTHS = (300, 20_000)
 LONGEST_MESSAGE = 600
-
-
-def answered(data: bytes) -> list[str]:
-    """All that a page asks of a file; what was said of it. Raises nothing but what it should not."""
-    said = []
-
-    def asked(read, *columns):
-        try:
-            return read(*columns)
-        except CsvError as error:
-            said.append(str(error))
-
-    file = asked(read_csv, "points.csv", data)
-    if file is None:
-        return said
-    assert len(file.numeric) >= 2
-    assert set(file.labels) <= set(file.cells)
-    said.append(file.note)
-    for column in [*file.cells][:MOST_COLUMNS_READ]:
-        found = asked(file.numbers, column)
-        assert found is None or len(found) == len(file.lines)
-        groups = asked(file.groups, column)
-        assert groups is None or (len(groups) == len(file.lines) and column in file.labels)
-    asked(file.numbers, "no such column")
-    for label in (None, *file.labels[:2]):
-        data_set = asked(table, file, *file.numeric[:2], label)
-        if data_set is not None and label is not None:
-            classes = data_set.held_out_classes()
-            assert 0 <= int(classes.min()) <= int(classes.max()) < len(data_set.classes)
-    return said
 
 
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_a_hostile_file_is_read_or_refused_in_a_sentence(attack):
     for length in LENGTHS:
         said = answered(attack(length))
-        assert all(len(sentence) < LONGEST_MESSAGE for sentence in said)
-
-
-def test_there_are_at_least_a_hundred_of_them():
-    assert len({attack(length) for attack in ATTACKS.values() for length in LENGTHS}) >= 100
+        assert all(0 < len(sentence) < LONGEST_MESSAGE for sentence in said)
 
 
 def xy(*cells: str) -> bytes:
@@ -59,10 +23,15 @@ def xy(*cells: str) -> bytes:
     return b"x,y\n" + SOUND + ",".join(cells).encode()
 
 
+def wide(columns: int) -> bytes:
+    line = ",".join(["1"] * columns)
+    return "\n".join([",".join(f"c{i}" for i in range(columns)), *[line] * 25]).encode()
+
+
 LIMITS = {
     "a number": (xy("1" * 8_000 + "x", "2"), ("Line 27", "`x`", "8,001", f"{MOST_DIGITS}")),
     "a number of digits alone": (xy("1", "2" * 101), ("Line 27", "`y`", "101", f"{MOST_DIGITS}")),
-    "columns": (wide(lambda i: f"c{i}", 60_000), ("Line 1", f"{MOST_COLUMNS:,}")),
+    "columns": (wide(MOST_COLUMNS + 1), ("Line 1", f"{MOST_COLUMNS:,}")),
     "a cell": (xy("n" * (MOST_IN_CELL + 1), "2"), ("Line 27", f"{MOST_IN_CELL:,}")),
     "a quote that does not end": (xy('"', "2") + b"\n1,2" * 20_000, ("Line 27", f"{MOST_IN_CELL:,}")),
     "rows": (b"1,2\n" * 30_000, (f"{MOST_ROWS:,}",)),
@@ -77,9 +46,10 @@ def test_what_is_longer_than_allowed_is_named_with_place_and_limit(data, says):
     assert all(part in str(error.value) for part in says)
 
 
-def test_a_number_may_be_as_long_as_the_limit():
+def test_a_number_may_be_as_long_as_the_limit_and_a_table_as_wide():
     file = read_csv("points.csv", xy("0." + "1" * (MOST_DIGITS - 2), "2"))
     assert file.numbers("x")[-1] == pytest.approx(1 / 9)
+    assert len(read_csv("points.csv", wide(MOST_COLUMNS)).numeric) == MOST_COLUMNS
 
 
 def test_a_label_may_be_as_long_as_the_limit():
@@ -101,8 +71,3 @@ def test_a_large_file_is_judged_by_its_beginning():
     file = read_csv("points.csv", data)
     assert file.numeric == ("x", "y")
     assert file.numbers("x")[3] == 3.5
-
-
-@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
-def test_the_time_grows_as_the_length_of_a_file(attack):
-    assert steepest(answered, attack, MOST_BYTES // 2) <= MOST_GROWTH

@@ -45,35 +45,6 @@ test("the newest weights win, and a request whose place is taken resolves to nul
   evaluator.close();
 });
 
-test("several flows have their turns", async () => {
-  const all = [1, 2, 3].map((step) => {
-    const evaluator = openEvaluator();
-    evaluator.take(messageOf(shapeOf({ blocks: step }), step, step));
-    return evaluator;
-  });
-  const found = await Promise.all(all.map((evaluator) => evaluator.density(GRID)));
-  assert.deepEqual(found.map((one) => one?.blocks), [1, 2, 3]);
-  for (const evaluator of all) evaluator.close();
-});
-
-test("it says what the machine can do", async () => {
-  const evaluator = openEvaluator();
-  assert.equal(evaluator.ability(), null);
-  evaluator.take(messageOf(shapeOf(), 0));
-  const ability = await evaluator.ready;
-  assert.ok(ability && ability.moving >= 40 && ability.still >= 200 && ability.milliseconds > 0);
-  assert.equal(evaluator.refuses(), "");
-  evaluator.close();
-});
-
-test("a flow that is too slow is refused with what it takes", async () => {
-  const evaluator = openEvaluator({ force: "double" });
-  evaluator.take(messageOf(shapeOf({ blocks: 32, widths: [2, 128, 128, 2] }), 0));
-  await evaluator.ready;
-  assert.match(evaluator.refuses(), /40 x 40 nodes takes \d+ ms/);
-  evaluator.close();
-});
-
 test("a flow with a formula that is unknown here is refused by its name", async () => {
   const evaluator = openEvaluator();
   evaluator.take(messageOf(shapeOf({ activation: { tree: ["sinh", "z"], arrangement: "in place" } }), 0));

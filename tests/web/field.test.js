@@ -37,11 +37,6 @@ test("a finer field agrees with the field at its nodes, and with any plane betwe
   }
 });
 
-test("a field that is fine enough stays as it is", () => {
-  const field = sampled((x) => x, 100, 140);
-  assert.equal(finer(field), field);
-});
-
 test("between nodes a field is bilinear, and outside of its window it has no value", () => {
   const field = sampled((x, y) => 3 * x + y - 0.25);
   for (const [x, y] of [[-2, -1], [0.123, 0.456], [2.99, -0.99], [3, 1]]) {
@@ -88,4 +83,22 @@ test("values above a level have at least the share of the mass, and less without
     assert.ok(massOf((value) => value > level) < shares[k] + 1e-6);
   });
   assert.deepEqual(levelsOfMass(sampled(() => NaN), [0.5]), [Infinity]);
+});
+
+test("every cell has a line for each two changes of its corners, between corners that differ", () => {
+  /** @type {Record<string, [number, number]>} */
+  const sides = { "0.5,0": [0, 1], "1,0.5": [1, 2], "0.5,1": [3, 2], "0,0.5": [0, 3] };
+  for (let code = 0; code < 16; code++) {
+    const corners = [1, 2, 4, 8].map((bit) => Number(Boolean(code & bit))); // from below at the left, against the clock
+    const values = Float32Array.of(corners[0], corners[1], corners[3], corners[2]);
+    const lines = contour({ values, rows: 2, columns: 2 }, 0.5);
+    const changes = corners.filter((one, k) => one !== corners[(k + 1) % 4]).length;
+    assert.deepEqual(lines.map(({ x }) => x.length), Array(changes / 2).fill(2), String(corners));
+    for (const { x, y } of lines) {
+      x.forEach((at, k) => {
+        const [a, b] = sides[`${at},${y[k]}`];
+        assert.notEqual(corners[a], corners[b]);
+      });
+    }
+  }
 });

@@ -24,38 +24,6 @@ test("a long run of the default flow keeps 200 moments, evenly, in 3.5 MB", () =
   assert.ok(Math.max(...gaps) <= 3 * (2997 / steps.length));
 });
 
-test("of a large flow fewer moments are kept, and two at least", () => {
-  const film = newFilm();
-  for (let step = 0; step < 500; step++) keepMoment(film, moment(step, 64 * 1024));
-  assert.ok(bytesOf(film) <= 3.5e6 && film.moments.length > 45);
-  const few = newFilm();
-  for (let step = 0; step < 9; step++) keepMoment(few, moment(step, 4e6));
-  assert.equal(few.moments.length, 2);
-});
-
-test("an earlier step is not kept, and one of the same step takes the place of the other", () => {
-  const film = newFilm();
-  const edited = moment(5);
-  for (const one of [moment(1), moment(5), moment(3), edited]) keepMoment(film, one);
-  assert.deepEqual(film.moments.map((one) => one.step), [1, 5]);
-  assert.equal(film.moments[1], edited);
-});
-
-test("a frame is kept without its text", () => {
-  const packed = (/** @type {number} */ size) => ({
-    dtype: /** @type {const} */ ("float32"), shape: [size],
-    base64: Buffer.from(new Float32Array(size).buffer).toString("base64"),
-  });
-  const frame = (/** @type {number} */ step) => ({
-    step, density: packed(3600), latent: packed(1000), grid: packed(2132), samples: packed(1000), depth: null,
-  });
-  const film = newFilm();
-  for (let step = 1; step <= 300; step++) keepMoment(film, { run: "a:0", step, frame: frame(step) });
-  const kept = film.moments.at(-1)?.frame;
-  assert.deepEqual([kept?.density.base64, kept?.samples?.shape], ["", [1000]]);
-  assert.ok(film.moments.length > 100 && bytesOf(film) <= 3.5e6);
-});
-
 test("a branch begins with the film up to its moment, and goes on alone", () => {
   const film = filmOf("old:0");
   for (const step of [0, 10, 20, 30]) {

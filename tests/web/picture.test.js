@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  mixed, mixedDensity, mixedPicture, mixedWayAt, pictureOfFrame, placesOf, polyline, topOf, wayAt,
+  mixed, mixedDensity, mixedWayAt, pictureOfFrame, placesOf, polyline, topOf, wayAt,
 } from "../../app/web/live/picture.js";
 
 const packed = (/** @type {number[]} */ numbers, /** @type {number[]} */ shape) => {
@@ -23,18 +23,6 @@ test("between two pictures the mass is that of both, and what comes from nowhere
   assert.equal(between.top, 2);
 });
 
-test("a part of the window turns into the same part alone", () => {
-  const part = (/** @type {number} */ low, /** @type {number[]} */ values) =>
-    ({ window: /** @type {[[number, number], [number, number]]} */ ([[low, 1], [0, 1]]), field: field(values) });
-  const from = { ...density([0, 0, 0, 0]), part: part(0, [0, 0, 0, 0]) };
-  assert.deepEqual(
-    [...mixedDensity(from, { ...density([1, 1, 1, 1]), part: part(0, [2, 2, 2, 2]) }, 0.5).part?.field.values ?? []],
-    [1, 1, 1, 1],
-  );
-  const other = part(0.5, [2, 2, 2, 2]);
-  assert.equal(mixedDensity(from, { ...density([1, 1, 1, 1]), part: other }, 0.5).part, other);
-});
-
 test("every depth is between its stages, and those that are not known are the nearest that is", () => {
   const all = ways(0, [0, 0, 2, 4, 10, 10], 3);
   assert.deepEqual([...wayAt(all, 0.5).points], [1, 2]);
@@ -44,18 +32,6 @@ test("every depth is between its stages, and those that are not known are the ne
   assert.deepEqual([wayAt(own, 0).at, ...wayAt(own, 0).points], [3, 5, 6]);
   assert.deepEqual([...mixedWayAt(ways(3, [1, 2]), own, 3, 0.5).points], [3, 4]);
   assert.deepEqual([...mixedWayAt(ways(2, [1, 2]), own, 3, 0.5).points], [5, 6], "another depth is no beginning");
-});
-
-test("what is drawn between two pictures is a picture for the next one to begin from", () => {
-  const one = (/** @type {number} */ step, /** @type {number} */ value) => ({
-    step, density: density([value, value, value, value], value), believed: null, ways: ways(0, [value, value]),
-    samples: Float32Array.of(value, value), refusal: "", terms: null,
-  });
-  const between = mixedPicture(one(1, 1), one(2, 4), 0.5);
-  assert.deepEqual([between.step, between.density.top, between.density.field.values[0]], [2, 2, 2.5]);
-  assert.deepEqual([between.ways?.points[0], between.samples?.[0]], [2.5, 2.5]);
-  const last = one(2, 4);
-  assert.equal(mixedPicture(one(1, 1), last, 1), last);
 });
 
 test("a frame of the server's becomes a picture", () => {

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { runner } from "../../app/web/flow/double.js";
 import { tapeOf } from "../../app/web/flow/expression.js";
-import { allotted, neededSteps, recorder } from "../../app/web/flow/tape.js";
-import { signed, unsigned } from "../../app/web/flow/wasm.js";
+import { recorder } from "../../app/web/flow/tape.js";
 import { randomNumbers } from "./small_flow.js";
 
 test("the same step is recorded once, and what changes nothing is no step", () => {
@@ -14,12 +13,6 @@ test("the same step is recorded once, and what changes nothing is no step", () =
   assert.equal(o.multiply(o.number(1), z), z);
   assert.equal(o.multiply(z, o.number(0)), o.number(0));
   assert.notEqual(o.number(0), o.number(-0));
-});
-
-test("a formula is computed once where it stands several times", () => {
-  const inner = ["exp", ["*", 2, "z"]];
-  const { steps } = tapeOf(["+", inner, ["sin", inner]]);
-  assert.equal(steps.filter(({ operation }) => operation === "exp").length, 1);
 });
 
 test("a name that every object has is no function", () => {
@@ -67,19 +60,4 @@ test("registers that are used again spoil no result: random formulas, and their 
       assert.ok(Math.abs(slope[i] - difference) < 1e-5 * (1 + Math.abs(difference)) ** 2, JSON.stringify(tree));
     }
   }
-});
-
-test("registers are used again", () => {
-  let tree = /** @type {any} */ ("z");
-  for (let k = 0; k < 30; k++) tree = ["sin", tree];
-  const tape = tapeOf(tree);
-  const places = neededSteps(tape, [tape.value]);
-  assert.ok(allotted(tape, places, [tape.value]).count <= 2);
-});
-
-test("numbers of WebAssembly, as its specification has them", () => {
-  assert.deepEqual(unsigned(624485), [0xe5, 0x8e, 0x26]);
-  assert.deepEqual(signed(-123456), [0xc0, 0xbb, 0x78]);
-  assert.deepEqual([unsigned(0), unsigned(127), unsigned(128)], [[0], [127], [128, 1]]);
-  assert.deepEqual([signed(63), signed(64), signed(-64), signed(-65)], [[63], [192, 0], [64], [191, 127]]);
 });

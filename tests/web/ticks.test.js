@@ -24,18 +24,6 @@ test("ticks are equally far apart, within the axis, and no more than wanted", ()
   }
 });
 
-test("an axis without an extent has no ticks", () => {
-  /** @type {Range[]} */
-  const none = [[1, 1], [2, 1], [NaN, 1]];
-  for (const side of none) assert.deepEqual(ticksOf(side, 5), []);
-});
-
-test("thousands stand apart, and a minus sign is one", () => {
-  const texts = ticksOf([-20_000, 20_000], 4).map(({ text }) => text);
-  assert.deepEqual(texts, ["−20,000", "−10,000", "0", "10,000", "20,000"]);
-  assert.deepEqual(ticksOf([-0.05, 0.05], 2).map(({ text }) => text), ["−0.05", "0.00", "0.05"]);
-});
-
 test("ticks of logarithms stand at the numbers that they name", () => {
   const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   /** @type {(text: string) => number} */
